@@ -1,0 +1,122 @@
+"""Osprey Strike's domain: emergency callouts and the ringing of people, event-sourced.
+
+Import from here; the modules behind are free to move.
+"""
+
+from strike_domain.actors import Actor, Role, Side, Stamp
+from strike_domain.callouts import Callouts, EcoOrder
+from strike_domain.contacts import Contact, Language, PagerList, parse_phone
+from strike_domain.eco import (
+    Eco,
+    EcoStatus,
+    JobType,
+    PagingPolicy,
+    PagingState,
+    Priority,
+    RenderState,
+    Responder,
+)
+from strike_domain.errors import (
+    Conflict,
+    Forbidden,
+    InvalidTransition,
+    NotFound,
+    OutcomeUnknown,
+    Rejected,
+    StrikeError,
+    Unavailable,
+    WaitTimedOut,
+)
+from strike_domain.field_tasks import FieldTask, TaskSnapshot, TaskState
+from strike_domain.field_work import CrewDesk
+from strike_domain.geometry import Location, parse_location
+from strike_domain.in_memory import StrikeInMemory
+from strike_domain.log import Receipt, StrikeLog
+from strike_domain.memory import ManualClock, MemoryDirectory, SystemClock, memory_env
+from strike_domain.pager_process import PagerProcess
+from strike_domain.pager_run import CallOutcome, CallState, PagerRun, RunState
+from strike_domain.paging import CallReport, Paging
+from strike_domain.ports import (
+    CallOrder,
+    Clock,
+    Directory,
+    FieldWork,
+    Link,
+    LinkStatus,
+    PagerLists,
+    ProviderCall,
+    ProviderCallState,
+    Telephone,
+    Tenant,
+)
+from strike_domain.regions import RegionChoice, choose_region, parse_region
+from strike_domain.ringer import Ringer
+from strike_domain.routing import NoRoute, Route, Router
+
+__all__ = [
+    "Actor",
+    "CallOrder",
+    "CallOutcome",
+    "CallReport",
+    "CallState",
+    "Callouts",
+    "Clock",
+    "Conflict",
+    "Contact",
+    "CrewDesk",
+    "Directory",
+    "Eco",
+    "EcoOrder",
+    "EcoStatus",
+    "FieldTask",
+    "FieldWork",
+    "Forbidden",
+    "InvalidTransition",
+    "JobType",
+    "Language",
+    "Link",
+    "LinkStatus",
+    "Location",
+    "ManualClock",
+    "MemoryDirectory",
+    "NoRoute",
+    "NotFound",
+    "OutcomeUnknown",
+    "PagerList",
+    "PagerLists",
+    "PagerProcess",
+    "PagerRun",
+    "Paging",
+    "PagingPolicy",
+    "PagingState",
+    "Priority",
+    "ProviderCall",
+    "ProviderCallState",
+    "Receipt",
+    "RegionChoice",
+    "Rejected",
+    "RenderState",
+    "Responder",
+    "Ringer",
+    "Role",
+    "Route",
+    "Router",
+    "RunState",
+    "Side",
+    "Stamp",
+    "StrikeError",
+    "StrikeInMemory",
+    "StrikeLog",
+    "SystemClock",
+    "TaskSnapshot",
+    "TaskState",
+    "Telephone",
+    "Tenant",
+    "Unavailable",
+    "WaitTimedOut",
+    "choose_region",
+    "memory_env",
+    "parse_location",
+    "parse_phone",
+    "parse_region",
+]

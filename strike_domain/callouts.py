@@ -1,0 +1,200 @@
+"""Commands on ECOs. Each one checks who asks, lets the aggregate decide, and stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+
+from pydantic import BaseModel, ConfigDict
+
+from strike_domain.actors import Actor, Role, Side, Stamp
+from strike_domain.eco import Eco, JobType, Priority, checked_text
+from strike_domain.errors import NotFound, Rejected
+from strike_domain.geometry import Location, parse_location
+from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
+from strike_domain.ports import Clock, Directory, Link, LinkStatus
+
+MAX_REFERENCE = 200
+"""Longest client reference or ticket number, in characters."""
+
+
+class EcoOrder(BaseModel):
+    """What a NOC asks for. `location` is a GeoJSON geometry as it came, not checked yet."""
+
+    model_config = ConfigDict(frozen=True)
+
+    osp_id: UUID
+    location: Any
+    job_type: str
+    description: str
+    client_reference: str | None = None
+    ticket: str | None = None
+    priority: Priority = Priority.NORMAL
+    affected_customers: int | None = None
+
+
+class Callouts:
+    """The commands that people give about ECOs; every one returns a `Receipt`.
+
+    All of them raise `Forbidden`, `Rejected`, `InvalidTransition`, `NotFound` or `Conflict`, and
+    then have stored nothing.
+    """
+
+    def __init__(
+        self,
+        log: StrikeLog,
+        directory: Directory,
+        clock: Clock,
+        new_id: Callable[[], UUID] = uuid4,
+    ) -> None:
+        self.log = log
+        self._directory = directory
+        self._clock = clock
+        self._new_id = new_id
+
+    def stamp(self, actor: Actor, request_id: UUID | None = None) -> Stamp:
+        """The stamp of a command that starts a new chain of events."""
+        request_id = request_id or self._new_id()
+        return Stamp(
+            at=self._clock.now(),
+            actor=actor.name,
+            tenant_id=actor.tenant_id,
+            correlation_id=request_id,
+            causation_id=request_id,
+        )
+
+    def create_eco(self, order: EcoOrder, actor: Actor) -> Receipt[Eco]:
+        """Create an ECO, or return the one that the NOC made with the same client reference."""
+        actor.require(Role.OPERATOR, Side.NOC)
+        noc_id = _tenant_of(actor)
+        accepted = _checked(order)
+        eco_id = self._eco_id(noc_id, accepted["client_reference"])
+        return while_others_are_faster(
+            lambda: self._existing(eco_id) or self._create(eco_id, noc_id, order, accepted, actor)
+        )
+
+    def _eco_id(self, noc_id: UUID, client_reference: str | None) -> UUID:
+        if client_reference is None:
+            return self._new_id()
+        return uuid5(NAMESPACE_URL, f"strike:eco:{noc_id}:{client_reference}")
+
+    def _existing(self, eco_id: UUID) -> Receipt[Eco] | None:
+        try:
+            return Receipt(self.log.eco(eco_id), self.log.position())
+        except NotFound:
+            return None
+
+    def _create(
+        self, eco_id: UUID, noc_id: UUID, order: EcoOrder, accepted: dict[str, Any], actor: Actor
+    ) -> Receipt[Eco]:
+        link = self._active_link(noc_id, order.osp_id)
+        stamp = self.stamp(actor)
+        eco = Eco.create(
+            eco_id,
+            stamp,
+            noc_id=noc_id,
+            osp_id=order.osp_id,
+            job_number=self._directory.next_job_number(order.osp_id, stamp.at),
+            paging_policy=link.paging_policy,
+            has_render=self._directory.has_render(order.osp_id),
+            **accepted,
+        )
+        return Receipt(eco, self.log.store(eco))
+
+    def _active_link(self, noc_id: UUID, osp_id: UUID) -> Link:
+        link = self._directory.link(noc_id, osp_id)
+        if link is None or link.status is not LinkStatus.ACTIVE:
+            message = "There is no active link with this contractor; a NOC admin can make one."
+            raise Rejected("NO_ACTIVE_LINK", message, ("ospId",))
+        return link
+
+    def cancel_eco(self, eco_id: UUID, reason: str, actor: Actor) -> Receipt[Eco]:
+        """Stop the callout: nobody else is rung, a live call is ended."""
+        actor.require(Role.OPERATOR, Side.NOC)
+        return self.log.change_eco(
+            eco_id, lambda eco: visible(eco, actor).cancel(reason, self.stamp(actor))
+        )
+
+    def add_note(self, eco_id: UUID, text: str, actor: Actor) -> Receipt[Eco]:
+        """Put a remark into the timeline, which both sides see."""
+        actor.require(Role.OPERATOR, Side.NOC, Side.OSP)
+        return self.log.change_eco(
+            eco_id, lambda eco: visible(eco, actor).add_note(text, self.stamp(actor))
+        )
+
+    def amend_eco(
+        self,
+        eco_id: UUID,
+        actor: Actor,
+        *,
+        description: str | None = None,
+        location: Any = None,
+        priority: Priority | None = None,
+    ) -> Receipt[Eco]:
+        """Correct description, place or priority; what is None stays as it is."""
+        actor.require(Role.OPERATOR, Side.NOC)
+        place = None if location is None else parse_location(location)
+
+        def amend(eco: Eco) -> None:
+            visible(eco, actor).amend(
+                self.stamp(actor), description=description, location=place, priority=priority
+            )
+
+        return self.log.change_eco(eco_id, amend)
+
+
+def visible(eco: Eco, actor: Actor) -> Eco:
+    """Return `eco` if the actor's tenant is a side of it; else it does not exist for them."""
+    if actor.tenant_id not in (eco.noc_id, eco.osp_id):
+        raise NotFound("ECO")
+    return eco
+
+
+def _tenant_of(actor: Actor) -> UUID:
+    if actor.tenant_id is None:
+        raise NotFound("tenant")
+    return actor.tenant_id
+
+
+def _checked(order: EcoOrder) -> dict[str, Any]:
+    """Every check of section 3 that needs no database."""
+    return {
+        "location": _checked_location(order.location),
+        "job_type": _checked_job_type(order.job_type),
+        "description": checked_text(order.description, "description"),
+        "client_reference": _checked_reference(order.client_reference, "clientReference"),
+        "ticket": _checked_reference(order.ticket, "ticket"),
+        "priority": order.priority,
+        "affected_customers": _checked_customers(order.affected_customers),
+    }
+
+
+def _checked_location(value: Any) -> Location:
+    return value if isinstance(value, Location) else parse_location(value)
+
+
+def _checked_job_type(value: str) -> JobType:
+    try:
+        return JobType(value)
+    except ValueError:
+        known = ", ".join(JobType)
+        message = f"{value!r} is not a job type; use one of {known}."
+        raise Rejected("UNKNOWN_JOB_TYPE", message, ("jobType",)) from None
+
+
+def _checked_reference(value: str | None, name: str) -> str | None:
+    if value is None:
+        return None
+    value = value.strip()
+    if not value or len(value) > MAX_REFERENCE or "\x00" in value:
+        message = f"Use 1 to {MAX_REFERENCE} characters, or leave it out."
+        raise Rejected("REFERENCE_INVALID", message, (name,))
+    return value
+
+
+def _checked_customers(value: int | None) -> int | None:
+    if value is not None and value < 0:
+        message = "The number of affected customers cannot be negative."
+        raise Rejected("AFFECTED_CUSTOMERS_INVALID", message, ("affectedCustomers",))
+    return value

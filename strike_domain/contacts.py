@@ -1,0 +1,73 @@
+"""Who can be rung: contacts, and the lists that order them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import phonenumbers
+from pydantic import BaseModel, ConfigDict, Field
+
+from strike_domain.errors import Rejected
+
+
+class Language(StrEnum):
+    """Languages that the phone prompts are shipped in (BCP 47)."""
+
+    ENGLISH = "en-US"
+    SPANISH = "es-US"
+
+
+class Contact(BaseModel):
+    """A person on a pager list. `phone` is in E.164 form, as `parse_phone` returns it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    phone: str
+    language: Language = Language.ENGLISH
+
+    @property
+    def masked_phone(self) -> str:
+        """The number as people other than its owner see it: only the last four digits."""
+        return f"…{self.phone[-4:]}"
+
+
+class PagerList(BaseModel):
+    """An OSP's ordered contacts for one region, or its default list (`region` is None).
+
+    `region` is a GeoJSON Polygon or MultiPolygon, WGS 84. `rounds` is how often the list is gone
+    through, `answer_seconds` how long one phone may ring.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: UUID
+    osp_id: UUID
+    name: str
+    contacts: tuple[Contact, ...]
+    region: dict[str, Any] | None = None
+    rounds: int = Field(default=1, ge=1, le=10)
+    answer_seconds: int = Field(default=30, ge=5, le=120)
+
+
+def parse_phone(
+    text: str, path: tuple[str | int, ...] = ("phone",), region: str | None = None
+) -> str:
+    """Return `text` in E.164 form, or raise `Rejected` (PHONE_NUMBER_INVALID).
+
+    `region` (ISO 3166-1) is assumed for numbers without a country code; without it they are
+    refused, because a guess rings a stranger.
+    """
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        raise Rejected("PHONE_NUMBER_INVALID", _cure(text), path) from error
+    if not phonenumbers.is_valid_number(number):
+        raise Rejected("PHONE_NUMBER_INVALID", _cure(text), path)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _cure(text: str) -> str:
+    return f"{text!r} is not a callable number; write it with its country code, as +13035550101."

@@ -1,0 +1,497 @@
+"""The emergency callout order: what can happen to it, what is then true, what may be asked.
+
+Source of every rule: specification, section 3.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid5
+
+from eventsourcing.dispatch import singledispatchmethod
+from pydantic import BaseModel, ConfigDict
+
+from strike_domain.actors import Stamp
+from strike_domain.errors import InvalidTransition, Rejected
+from strike_domain.eventsourced import Aggregate, AggregateCreated, AggregateEvent
+from strike_domain.field_tasks import TaskSnapshot
+from strike_domain.geometry import Location
+
+MAX_TEXT = 4_000
+"""Longest description or note, in characters."""
+
+
+class JobType(StrEnum):
+    CMR = "CMR"
+    MFR = "MFR"
+    FNOL = "FNOL"
+
+
+class EcoStatus(StrEnum):
+    OPEN = "OPEN"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    CLOSED = "CLOSED"
+    CANCELLED = "CANCELLED"
+
+
+class PagingState(StrEnum):
+    NOT_STARTED = "NOT_STARTED"
+    RUNNING = "RUNNING"
+    ACCEPTED = "ACCEPTED"
+    EXHAUSTED = "EXHAUSTED"
+    NO_LIST = "NO_LIST"
+    CANCELLED = "CANCELLED"
+
+
+class RenderState(StrEnum):
+    NOT_CONFIGURED = "NOT_CONFIGURED"
+    PENDING = "PENDING"
+    TASKED = "TASKED"
+    FAILED = "FAILED"
+
+
+class PagingPolicy(StrEnum):
+    """Whether paging starts by itself when an ECO is created; a property of the link."""
+
+    AUTOMATIC = "AUTOMATIC"
+    MANUAL = "MANUAL"
+
+
+class Priority(StrEnum):
+    LOW = "LOW"
+    NORMAL = "NORMAL"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
+class Responder(BaseModel):
+    """Who accepted, on which call."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    run_id: UUID
+    call_id: UUID
+
+
+# What can happen ---------------------------------------------------------------------------
+
+
+class EcoEvent(AggregateEvent):
+    """Base of every event in an ECO's stream after the first."""
+
+
+class EcoCreated(AggregateCreated):
+    TOPIC = "strike.eco.created"
+    noc_id: UUID
+    osp_id: UUID
+    location: Location
+    job_type: JobType
+    description: str
+    job_number: str
+    priority: Priority
+    paging_policy: PagingPolicy
+    render_state: RenderState
+    client_reference: str | None
+    ticket: str | None
+    affected_customers: int | None
+
+
+class EcoAmended(EcoEvent):
+    """Only the fields that changed are set."""
+
+    TOPIC = "strike.eco.amended"
+    description: str | None
+    location: Location | None
+    priority: Priority | None
+
+
+class NoteAdded(EcoEvent):
+    TOPIC = "strike.eco.note-added"
+    text: str
+
+
+class RenderTasked(EcoEvent):
+    TOPIC = "strike.eco.render-tasked"
+    project: str
+    subsector_id: str
+    task_id: str
+
+
+class RenderTaskingFailed(EcoEvent):
+    TOPIC = "strike.eco.render-tasking-failed"
+    reason: str
+    attempts: int
+
+
+class PagerDispatched(EcoEvent):
+    TOPIC = "strike.eco.pager-dispatched"
+    run_id: UUID
+    list_id: UUID
+    list_name: str
+    reason: str
+
+
+class ResponderAssigned(EcoEvent):
+    TOPIC = "strike.eco.responder-assigned"
+    responder: Responder
+    late: bool
+
+
+class PagingExhausted(EcoEvent):
+    TOPIC = "strike.eco.paging-exhausted"
+    run_id: UUID
+    calls: int
+
+
+class PagingUnroutable(EcoEvent):
+    TOPIC = "strike.eco.paging-unroutable"
+    reason: str
+
+
+class WorkStarted(EcoEvent):
+    TOPIC = "strike.eco.work-started"
+
+
+class FieldTasksChanged(EcoEvent):
+    TOPIC = "strike.eco.field-tasks-changed"
+    snapshot: TaskSnapshot
+    fingerprint: str
+    summary: str
+
+
+class EcoCompleted(EcoEvent):
+    """A soft claim until `closes_at`: a new, cloned or reopened task reactivates before then."""
+
+    TOPIC = "strike.eco.completed"
+    closes_at: datetime
+    by_hand: bool
+
+
+class EcoReactivated(EcoEvent):
+    TOPIC = "strike.eco.reactivated"
+
+
+class EcoClosed(EcoEvent):
+    TOPIC = "strike.eco.closed"
+
+
+class EcoCancelled(EcoEvent):
+    TOPIC = "strike.eco.cancelled"
+    reason: str
+
+
+class EcoWentStale(EcoEvent):
+    TOPIC = "strike.eco.went-stale"
+    unchanged_since: datetime
+
+
+class Eco(Aggregate):
+    """One incident."""
+
+    TOPIC = "strike.Eco"
+
+    # What is true --------------------------------------------------------------------------
+
+    @singledispatchmethod
+    def evolve(self, event: Any) -> None:
+        raise NotImplementedError(f"Eco does not know {type(event).__name__}.")
+
+    @evolve.register
+    def _(self, event: EcoCreated) -> None:
+        self.noc_id = event.noc_id
+        self.osp_id = event.osp_id
+        self.location = event.location
+        self.job_type = event.job_type
+        self.description = event.description
+        self.job_number = event.job_number
+        self.priority = event.priority
+        self.paging_policy = event.paging_policy
+        self.client_reference = event.client_reference
+        self.ticket = event.ticket
+        self.affected_customers = event.affected_customers
+        self.status = EcoStatus.OPEN
+        self.render_state = event.render_state
+        self.render_project: str | None = None
+        self.subsector_id: str | None = None
+        self.paging_state = PagingState.NOT_STARTED
+        self.runs: tuple[UUID, ...] = ()
+        self.responder: Responder | None = None
+        self.tasks: TaskSnapshot | None = None
+        self.tasks_changed_at = event.timestamp
+        self.stale = False
+        self.closes_at: datetime | None = None
+        self.correlation_id = event.correlation_id
+
+    @evolve.register
+    def _(self, event: EcoAmended) -> None:
+        self.description = event.description or self.description
+        self.location = event.location or self.location
+        self.priority = event.priority or self.priority
+
+    @evolve.register
+    def _(self, event: NoteAdded) -> None:
+        """A note changes nothing but the timeline."""
+
+    @evolve.register
+    def _(self, event: RenderTasked) -> None:
+        self.render_state = RenderState.TASKED
+        self.render_project = event.project
+        self.subsector_id = event.subsector_id
+        self.tasks_changed_at = event.timestamp
+
+    @evolve.register
+    def _(self, event: RenderTaskingFailed) -> None:
+        self.render_state = RenderState.FAILED
+
+    @evolve.register
+    def _(self, event: PagerDispatched) -> None:
+        self.paging_state = PagingState.RUNNING
+        self.runs = (*self.runs, event.run_id)
+
+    @evolve.register
+    def _(self, event: ResponderAssigned) -> None:
+        self.paging_state = PagingState.ACCEPTED
+        self.responder = event.responder
+
+    @evolve.register
+    def _(self, event: PagingExhausted) -> None:
+        self.paging_state = PagingState.EXHAUSTED
+
+    @evolve.register
+    def _(self, event: PagingUnroutable) -> None:
+        self.paging_state = PagingState.NO_LIST
+
+    @evolve.register
+    def _(self, event: WorkStarted) -> None:
+        self.status = EcoStatus.IN_PROGRESS
+
+    @evolve.register
+    def _(self, event: FieldTasksChanged) -> None:
+        self.tasks = event.snapshot
+        self.tasks_changed_at = event.timestamp
+        self.stale = False
+
+    @evolve.register
+    def _(self, event: EcoCompleted) -> None:
+        self.status = EcoStatus.COMPLETED
+        self.closes_at = event.closes_at
+        self._end_paging()
+
+    @evolve.register
+    def _(self, event: EcoReactivated) -> None:
+        self.status = EcoStatus.IN_PROGRESS
+        self.closes_at = None
+
+    @evolve.register
+    def _(self, event: EcoClosed) -> None:
+        self.status = EcoStatus.CLOSED
+
+    @evolve.register
+    def _(self, event: EcoCancelled) -> None:
+        self.status = EcoStatus.CANCELLED
+        self.stale = False
+        self._end_paging()
+
+    @evolve.register
+    def _(self, event: EcoWentStale) -> None:
+        self.stale = True
+
+    def _end_paging(self) -> None:
+        if self.paging_state is PagingState.RUNNING:
+            self.paging_state = PagingState.CANCELLED
+
+    @property
+    def latest_run_id(self) -> UUID | None:
+        return self.runs[-1] if self.runs else None
+
+    @property
+    def is_active(self) -> bool:
+        """Work is still expected: neither done nor given up."""
+        return self.status in (EcoStatus.OPEN, EcoStatus.IN_PROGRESS)
+
+    @property
+    def needs_responder(self) -> bool:
+        """An acceptance, even a late one, is still welcome."""
+        return self.is_active and self.responder is None
+
+    def next_run_id(self) -> UUID:
+        """Derived, so that one dispatch tried twice starts one run."""
+        return uuid5(self.id, f"run/{len(self.runs) + 1}")
+
+    # What may be asked ---------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        eco_id: UUID,
+        stamp: Stamp,
+        *,
+        noc_id: UUID,
+        osp_id: UUID,
+        location: Location,
+        job_type: JobType,
+        description: str,
+        job_number: str,
+        priority: Priority = Priority.NORMAL,
+        paging_policy: PagingPolicy = PagingPolicy.AUTOMATIC,
+        has_render: bool = False,
+        client_reference: str | None = None,
+        ticket: str | None = None,
+        affected_customers: int | None = None,
+    ) -> Eco:
+        return cls.begin(
+            EcoCreated,
+            eco_id,
+            stamp,
+            noc_id=noc_id,
+            osp_id=osp_id,
+            location=location,
+            job_type=job_type,
+            description=checked_text(description, "description"),
+            job_number=job_number,
+            priority=priority,
+            paging_policy=paging_policy,
+            render_state=RenderState.PENDING if has_render else RenderState.NOT_CONFIGURED,
+            client_reference=client_reference,
+            ticket=ticket,
+            affected_customers=affected_customers,
+        )
+
+    def amend(
+        self,
+        stamp: Stamp,
+        *,
+        description: str | None = None,
+        location: Location | None = None,
+        priority: Priority | None = None,
+    ) -> None:
+        """Correct the order. What is given but equal to what stands is not stored."""
+        self._refuse_if_ended("amended")
+        if description is not None:
+            description = checked_text(description, "description")
+        changes = {
+            "description": description if description != self.description else None,
+            "location": location if location != self.location else None,
+            "priority": priority if priority != self.priority else None,
+        }
+        if any(change is not None for change in changes.values()):
+            self.emit(EcoAmended, stamp, **changes)
+
+    def add_note(self, text: str, stamp: Stamp) -> None:
+        """Allowed in every status: what is learnt afterwards belongs to the record too."""
+        self.emit(NoteAdded, stamp, text=checked_text(text, "text"))
+
+    def cancel(self, reason: str, stamp: Stamp) -> None:
+        if not self.is_active:
+            raise InvalidTransition(f"An ECO that is {self.status} cannot be cancelled.")
+        self.emit(EcoCancelled, stamp, reason=checked_text(reason, "reason"))
+
+    def dispatch_pager(
+        self, run_id: UUID, list_id: UUID, list_name: str, reason: str, stamp: Stamp
+    ) -> None:
+        self._refuse_if_ended("paged")
+        if self.paging_state is PagingState.RUNNING:
+            raise InvalidTransition("People are being rung already; wait, or cancel the ECO.")
+        self.emit(
+            PagerDispatched,
+            stamp,
+            run_id=run_id,
+            list_id=list_id,
+            list_name=list_name,
+            reason=reason,
+        )
+
+    def report_unroutable(self, reason: str, stamp: Stamp) -> None:
+        """Nobody can be rung: said at once and loudly, never waited for."""
+        self._refuse_if_ended("paged")
+        self.emit(PagingUnroutable, stamp, reason=reason)
+
+    def assign_responder(self, responder: Responder, stamp: Stamp, *, late: bool = False) -> None:
+        """The first acceptance wins; raises `InvalidTransition` for every later one."""
+        if not self.needs_responder:
+            taken = f"{self.responder.name} has it." if self.responder else f"It is {self.status}."
+            raise InvalidTransition(taken)
+        self.emit(ResponderAssigned, stamp, responder=responder, late=late)
+
+    def exhaust_paging(self, run_id: UUID, calls: int, stamp: Stamp) -> None:
+        """Nobody on the list accepted. Nothing happens if that run no longer matters."""
+        is_current = run_id == self.latest_run_id and self.paging_state is PagingState.RUNNING
+        if is_current and self.is_active:
+            self.emit(PagingExhausted, stamp, run_id=run_id, calls=calls)
+
+    def record_tasking(self, project: str, subsector_id: str, task_id: str, stamp: Stamp) -> None:
+        if self.render_state is RenderState.TASKED or not self.is_active:
+            return
+        self.emit(RenderTasked, stamp, project=project, subsector_id=subsector_id, task_id=task_id)
+
+    def record_tasking_failure(self, reason: str, attempts: int, stamp: Stamp) -> None:
+        if self.render_state is RenderState.PENDING and self.is_active:
+            self.emit(RenderTaskingFailed, stamp, reason=reason, attempts=attempts)
+
+    def record_tasks(self, snapshot: TaskSnapshot, grace: timedelta, stamp: Stamp) -> None:
+        """Take in a full answer about the field tasks; an unchanged one stores nothing."""
+        if self.status in (EcoStatus.CLOSED, EcoStatus.CANCELLED):
+            return
+        if self.tasks is not None and snapshot.fingerprint == self.tasks.fingerprint:
+            return
+        self.emit(
+            FieldTasksChanged,
+            stamp,
+            snapshot=snapshot,
+            fingerprint=snapshot.fingerprint,
+            summary=snapshot.summary,
+        )
+        self._follow_tasks(snapshot, grace, stamp)
+
+    def _follow_tasks(self, snapshot: TaskSnapshot, grace: timedelta, stamp: Stamp) -> None:
+        if self.status is EcoStatus.OPEN and snapshot.has_started:
+            self.emit(WorkStarted, stamp)
+        if self.status is EcoStatus.COMPLETED and not snapshot.is_complete:
+            self.emit(EcoReactivated, stamp)
+        elif self.status is EcoStatus.IN_PROGRESS and snapshot.is_complete:
+            self.emit(EcoCompleted, stamp, closes_at=stamp.at + grace, by_hand=False)
+
+    def complete_by_hand(self, grace: timedelta, stamp: Stamp) -> None:
+        """Only where no Render instance can know better."""
+        if self.render_state is not RenderState.NOT_CONFIGURED:
+            raise InvalidTransition("Field tasks decide when this ECO is completed.")
+        if not self.is_active:
+            raise InvalidTransition(f"An ECO that is {self.status} cannot be completed.")
+        if self.status is EcoStatus.OPEN:
+            self.emit(WorkStarted, stamp)
+        self.emit(EcoCompleted, stamp, closes_at=stamp.at + grace, by_hand=True)
+
+    def close(self, stamp: Stamp) -> None:
+        """End the grace period. Refused before it is over: CLOSED is final."""
+        if self.status is not EcoStatus.COMPLETED or self.closes_at is None:
+            raise InvalidTransition(f"An ECO that is {self.status} cannot be closed.")
+        if stamp.at < self.closes_at:
+            raise InvalidTransition(f"The grace period lasts until {self.closes_at.isoformat()}.")
+        self.emit(EcoClosed, stamp)
+
+    def go_stale(self, ttl: timedelta, stamp: Stamp) -> None:
+        """Say once that the field has been silent for `ttl`; the next change clears it."""
+        silent = stamp.at - self.tasks_changed_at >= ttl
+        if self.is_active and not self.stale and silent:
+            self.emit(EcoWentStale, stamp, unchanged_since=self.tasks_changed_at)
+
+    def _refuse_if_ended(self, done: str) -> None:
+        if self.status in (EcoStatus.CLOSED, EcoStatus.CANCELLED):
+            raise InvalidTransition(f"An ECO that is {self.status} cannot be {done}.")
+
+
+def checked_text(text: str, name: str) -> str:
+    """Strip `text`; raise `Rejected` if nothing is left, or more than 4,000 characters."""
+    text = text.strip()
+    if not text:
+        raise Rejected(f"{name.upper()}_EMPTY", f"Say in a few words what the {name} is.", (name,))
+    if len(text) > MAX_TEXT:
+        message = f"{len(text)} characters are too many; {MAX_TEXT} is the most."
+        raise Rejected(f"{name.upper()}_TOO_LONG", message, (name,))
+    if "\x00" in text:
+        raise Rejected(f"{name.upper()}_INVALID", "Leave out the NUL character.", (name,))
+    return text

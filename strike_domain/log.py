@@ -1,0 +1,123 @@
+"""The one notification log: both aggregates, one order, one meaning of a position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.persistence import IntegrityError
+
+from strike_domain.eco import Eco
+from strike_domain.errors import Conflict, NotFound
+from strike_domain.eventsourced import Aggregate, project
+from strike_domain.pager_run import PagerRun
+
+TAggregate = TypeVar("TAggregate", bound=Aggregate)
+
+LOG_NAME = "strike"
+"""Names the log in every position, and its tables `strike_events` and `strike_tracking`."""
+
+LOG_ENV = {
+    "MAPPER_TOPIC": "strike_domain.eventsourced:PydanticMapper",
+    "TRANSCODER_TOPIC": "strike_domain.eventsourced:JSONBytes",
+    "PERSISTENCE_MODULE": "strike_domain.memory",
+}
+
+MAX_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Receipt(Generic[TAggregate]):
+    """A command that is durable. `position` is what to wait for to read your own write."""
+
+    aggregate: TAggregate
+    position: int
+
+
+class StrikeLog(Application[UUID]):
+    """The event store, opened. Where it lives is the environment's choice, as the library reads it:
+    in memory by default, in PostgreSQL with `strike_adapters.postgres.store`."""
+
+    name = LOG_NAME
+    env: ClassVar[dict[str, str]] = LOG_ENV
+
+    def eco(self, eco_id: UUID, version: int | None = None) -> Eco:
+        """Raises `NotFound`."""
+        return self._load(eco_id, Eco, "ECO", version)
+
+    def run(self, run_id: UUID, version: int | None = None) -> PagerRun:
+        """Raises `NotFound`."""
+        return self._load(run_id, PagerRun, "pager run", version)
+
+    def _load(
+        self, aggregate_id: UUID, kind: type[TAggregate], what: str, version: int | None
+    ) -> TAggregate:
+        try:
+            found: Any = self.repository.get(aggregate_id, version=version, projector_func=project)
+        except AggregateNotFoundError:
+            raise NotFound(what) from None
+        if not isinstance(found, kind):
+            raise NotFound(what)
+        return found
+
+    def position(self) -> int:
+        """The position of the newest event; 0 in an empty log."""
+        return self.recorder.max_notification_id() or 0
+
+    def store(self, *aggregates: Aggregate) -> int:
+        """Save what happened to `aggregates` in one transaction and return its position.
+
+        Raises `IntegrityError` if another command was faster. A save that was durable although
+        its answer got lost is recognised by its event ids and counts as done.
+        """
+        pending = [event for one in aggregates for event in one.pending_events]
+        if not pending:
+            return self.position()
+        try:
+            return max(recording.notification.id for recording in self.save(*aggregates))
+        except IntegrityError:
+            if self._is_stored(pending):
+                return self.position()
+            raise
+
+    def _is_stored(self, events: list[Any]) -> bool:
+        return all(self._event_id_at(e) == e.event_id for e in events)
+
+    def _event_id_at(self, event: Any) -> UUID | None:
+        version = event.originator_version
+        stored = list(self.events.get(event.originator_id, gt=version - 1, lte=version))
+        return getattr(stored[0], "event_id", None) if stored else None
+
+    def change_eco(self, eco_id: UUID, command: Callable[[Eco], None]) -> Receipt[Eco]:
+        """Load, command, store; again while others are faster and the command still stands."""
+        return self._change(lambda: self.eco(eco_id), command)
+
+    def change_run(self, run_id: UUID, command: Callable[[PagerRun], None]) -> Receipt[PagerRun]:
+        """As `change_eco`, for a pager run."""
+        return self._change(lambda: self.run(run_id), command)
+
+    def _change(
+        self, load: Callable[[], TAggregate], command: Callable[[TAggregate], None]
+    ) -> Receipt[TAggregate]:
+        def once() -> Receipt[TAggregate]:
+            aggregate = load()
+            command(aggregate)
+            return Receipt(aggregate, self.store(aggregate))
+
+        return while_others_are_faster(once)
+
+
+TResult = TypeVar("TResult")
+
+
+def while_others_are_faster(command: Callable[[], TResult]) -> TResult:
+    """Run `command` anew as long as concurrent saves beat it; `Conflict` after 20 times."""
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            return command()
+        except IntegrityError:
+            continue
+    raise Conflict("Others kept changing this at the same time. Try again.")

@@ -1,0 +1,123 @@
+"""Strike in memory: the same log, process and rules, with no set-up. For tests and embedding.
+
+This module is also a persistence module of the `eventsourcing` library (its `Factory`): all
+applications opened with the same `STRIKE_MEMORY_LOG` share one log, as they would a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from uuid import UUID, uuid4
+from weakref import WeakValueDictionary
+
+from eventsourcing.persistence import ApplicationRecorder, ProcessRecorder
+from eventsourcing.popo import POPOFactory, POPOProcessRecorder
+
+from strike_domain.contacts import PagerList
+from strike_domain.geometry import Location
+from strike_domain.ports import Link, Tenant
+from strike_domain.regions import RegionCandidate
+
+MEMORY_LOG = "STRIKE_MEMORY_LOG"
+
+_logs: WeakValueDictionary[str, POPOProcessRecorder] = WeakValueDictionary()
+
+
+class MemoryFactory(POPOFactory):
+    """Gives the process application and the command application the same recorder."""
+
+    def _shared(self) -> POPOProcessRecorder:
+        key = self.env.get(MEMORY_LOG) or uuid4().hex
+        recorder = _logs.get(key)
+        if recorder is None:
+            recorder = _logs[key] = POPOProcessRecorder()
+        return recorder
+
+    def application_recorder(self) -> ApplicationRecorder:
+        return self._shared()
+
+    def process_recorder(self) -> ProcessRecorder:
+        return self._shared()
+
+
+del POPOFactory  # The library takes the one factory class that it finds in this module.
+
+Factory = MemoryFactory
+
+
+def memory_env() -> dict[str, str]:
+    """The environment of a new, empty log that lives as long as an application holds it."""
+    return {"PERSISTENCE_MODULE": __name__, MEMORY_LOG: uuid4().hex}
+
+
+class ManualClock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 15, 3, 0, tzinfo=UTC)) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+    def advance_to(self, moment: datetime) -> None:
+        """Go on to `moment`; never back."""
+        self._now = max(self._now, moment)
+
+
+class SystemClock:
+    """The computer's own time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass
+class MemoryDirectory:
+    """Tenants, links, lists and job numbers in dictionaries: `Directory` and `PagerLists`."""
+
+    tenants: dict[UUID, Tenant] = field(default_factory=dict)
+    links: dict[tuple[UUID, UUID], Link] = field(default_factory=dict)
+    lists: dict[UUID, PagerList] = field(default_factory=dict)
+    render_osps: set[UUID] = field(default_factory=set)
+    _numbers: dict[tuple[UUID, int], count[int]] = field(default_factory=dict)
+
+    def add(self, *things: Tenant | Link | PagerList) -> None:
+        """Take in tenants, links and lists, in any order."""
+        for thing in things:
+            match thing:
+                case Tenant():
+                    self.tenants[thing.id] = thing
+                case Link():
+                    self.links[thing.noc_id, thing.osp_id] = thing
+                case PagerList():
+                    self.lists[thing.id] = thing
+
+    def tenant(self, tenant_id: UUID) -> Tenant | None:
+        return self.tenants.get(tenant_id)
+
+    def link(self, noc_id: UUID, osp_id: UUID) -> Link | None:
+        return self.links.get((noc_id, osp_id))
+
+    def has_render(self, osp_id: UUID) -> bool:
+        return osp_id in self.render_osps
+
+    def next_job_number(self, osp_id: UUID, at: datetime) -> str:
+        numbers = self._numbers.setdefault((osp_id, at.year), count(1))
+        return f"{at.year % 100:02d}-{next(numbers):04d}"
+
+    def near(self, osp_id: UUID, location: Location) -> Sequence[RegionCandidate]:
+        return [
+            RegionCandidate(list_id=one.id, name=one.name, region=one.region)
+            for one in self.lists.values()
+            if one.osp_id == osp_id
+        ]
+
+    def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None:
+        found = self.lists.get(list_id)
+        return found if found and found.osp_id == osp_id else None

@@ -1,0 +1,130 @@
+"""The pager process: follows the log and answers some events with others, exactly once.
+
+It reads the notification log and writes to the same one; what it writes and how far it has read
+are one transaction (specification, section 8). It decides; it never rings anybody: side effects
+are the ringer's, so that no replay can make a phone ring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+from eventsourcing.application import ProcessingEvent
+from eventsourcing.dispatch import singledispatchmethod
+from eventsourcing.persistence import IntegrityError, Tracking
+from eventsourcing.projection import EventSourcedProjection
+from eventsourcing.utils import EnvType
+
+from strike_domain.actors import Actor, Stamp
+from strike_domain.eco import (
+    Eco,
+    EcoCancelled,
+    EcoCompleted,
+    EcoCreated,
+    PagingPolicy,
+    PagingState,
+    ResponderAssigned,
+)
+from strike_domain.eventsourced import DomainEvent, project
+from strike_domain.log import LOG_ENV, LOG_NAME, MAX_ATTEMPTS
+from strike_domain.pager_run import PagerRun, PagerRunExhausted
+from strike_domain.ports import Clock
+from strike_domain.routing import NoRoute, Router, start_run
+
+PAGER = Actor.system("pager")
+
+Processing = ProcessingEvent[UUID]
+
+
+class PagerProcess(EventSourcedProjection[UUID]):
+    """Starts, ends and reports pager runs, as ECO and run events call for it."""
+
+    name = LOG_NAME
+    env: ClassVar[dict[str, str]] = LOG_ENV
+    topics: Sequence[str] = ()
+
+    def __init__(self, router: Router, clock: Clock, env: EnvType | None = None) -> None:
+        super().__init__(env)
+        self._router = router
+        self._clock = clock
+
+    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        """As the library does; but a command that was faster is no reason to stop.
+
+        Raises `IntegrityError` only when another process has already done this event.
+        """
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                super().process_event(domain_event, tracking)
+                return
+            except IntegrityError:
+                done = self.recorder.has_tracking_id(
+                    tracking.application_name, tracking.notification_id
+                )
+                if done or attempt == MAX_ATTEMPTS - 1:
+                    raise
+
+    @singledispatchmethod
+    def policy(self, domain_event: Any, processing_event: Processing) -> None:
+        """Most events ask nothing of the pager."""
+
+    @policy.register
+    def _(self, event: EcoCreated, processing_event: Processing) -> None:
+        eco = self._eco(event.originator_id)
+        wanted = event.paging_policy is PagingPolicy.AUTOMATIC and eco.is_active
+        if not wanted or eco.paging_state is not PagingState.NOT_STARTED:
+            return
+        route = self._router.route(eco.osp_id, eco.location)
+        if isinstance(route, NoRoute):
+            eco.report_unroutable(route.reason, self._because(event))
+            processing_event.collect_events(eco)
+        else:
+            processing_event.collect_events(start_run(eco, route, self._because(event)), eco)
+
+    @policy.register
+    def _(self, event: PagerRunExhausted, processing_event: Processing) -> None:
+        eco = self._eco(event.eco_id)
+        eco.exhaust_paging(event.originator_id, event.calls, self._because(event))
+        processing_event.collect_events(eco)
+
+    @policy.register
+    def _(self, event: EcoCancelled, processing_event: Processing) -> None:
+        self._cancel_run(event, "The ECO was cancelled.", processing_event)
+
+    @policy.register
+    def _(self, event: EcoCompleted, processing_event: Processing) -> None:
+        self._cancel_run(event, "The work is done.", processing_event)
+
+    @policy.register
+    def _(self, event: ResponderAssigned, processing_event: Processing) -> None:
+        # An acceptance may come from an earlier run while a later one is still ringing.
+        reason = f"{event.responder.name} accepted."
+        self._cancel_run(event, reason, processing_event, accepted=event.responder.run_id)
+
+    def _cancel_run(
+        self,
+        event: DomainEvent,
+        reason: str,
+        processing_event: Processing,
+        accepted: UUID | None = None,
+    ) -> None:
+        run_id = self._eco(event.originator_id).latest_run_id
+        if run_id is not None and run_id != accepted:
+            run: PagerRun = self.repository.get(run_id, projector_func=project)
+            run.cancel(reason, self._because(event))
+            processing_event.collect_events(run)
+
+    def _eco(self, eco_id: UUID) -> Eco:
+        eco: Eco = self.repository.get(eco_id, projector_func=project)
+        return eco
+
+    def _because(self, event: DomainEvent) -> Stamp:
+        return Stamp(
+            at=self._clock.now(),
+            actor=PAGER.name,
+            tenant_id=None,
+            correlation_id=event.correlation_id,
+            causation_id=event.event_id,
+        )

@@ -1,0 +1,556 @@
+"""One ring-down of a pager list for one ECO: what can happen, what is true, what may be asked.
+
+Source of every rule: specification, section 4. Nothing here depends on the order in which an
+outside world reports: a report is taken for what it newly says, or for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid5
+
+from eventsourcing.dispatch import singledispatchmethod
+from pydantic import BaseModel, ConfigDict
+
+from strike_domain.actors import Stamp
+from strike_domain.contacts import Contact, PagerList
+from strike_domain.errors import InvalidTransition, NotFound
+from strike_domain.eventsourced import Aggregate, AggregateCreated, AggregateEvent
+
+
+class RunState(StrEnum):
+    RUNNING = "RUNNING"
+    ACCEPTED = "ACCEPTED"
+    EXHAUSTED = "EXHAUSTED"
+    CANCELLED = "CANCELLED"
+
+
+class CallOutcome(StrEnum):
+    ACCEPTED = "ACCEPTED"
+    DECLINED = "DECLINED"
+    NO_ANSWER = "NO_ANSWER"
+    BUSY = "BUSY"
+    FAILED = "FAILED"
+    VOICEMAIL = "VOICEMAIL"
+    TIMED_OUT = "TIMED_OUT"
+    CANCELLED = "CANCELLED"
+
+
+class CallState(StrEnum):
+    """How far one call is known to have come."""
+
+    REQUESTED = "REQUESTED"
+    """Intent stored; whether the provider has it is not known yet."""
+    PLACED = "PLACED"
+    RINGING = "RINGING"
+    ANSWERED = "ANSWERED"
+    ENDED = "ENDED"
+
+
+class Briefing(BaseModel):
+    """What a person who is rung gets to hear about the ECO."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job_number: str
+    job_type: str
+    place: str
+    description: str
+
+
+class RunPlan(BaseModel):
+    """The list as it was when the run started; edits since then do not reach this run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    list_id: UUID
+    list_name: str
+    contacts: tuple[Contact, ...]
+    rounds: int
+    answer_seconds: int
+    key_seconds: int
+    queue_seconds: int
+
+    @classmethod
+    def snapshot(
+        cls, pager_list: PagerList, *, key_seconds: int = 20, queue_seconds: int = 30
+    ) -> RunPlan:
+        """`key_seconds`: how long a prompt waits for a key. `queue_seconds`: how much longer
+        than the answer time the provider may take before it reports ringing."""
+        return cls(
+            list_id=pager_list.id,
+            list_name=pager_list.name,
+            contacts=pager_list.contacts,
+            rounds=pager_list.rounds,
+            answer_seconds=pager_list.answer_seconds,
+            key_seconds=key_seconds,
+            queue_seconds=queue_seconds,
+        )
+
+    @property
+    def total_calls(self) -> int:
+        return len(self.contacts) * self.rounds
+
+
+@dataclass
+class Call:
+    """One call of a run. `deadline` is when Strike must look at it again."""
+
+    id: UUID
+    contact: Contact
+    requested_at: datetime
+    deadline: datetime
+    state: CallState = CallState.REQUESTED
+    sid: str | None = None
+    attempt: int = 1
+    is_refused: bool = False
+    prompts: int = 0
+    answered_by: str | None = None
+    outcome: CallOutcome | None = None
+
+    @property
+    def is_live(self) -> bool:
+        return self.state is not CallState.ENDED
+
+
+# What can happen ---------------------------------------------------------------------------
+
+
+class RunEvent(AggregateEvent):
+    """Base of every event in a run's stream after the first."""
+
+
+class PagerRunStarted(AggregateCreated):
+    TOPIC = "strike.run.started"
+    eco_id: UUID
+    noc_id: UUID
+    osp_id: UUID
+    plan: RunPlan
+    briefing: Briefing
+
+
+class CallRequested(RunEvent):
+    """The intent, stored before the provider is asked for anything."""
+
+    TOPIC = "strike.run.call-requested"
+    call_id: UUID
+    contact: Contact
+    deadline: datetime
+
+
+class CallRetried(RunEvent):
+    """The provider was asked, has no such call, and is now given it again."""
+
+    TOPIC = "strike.run.call-retried"
+    call_id: UUID
+    attempt: int
+    reason: str
+    deadline: datetime
+
+
+class CallRefused(RunEvent):
+    """The provider certainly did not start the call; it is tried again at `deadline`."""
+
+    TOPIC = "strike.run.call-refused"
+    call_id: UUID
+    reason: str
+    deadline: datetime
+
+
+class CallPlaced(RunEvent):
+    TOPIC = "strike.run.call-placed"
+    call_id: UUID
+    sid: str
+    deadline: datetime
+
+
+class CallRinging(RunEvent):
+    TOPIC = "strike.run.call-ringing"
+    call_id: UUID
+    deadline: datetime
+
+
+class CallAnswered(RunEvent):
+    TOPIC = "strike.run.call-answered"
+    call_id: UUID
+    answered_by: str | None
+    deadline: datetime
+
+
+class CallDeadlineExtended(RunEvent):
+    TOPIC = "strike.run.call-deadline-extended"
+    call_id: UUID
+    reason: str
+    deadline: datetime
+
+
+class PromptRepeated(RunEvent):
+    TOPIC = "strike.run.prompt-repeated"
+    call_id: UUID
+    deadline: datetime
+
+
+class CallAccepted(RunEvent):
+    """`late`: the call had been given up when the key came."""
+
+    TOPIC = "strike.run.call-accepted"
+    call_id: UUID
+    contact: Contact
+    late: bool
+
+
+class CallEnded(RunEvent):
+    TOPIC = "strike.run.call-ended"
+    call_id: UUID
+    outcome: CallOutcome
+    reason: str | None
+
+
+class PagerRunExhausted(RunEvent):
+    TOPIC = "strike.run.exhausted"
+    eco_id: UUID
+    calls: int
+
+
+class PagerRunCancelled(RunEvent):
+    TOPIC = "strike.run.cancelled"
+    reason: str
+
+
+# What the deadline worker has to do --------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PlaceNext:
+    """Ring this person now."""
+
+    contact: Contact
+
+
+@dataclass(frozen=True)
+class PlaceAgain:
+    """The provider refused this call for a passing reason; give it to it once more."""
+
+    call: Call
+
+
+@dataclass(frozen=True)
+class ResolveUnknown:
+    """Ask the provider whether it has this call, before placing it again."""
+
+    call: Call
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """A deadline passed: fetch the call's true state from the provider, and act on it."""
+
+    call: Call
+
+
+@dataclass(frozen=True)
+class HangUp:
+    """The run is over but this call is still up."""
+
+    call: Call
+
+
+Step = PlaceNext | PlaceAgain | ResolveUnknown | ReadBack | HangUp
+
+RESOLVE_AFTER = timedelta(seconds=10)
+"""How long the process that stored an intent has for placing it (specification: 10 s)."""
+
+MAX_EXTENSIONS = 4
+"""How many times a deadline may be put off because the provider queues or cannot be asked."""
+
+MAX_PLACEMENTS = 3
+"""How many times the provider is given one call that it refuses for passing reasons."""
+
+
+class PagerRun(Aggregate):
+    """A ring-down; `calls` in the order in which they were requested."""
+
+    TOPIC = "strike.PagerRun"
+
+    # What is true --------------------------------------------------------------------------
+
+    @singledispatchmethod
+    def evolve(self, event: Any) -> None:
+        raise NotImplementedError(f"PagerRun does not know {type(event).__name__}.")
+
+    @evolve.register
+    def _(self, event: PagerRunStarted) -> None:
+        self.eco_id = event.eco_id
+        self.noc_id = event.noc_id
+        self.osp_id = event.osp_id
+        self.plan = event.plan
+        self.briefing = event.briefing
+        self.state = RunState.RUNNING
+        self.calls: dict[UUID, Call] = {}
+        self.extensions = 0
+        self.accepted_by: Contact | None = None
+        self.ready_at = event.timestamp
+        self.correlation_id = event.correlation_id
+
+    @evolve.register
+    def _(self, event: CallRequested) -> None:
+        self.extensions = 0
+        self.calls[event.call_id] = Call(
+            id=event.call_id,
+            contact=event.contact,
+            requested_at=event.timestamp,
+            deadline=event.deadline,
+        )
+
+    @evolve.register
+    def _(self, event: CallRetried) -> None:
+        call = self.calls[event.call_id]
+        call.attempt, call.is_refused = event.attempt, False
+        call.deadline = event.deadline
+
+    @evolve.register
+    def _(self, event: CallRefused) -> None:
+        call = self.calls[event.call_id]
+        call.is_refused, call.deadline = True, event.deadline
+
+    @evolve.register
+    def _(self, event: CallPlaced) -> None:
+        call = self.calls[event.call_id]
+        call.sid = event.sid
+        if call.state is CallState.REQUESTED:
+            call.state, call.deadline = CallState.PLACED, event.deadline
+
+    @evolve.register
+    def _(self, event: CallRinging) -> None:
+        call = self.calls[event.call_id]
+        call.state, call.deadline = CallState.RINGING, event.deadline
+
+    @evolve.register
+    def _(self, event: CallAnswered) -> None:
+        call = self.calls[event.call_id]
+        call.state, call.deadline = CallState.ANSWERED, event.deadline
+        call.answered_by = event.answered_by
+        call.prompts = 1
+
+    @evolve.register
+    def _(self, event: CallDeadlineExtended) -> None:
+        self.extensions += 1
+        self.calls[event.call_id].deadline = self.ready_at = event.deadline
+
+    @evolve.register
+    def _(self, event: PromptRepeated) -> None:
+        call = self.calls[event.call_id]
+        call.prompts += 1
+        call.deadline = event.deadline
+
+    @evolve.register
+    def _(self, event: CallAccepted) -> None:
+        call = self.calls[event.call_id]
+        call.state, call.outcome = CallState.ENDED, CallOutcome.ACCEPTED
+        self.state = RunState.ACCEPTED
+        self.accepted_by = event.contact
+        self.ready_at = event.timestamp
+
+    @evolve.register
+    def _(self, event: CallEnded) -> None:
+        call = self.calls[event.call_id]
+        call.state, call.outcome = CallState.ENDED, event.outcome
+        self.ready_at = event.timestamp
+
+    @evolve.register
+    def _(self, event: PagerRunExhausted) -> None:
+        self.state = RunState.EXHAUSTED
+
+    @evolve.register
+    def _(self, event: PagerRunCancelled) -> None:
+        self.state = RunState.CANCELLED
+        self.ready_at = event.timestamp
+
+    @property
+    def live_call(self) -> Call | None:
+        return next((call for call in self.calls.values() if call.is_live), None)
+
+    @property
+    def next_contact(self) -> Contact | None:
+        """Who is rung next; None when the list is through."""
+        made = len(self.calls)
+        if made >= self.plan.total_calls:
+            return None
+        return self.plan.contacts[made % len(self.plan.contacts)]
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When a worker has to look at this run; None if never again."""
+        call = self.live_call
+        if call is None:
+            return self.ready_at if self.state is RunState.RUNNING else None
+        # Even of a run that is over: whoever is just placing this call gets the time to say so.
+        is_being_placed = call.sid is None
+        return call.deadline if self.state is RunState.RUNNING or is_being_placed else self.ready_at
+
+    def due_step(self, now: datetime) -> Step | None:
+        """What a worker has to do at `now`, decided from what is known, never from guesses."""
+        due_at = self.due_at
+        if due_at is None or due_at > now:
+            return None
+        call = self.live_call
+        if call is None:
+            return PlaceNext(self.next_contact) if self.next_contact else None
+        if call.sid is None:
+            return PlaceAgain(call) if call.is_refused else ResolveUnknown(call)
+        if self.state is not RunState.RUNNING:
+            return HangUp(call)
+        return ReadBack(call)
+
+    def call(self, call_id: UUID) -> Call:
+        """The call of that id; `NotFound` if this run never requested it."""
+        try:
+            return self.calls[call_id]
+        except KeyError:
+            raise NotFound("call") from None
+
+    # What may be asked ---------------------------------------------------------------------
+
+    @classmethod
+    def start(
+        cls,
+        run_id: UUID,
+        stamp: Stamp,
+        *,
+        eco_id: UUID,
+        noc_id: UUID,
+        osp_id: UUID,
+        plan: RunPlan,
+        briefing: Briefing,
+    ) -> PagerRun:
+        if not plan.contacts:
+            raise InvalidTransition("A list with nobody on it cannot be rung.")
+        return cls.begin(
+            PagerRunStarted,
+            run_id,
+            stamp,
+            eco_id=eco_id,
+            noc_id=noc_id,
+            osp_id=osp_id,
+            plan=plan,
+            briefing=briefing,
+        )
+
+    def request_call(self, stamp: Stamp) -> Call:
+        """Store the intent to ring the next contact. One call at a time."""
+        contact = self.next_contact
+        if self.state is not RunState.RUNNING or self.live_call or contact is None:
+            raise InvalidTransition("Nobody is to be rung now.")
+        call_id = uuid5(self.id, f"call/{len(self.calls) + 1}")
+        self.emit(
+            CallRequested,
+            stamp,
+            call_id=call_id,
+            contact=contact,
+            deadline=stamp.at + RESOLVE_AFTER,
+        )
+        return self.calls[call_id]
+
+    def call_refused(self, call_id: UUID, reason: str, stamp: Stamp, *, can_retry: bool) -> None:
+        """The provider did not take the call: again in a second or two, or on to the next."""
+        call = self.call(call_id)
+        if call.state is not CallState.REQUESTED:
+            return
+        if not can_retry or call.attempt >= MAX_PLACEMENTS or self.state is not RunState.RUNNING:
+            self.call_ended(call_id, CallOutcome.FAILED, stamp, reason)
+            return
+        deadline = stamp.at + timedelta(seconds=call.attempt)
+        self.emit(CallRefused, stamp, call_id=call_id, reason=reason, deadline=deadline)
+
+    def retry_call(self, call_id: UUID, reason: str, stamp: Stamp) -> Call:
+        """Fence off whoever tried before, and give the call to the provider once more."""
+        call = self.call(call_id)
+        if call.state is not CallState.REQUESTED or self.state is not RunState.RUNNING:
+            raise InvalidTransition("This call is not waiting to be placed.")
+        self.emit(
+            CallRetried,
+            stamp,
+            call_id=call_id,
+            attempt=call.attempt + 1,
+            reason=reason,
+            deadline=stamp.at + RESOLVE_AFTER,
+        )
+        return call
+
+    def call_placed(self, call_id: UUID, sid: str, stamp: Stamp) -> None:
+        """The provider's id for the call. Known already, or learnt from a webhook: no news."""
+        call = self.call(call_id)
+        if call.sid is None:
+            seconds = self.plan.answer_seconds + self.plan.queue_seconds
+            deadline = stamp.at + timedelta(seconds=seconds)
+            self.emit(CallPlaced, stamp, call_id=call_id, sid=sid, deadline=deadline)
+
+    def call_ringing(self, call_id: UUID, stamp: Stamp) -> None:
+        """The answer clock starts here and not at the request, because providers queue."""
+        if self.call(call_id).state in (CallState.REQUESTED, CallState.PLACED):
+            deadline = stamp.at + timedelta(seconds=self.plan.answer_seconds)
+            self.emit(CallRinging, stamp, call_id=call_id, deadline=deadline)
+
+    def call_answered(self, call_id: UUID, stamp: Stamp, answered_by: str | None = None) -> None:
+        """Somebody or something picked up. That accepts nothing."""
+        before = (CallState.REQUESTED, CallState.PLACED, CallState.RINGING)
+        if self.call(call_id).state in before:
+            self.emit(
+                CallAnswered,
+                stamp,
+                call_id=call_id,
+                answered_by=answered_by,
+                deadline=self._key_deadline(stamp),
+            )
+
+    def repeat_prompt(self, call_id: UUID, stamp: Stamp) -> None:
+        """Key 9, or the first silence: the prompt once more."""
+        if self.call(call_id).is_live:
+            self.emit(PromptRepeated, stamp, call_id=call_id, deadline=self._key_deadline(stamp))
+
+    def _key_deadline(self, stamp: Stamp) -> datetime:
+        # The prompt itself takes time to be heard before the waiting for a key begins.
+        return stamp.at + timedelta(seconds=2 * self.plan.key_seconds)
+
+    def wait_longer(self, call_id: UUID, reason: str, stamp: Stamp) -> None:
+        """At the deadline the provider still queues the call, or cannot be asked about it.
+
+        Put the deadline off, but not for ever: a run that waits is a page that is lost.
+        """
+        if not self.call(call_id).is_live:
+            return
+        if self.extensions >= MAX_EXTENSIONS:
+            self.call_ended(call_id, CallOutcome.FAILED, stamp, reason)
+            return
+        deadline = stamp.at + timedelta(seconds=min(self.plan.queue_seconds, 10))
+        self.emit(CallDeadlineExtended, stamp, call_id=call_id, reason=reason, deadline=deadline)
+
+    def accept(self, call_id: UUID, stamp: Stamp) -> bool:
+        """A key press accepts; also on a call given up before, while nobody else has it.
+
+        Returns whether it came late, that is after the call had been given up.
+        """
+        call = self.call(call_id)
+        if self.accepted_by or self.state is RunState.CANCELLED:
+            raise InvalidTransition("Somebody has it, or it is no longer needed.")
+        late = not call.is_live or self.state is not RunState.RUNNING
+        self.emit(CallAccepted, stamp, call_id=call_id, contact=call.contact, late=late)
+        return late
+
+    def call_ended(
+        self, call_id: UUID, outcome: CallOutcome, stamp: Stamp, reason: str | None = None
+    ) -> None:
+        """A call came to its end; the last one of the list without a yes exhausts the run."""
+        if not self.call(call_id).is_live:
+            return
+        self.emit(CallEnded, stamp, call_id=call_id, outcome=outcome, reason=reason)
+        if self.state is RunState.RUNNING and self.next_contact is None:
+            self.emit(PagerRunExhausted, stamp, eco_id=self.eco_id, calls=len(self.calls))
+
+    def cancel(self, reason: str, stamp: Stamp) -> None:
+        """Ring nobody else. A live call is ended by the worker. No-op once the run is over."""
+        if self.state is RunState.RUNNING:
+            self.emit(PagerRunCancelled, stamp, reason=reason)

@@ -1,0 +1,227 @@
+"""Commands on pager runs: what people ask for, and what telephones report.
+
+A report may come late, twice, out of order or never; each method takes from it what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from strike_domain.actors import Actor, Role, Side, Stamp
+from strike_domain.callouts import visible
+from strike_domain.eco import Eco, Responder
+from strike_domain.errors import Rejected
+from strike_domain.geometry import Location
+from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
+from strike_domain.pager_run import Call, CallOutcome, CallState, PagerRun, RunState
+from strike_domain.ports import Clock, ProviderCallState
+from strike_domain.routing import NoRoute, Route, Router, start_run
+from strike_domain.voice import Speech, Voice
+
+ACCEPT, DECLINE, REPEAT, SILENCE = "1", "2", "9", ""
+
+MAX_PROMPTS = 2
+"""The prompt and its repetition; silence after that is TIMED_OUT."""
+
+MAX_REPEATS = 5
+"""How often key 9, or a wrong key, can make the prompt start again."""
+
+
+@dataclass(frozen=True)
+class CallReport:
+    """What the provider says of one call. `sid` is its own id for it."""
+
+    run_id: UUID
+    call_id: UUID
+    sid: str
+    state: ProviderCallState | None = None
+    answered_by: str | None = None
+
+
+class Paging:
+    """Dispatch by hand, and everything that comes back from the telephones."""
+
+    def __init__(
+        self,
+        log: StrikeLog,
+        router: Router,
+        clock: Clock,
+        new_id: Callable[[], UUID] = uuid4,
+    ) -> None:
+        self.log = log
+        self._router = router
+        self._clock = clock
+        self._new_id = new_id
+
+    def who_would_be_rung(self, osp_id: UUID, location: Location) -> Route | NoRoute:
+        """The list that a callout there would ring, and why. Stores nothing."""
+        return self._router.route(osp_id, location)
+
+    def dispatch(self, eco_id: UUID, actor: Actor, list_id: UUID | None = None) -> Receipt[Eco]:
+        """Start a run by hand, on the list for the place or on a chosen one.
+
+        Raises `InvalidTransition` while a run is going on, `Rejected` (NO_LIST) if nobody can be
+        rung.
+        """
+        actor.require(Role.OPERATOR, Side.NOC, Side.OSP)
+        return while_others_are_faster(lambda: self._dispatch(eco_id, actor, list_id))
+
+    def _dispatch(self, eco_id: UUID, actor: Actor, list_id: UUID | None) -> Receipt[Eco]:
+        eco = visible(self.log.eco(eco_id), actor)
+        route = (
+            self._router.chosen(eco.osp_id, list_id)
+            if list_id
+            else self._router.route(eco.osp_id, eco.location)
+        )
+        if isinstance(route, NoRoute):
+            raise Rejected("NO_LIST", route.reason, ("listId",))
+        run = start_run(eco, route, self._stamp(actor.name, actor.tenant_id, eco.correlation_id))
+        return Receipt(eco, self.log.store(run, eco))
+
+    def answered(self, report: CallReport) -> Speech:
+        """Somebody or something picked up: say what it is about. Accepts nothing."""
+
+        def take(run: PagerRun, call: Call, stamp: Stamp) -> None:
+            run.call_answered(call.id, stamp, report.answered_by)
+
+        run, call = self._on_call(report, take)
+        return self._greet(run, call)
+
+    def _greet(self, run: PagerRun, call: Call) -> Speech:
+        voice = _voice(run, call)
+        if run.state is RunState.CANCELLED:
+            return self._no_longer_needed(run, voice)
+        if run.accepted_by is not None:
+            return voice.taken(run.accepted_by.name)
+        return voice.prompt()
+
+    def reported(self, report: CallReport) -> None:
+        """Take in a status callback. Unknown run or call: `NotFound`."""
+
+        def take(run: PagerRun, call: Call, stamp: Stamp) -> None:
+            take_state(run, call, report.state, report.answered_by, stamp)
+
+        self._on_call(report, take)
+
+    def _on_call(
+        self, report: CallReport, take: Callable[[PagerRun, Call, Stamp], None]
+    ) -> tuple[PagerRun, Call]:
+        def command(run: PagerRun) -> None:
+            call = run.call(report.call_id)
+            stamp = self._stamp("strike:telephone", None, run.correlation_id)
+            run.call_placed(call.id, report.sid, stamp)
+            # A call placed twice by accident says nothing about the one that counts.
+            if call.sid == report.sid:
+                take(run, call, stamp)
+
+        run = self.log.change_run(report.run_id, command).aggregate
+        return run, run.call(report.call_id)
+
+    def key_pressed(self, report: CallReport, key: str) -> Speech:
+        """What the key did is stored before it is said. An empty `key` is silence."""
+        return while_others_are_faster(lambda: self._key_pressed(report, key))
+
+    def _key_pressed(self, report: CallReport, key: str) -> Speech:
+        run = self.log.run(report.run_id)
+        call = run.call(report.call_id)
+        stamp = self._stamp(f"contact:{call.contact.name}", None, run.correlation_id)
+        run.call_placed(call.id, report.sid, stamp)
+        if key == ACCEPT:
+            return self._accept(run, call, stamp)
+        speech = self._other_key(run, call, key, stamp)
+        self.log.store(run)
+        return speech
+
+    def _accept(self, run: PagerRun, call: Call, stamp: Stamp) -> Speech:
+        """Run and ECO take the acceptance in one transaction, so what is said is true."""
+        voice = _voice(run, call)
+        if call.outcome is CallOutcome.ACCEPTED:
+            return voice.accepted()
+        eco = self.log.eco(run.eco_id)
+        if not eco.needs_responder or run.accepted_by:
+            run.call_ended(call.id, CallOutcome.CANCELLED, stamp, "Accepted too late.")
+            self.log.store(run)
+            return voice.taken(eco.responder.name) if eco.responder else voice.over()
+        late = run.accept(call.id, stamp)
+        responder = Responder(name=call.contact.name, run_id=run.id, call_id=call.id)
+        eco.assign_responder(responder, stamp, late=late)
+        self.log.store(run, eco)
+        return voice.accepted()
+
+    def _other_key(self, run: PagerRun, call: Call, key: str, stamp: Stamp) -> Speech:
+        voice = _voice(run, call)
+        if call.outcome is CallOutcome.ACCEPTED:
+            return voice.accepted()
+        if key == DECLINE:
+            run.call_ended(call.id, CallOutcome.DECLINED, stamp)
+            return voice.declined()
+        if run.accepted_by or run.state is RunState.CANCELLED:
+            return self._greet(run, call)
+        if call.prompts >= (MAX_PROMPTS if key == SILENCE else MAX_REPEATS):
+            run.call_ended(call.id, unanswered(call), stamp, "No key was pressed.")
+            return voice.silence()
+        run.repeat_prompt(call.id, stamp)
+        return voice.prompt(after_wrong_key=key not in (REPEAT, SILENCE))
+
+    def _no_longer_needed(self, run: PagerRun, voice: Voice) -> Speech:
+        responder = self.log.eco(run.eco_id).responder
+        return voice.taken(responder.name) if responder else voice.over()
+
+    def _stamp(self, actor: str, tenant_id: UUID | None, correlation_id: UUID) -> Stamp:
+        return Stamp(
+            at=self._clock.now(),
+            actor=actor,
+            tenant_id=tenant_id,
+            correlation_id=correlation_id,
+            causation_id=self._new_id(),
+        )
+
+
+def take_state(
+    run: PagerRun,
+    call: Call,
+    state: ProviderCallState | None,
+    answered_by: str | None,
+    stamp: Stamp,
+) -> None:
+    """Apply what the provider says of a call, from a callback or from asking it."""
+    match state:
+        case None | ProviderCallState.QUEUED:
+            return
+        case ProviderCallState.RINGING:
+            run.call_ringing(call.id, stamp)
+        case ProviderCallState.IN_PROGRESS:
+            run.call_answered(call.id, stamp, answered_by)
+        case _:
+            outcome, reason = _final(call, state, answered_by)
+            run.call_ended(call.id, outcome, stamp, reason)
+
+
+def _final(
+    call: Call, state: ProviderCallState, answered_by: str | None
+) -> tuple[CallOutcome, str | None]:
+    match state:
+        case ProviderCallState.BUSY:
+            return CallOutcome.BUSY, None
+        case ProviderCallState.NO_ANSWER:
+            return CallOutcome.NO_ANSWER, None
+        case ProviderCallState.COMPLETED:
+            return unanswered(call, answered_by), "It ended without a key being pressed."
+        case ProviderCallState.CANCELED:
+            return CallOutcome.CANCELLED, "It was ended at the provider."
+        case _:
+            return CallOutcome.FAILED, "The provider could not connect it."
+
+
+def unanswered(call: Call, answered_by: str | None = None) -> CallOutcome:
+    """The outcome of a call that was picked up, but in which no key was pressed."""
+    is_machine = (answered_by or call.answered_by or "").startswith(("machine", "fax"))
+    if is_machine:
+        return CallOutcome.VOICEMAIL
+    return CallOutcome.TIMED_OUT if call.state is CallState.ANSWERED else CallOutcome.NO_ANSWER
+
+
+def _voice(run: PagerRun, call: Call) -> Voice:
+    return Voice(call.contact, run.briefing, run.plan.key_seconds)

@@ -1,0 +1,181 @@
+"""What Strike needs from the outside, named by the need. Adapters are named by the technology."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from strike_domain.actors import Side
+from strike_domain.contacts import PagerList
+from strike_domain.eco import PagingPolicy
+from strike_domain.field_tasks import Polled
+from strike_domain.geometry import Location
+from strike_domain.regions import RegionCandidate
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> datetime:
+        """The present, with a time zone (UTC)."""
+
+
+class LinkStatus(StrEnum):
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+
+
+class Link(BaseModel):
+    """The relationship that lets a NOC call out an OSP."""
+
+    model_config = ConfigDict(frozen=True)
+
+    noc_id: UUID
+    osp_id: UUID
+    status: LinkStatus
+    paging_policy: PagingPolicy = PagingPolicy.AUTOMATIC
+
+
+class Tenant(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    id: UUID
+    name: str
+    side: Side
+
+
+class Directory(Protocol):
+    """Tenants, the links between them, and each OSP's job numbers."""
+
+    def tenant(self, tenant_id: UUID) -> Tenant | None: ...
+
+    def link(self, noc_id: UUID, osp_id: UUID) -> Link | None: ...
+
+    def has_render(self, osp_id: UUID) -> bool:
+        """Whether field tasks are to be made for this OSP."""
+
+    def next_job_number(self, osp_id: UUID, at: datetime) -> str:
+        """Take the OSP's next number: unique and rising within the year, maybe with gaps."""
+
+
+class PagerLists(Protocol):
+    """The OSPs' lists, found by place."""
+
+    def near(self, osp_id: UUID, location: Location) -> Sequence[RegionCandidate]:
+        """Every list whose region may cover a part of `location`, and the default list.
+
+        A prefilter: it may offer too many, never too few. `regions.choose_region` decides.
+        """
+
+    def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None: ...
+
+
+# The telephone -----------------------------------------------------------------------------
+
+
+class ProviderCallState(StrEnum):
+    """What the provider says of a call, reduced to what makes a difference here."""
+
+    QUEUED = "QUEUED"
+    RINGING = "RINGING"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    BUSY = "BUSY"
+    NO_ANSWER = "NO_ANSWER"
+    CANCELED = "CANCELED"
+    FAILED = "FAILED"
+
+    @property
+    def is_final(self) -> bool:
+        live = (ProviderCallState.QUEUED, ProviderCallState.RINGING, ProviderCallState.IN_PROGRESS)
+        return self not in live
+
+
+@dataclass(frozen=True)
+class CallOrder:
+    """What to ring. `answer_seconds` is how long the provider itself lets it ring."""
+
+    noc_id: UUID
+    run_id: UUID
+    call_id: UUID
+    to: str
+    answer_seconds: int
+
+
+@dataclass(frozen=True)
+class ProviderCall:
+    """A call as the provider knows it."""
+
+    sid: str
+    to: str
+    state: ProviderCallState
+    answered_by: str | None = None
+
+
+class Telephone(Protocol):
+    """Rings people. Every method may raise `Unavailable`; `place` also `OutcomeUnknown`."""
+
+    def place(self, order: CallOrder) -> str:
+        """Start the call and return the provider's id for it.
+
+        Raises `Unavailable` (`can_retry` says whether another try can help) if certainly no call
+        was started, and `OutcomeUnknown` if one may have been.
+        """
+
+    def find(self, noc_id: UUID, to: str, since: datetime) -> Sequence[ProviderCall]:
+        """The NOC's calls to that number that were started at or after `since`."""
+
+    def fetch(self, noc_id: UUID, sid: str) -> ProviderCall:
+        """The true state of one call."""
+
+    def end(self, noc_id: UUID, sid: str) -> None:
+        """End a call in whatever state it is. A call that is over already is no error."""
+
+
+# Work in the field -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WorkOrder:
+    """What a crew needs to know; `eco_id` is the external reference that makes it idempotent."""
+
+    eco_id: UUID
+    osp_id: UUID
+    job_number: str
+    description: str
+    location: Location
+
+
+@dataclass(frozen=True)
+class Tasked:
+    """Where the ECO's field work lives in the OSP's system."""
+
+    project: str
+    subsector_id: str
+    task_id: str
+
+
+class FieldWork(Protocol):
+    """An OSP's task system. Every method may raise `Unavailable`."""
+
+    def create(self, order: WorkOrder) -> Tasked:
+        """Make the subsector and the investigation task; the same ECO again changes nothing."""
+
+    def poll(self, osp_id: UUID, subsector_id: str, etag: str | None) -> Polled:
+        """Every task of the subsector, read to the end of the answer."""
+
+    def interval(self, osp_id: UUID) -> timedelta:
+        """How often this OSP's tasks are polled."""
+
+    def grace(self, osp_id: UUID) -> timedelta:
+        """How long after completion a new or reopened task still reactivates the ECO."""
+
+    def inactivity(self, osp_id: UUID) -> timedelta:
+        """After how long without a change an unfinished ECO counts as stale."""

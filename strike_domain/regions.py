@@ -1,0 +1,256 @@
+"""Which pager list answers for a place (specification, section 4, first paragraph).
+
+A region that covers the point, its border included; for a line the region with the greatest
+covered length; if several, the smallest, then the first by name; if none, the default list.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+import shapely
+from pydantic import BaseModel, ConfigDict
+from shapely import LineString, Polygon
+from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
+
+from strike_domain.errors import Rejected
+from strike_domain.geometry import (
+    EARTH_RADIUS_M,
+    FieldPath,
+    Location,
+    Position,
+    length_m,
+    limit_vertices,
+    read_array,
+    read_geometry,
+    read_positions,
+)
+
+MAX_REGION_VERTICES = 50_000
+
+# Regions cut from one map share borders to the last digit, but not the arithmetic on them.
+_SAME_LENGTH_M = 0.01
+_SAME_AREA = 1e-9
+
+_NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+_Ring = list[list[float]]
+
+
+class RegionCandidate(BaseModel):
+    """A pager list that may be chosen. `region` is as `parse_region` returns it; None: default."""
+
+    model_config = ConfigDict(frozen=True)
+
+    list_id: UUID
+    name: str
+    region: dict[str, Any] | None = None
+
+
+class RegionChoice(BaseModel):
+    """The chosen list and, for people, why: "covers 83 % of the span; smaller of two"."""
+
+    model_config = ConfigDict(frozen=True)
+
+    list_id: UUID
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Match:
+    candidate: RegionCandidate
+    area: BaseGeometry
+    covered: float
+    share: float
+
+
+def choose_region(location: Location, candidates: Iterable[RegionCandidate]) -> RegionChoice | None:
+    """Return the list to ring for `location` with the reason; None if not even a default exists.
+
+    The order of the candidates does not matter. Covered lengths within a centimetre are equal.
+    """
+    regions, defaults = [], []
+    for candidate in candidates:
+        (defaults if candidate.region is None else regions).append(candidate)
+    matches = _matches(location.shape(), regions)
+    return _best(location, matches) if matches else _default(defaults)
+
+
+def _matches(place: BaseGeometry, regions: Iterable[RegionCandidate]) -> list[_Match]:
+    # The union counts a stretch that the line passes twice once, as an intersection does.
+    length = _lines_length(shapely.unary_union(place))
+    found = (_match(place, length, candidate) for candidate in regions)
+    return [match for match in found if match is not None]
+
+
+def _match(place: BaseGeometry, length: float, candidate: RegionCandidate) -> _Match | None:
+    area = _area_of(candidate)
+    if area.covers(place):
+        return _Match(candidate, area, covered=length, share=1.0)
+    covered = _lines_length(area.intersection(place)) if area.intersects(place) else 0.0
+    return _Match(candidate, area, covered, covered / length) if covered > 0 else None
+
+
+def _area_of(candidate: RegionCandidate) -> BaseGeometry:
+    area = shape(candidate.region)
+    if area.is_valid:
+        return area
+    # A region stored before today's checks must not keep a page from being sent.
+    return shapely.make_valid(area, method="structure", keep_collapsed=False)
+
+
+def _lines_length(geometry: BaseGeometry) -> float:
+    parts = shapely.get_parts(geometry)
+    return sum(length_m(part.coords) for part in parts if isinstance(part, LineString))
+
+
+def _best(location: Location, matches: Sequence[_Match]) -> RegionChoice:
+    longest = max(match.covered for match in matches)
+    equal = [match for match in matches if match.covered >= longest - _SAME_LENGTH_M]
+    areas = [_area_m2(match.area) if len(equal) > 1 else 0.0 for match in equal]
+    limit = min(areas) * (1 + _SAME_AREA)
+    smallest = [match for match, area in zip(equal, areas, strict=True) if area <= limit]
+    best = min(smallest, key=lambda match: _by_name(match.candidate))
+    why_this = _why_this(len(matches), len(equal), len(smallest))
+    return _choice(best.candidate, _what_it_covers(location, best.share) + why_this)
+
+
+def _default(defaults: Sequence[RegionCandidate]) -> RegionChoice | None:
+    if not defaults:
+        return None
+    ambiguous = f"; first by name of {_number(len(defaults))}" if len(defaults) > 1 else ""
+    reason = f"default list: no region covers the location{ambiguous}"
+    return _choice(min(defaults, key=_by_name), reason)
+
+
+def _choice(candidate: RegionCandidate, reason: str) -> RegionChoice:
+    return RegionChoice(list_id=candidate.list_id, name=candidate.name, reason=reason)
+
+
+def _by_name(candidate: RegionCandidate) -> tuple[str, UUID]:
+    return candidate.name, candidate.list_id
+
+
+def _what_it_covers(location: Location, share: float) -> str:
+    if location.type == "Point":
+        return "covers the point"
+    if share == 1:
+        return "covers the whole span"
+    if share < 0.01:
+        return "covers less than 1 % of the span"
+    return f"covers {min(99, round(100 * share))} % of the span"
+
+
+def _why_this(matches: int, equal: int, smallest: int) -> str:
+    if smallest > 1:
+        return f"; first by name of {_number(smallest)} of equal size"
+    if equal > 1:
+        return f"; {'smaller' if equal == 2 else 'smallest'} of {_number(equal)}"
+    return f"; most of {_number(matches)}" if matches > 1 else ""
+
+
+def _number(count: int) -> str:
+    return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+
+
+def _area_m2(area: BaseGeometry) -> float:
+    polygons = [part for part in shapely.get_parts(area) if isinstance(part, Polygon)]
+    return sum(
+        _ring_area(polygon.exterior.coords)
+        - sum(_ring_area(hole.coords) for hole in polygon.interiors)
+        for polygon in polygons
+    )
+
+
+def _ring_area(ring: Iterable[tuple[float, ...]]) -> float:
+    """Shoelace in the cylindrical equal-area projection: degrees would favour the far north."""
+    points = [(math.radians(x), math.sin(math.radians(y))) for x, y in ring]
+    twice = sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in pairwise(points))
+    return abs(twice) / 2 * EARTH_RADIUS_M**2
+
+
+# Taking a region in ------------------------------------------------------------------------
+
+
+def parse_region(
+    value: Any, *, path: FieldPath = ("region",), max_vertices: int = MAX_REGION_VERTICES
+) -> dict[str, Any]:
+    """Return the checked GeoJSON Polygon or MultiPolygon in `value` (object or JSON text).
+
+    A Feature is unwrapped, heights are dropped, rings may turn either way.
+
+    Raises `Rejected` with the codes of `geometry.parse_location` and: REGION_EMPTY,
+    RING_NOT_CLOSED, RING_TOO_SHORT (fewer than three different positions), REGION_INVALID (rings
+    that cross themselves or each other, holes outside, overlapping parts).
+    """
+    geometry, path = read_geometry(value, path, ("Polygon", "MultiPolygon"))
+    path = (*path, "coordinates")
+    many = geometry["type"] == "MultiPolygon"
+    found = geometry["coordinates"]
+    polygons = _indexed(found, path) if many else [(found, path)]
+    _check_size(polygons, max_vertices, path)
+    read = [_read_polygon(polygon, where) for polygon, where in polygons]
+    coordinates: Any = read if many else read[0]
+    region = {"type": geometry["type"], "coordinates": coordinates}
+    _check_valid(region, path)
+    return region
+
+
+def _indexed(value: Any, path: FieldPath) -> list[tuple[Any, FieldPath]]:
+    found = read_array(value, path)
+    if not found:
+        raise Rejected("REGION_EMPTY", "The region is empty; give it a polygon.", path)
+    return [(one, (*path, index)) for index, one in enumerate(found)]
+
+
+def _check_size(polygons: list[tuple[Any, FieldPath]], limit: int, path: FieldPath) -> None:
+    rings = [ring for polygon, where in polygons for ring in read_array(polygon, where)]
+    vertices = sum(len(ring) for ring in rings if isinstance(ring, list | tuple))
+    limit_vertices(max(vertices, len(rings)), limit, path)
+
+
+def _read_polygon(value: Any, path: FieldPath) -> list[_Ring]:
+    rings = [_read_ring(ring, where) for ring, where in _indexed(value, path)]
+    _check_valid({"type": "Polygon", "coordinates": rings}, path)
+    return rings
+
+
+def _read_ring(value: Any, path: FieldPath) -> _Ring:
+    positions = read_positions(value, path)
+    if len(set(positions)) < 3:
+        raise Rejected(
+            "RING_TOO_SHORT",
+            "A ring needs three different positions at least, and the first again at its end.",
+            path,
+        )
+    _check_closed(positions, path)
+    return [list(position) for position in positions]
+
+
+def _check_closed(positions: Sequence[Position], path: FieldPath) -> None:
+    if positions[0] != positions[-1]:
+        raise Rejected(
+            "RING_NOT_CLOSED",
+            "The ring is open; repeat its first position at its end.",
+            (*path, len(positions) - 1),
+        )
+
+
+def _check_valid(region: dict[str, Any], path: FieldPath) -> None:
+    polygon = shape(region)
+    if polygon.is_valid:
+        return
+    reason = shapely.is_valid_reason(polygon).replace("[", " at longitude and latitude ", 1)
+    raise Rejected(
+        "REGION_INVALID",
+        f"Not a valid region: {reason.rstrip(']')}. "
+        "Its rings must not cross or overlap, and holes must lie inside.",
+        path,
+    )

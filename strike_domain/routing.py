@@ -1,0 +1,75 @@
+"""Which list is rung for a place, and why: one rule for the process, the preview and by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from strike_domain.actors import Stamp
+from strike_domain.contacts import PagerList
+from strike_domain.eco import Eco
+from strike_domain.geometry import Location
+from strike_domain.pager_run import Briefing, PagerRun, RunPlan
+from strike_domain.ports import PagerLists
+from strike_domain.regions import choose_region
+
+
+@dataclass(frozen=True)
+class Route:
+    """The list to ring, with the reason that is stored and shown."""
+
+    pager_list: PagerList
+    reason: str
+
+
+@dataclass(frozen=True)
+class NoRoute:
+    """Nobody can be rung for this place, and why."""
+
+    reason: str
+
+
+class Router:
+    """Chooses lists (specification, section 4, first paragraph)."""
+
+    def __init__(self, lists: PagerLists) -> None:
+        self._lists = lists
+
+    def route(self, osp_id: UUID, location: Location) -> Route | NoRoute:
+        """The OSP's list for a place."""
+        choice = choose_region(location, self._lists.near(osp_id, location))
+        if choice is None:
+            return NoRoute("No region covers the place, and the contractor has no default list.")
+        return self._with_somebody(self._lists.get(osp_id, choice.list_id), choice.reason)
+
+    def chosen(self, osp_id: UUID, list_id: UUID) -> Route | NoRoute:
+        """The list that a person chose by hand."""
+        return self._with_somebody(self._lists.get(osp_id, list_id), "chosen by hand")
+
+    def _with_somebody(self, found: PagerList | None, reason: str) -> Route | NoRoute:
+        if found is None:
+            return NoRoute("The contractor has no such list.")
+        if not found.contacts:
+            return NoRoute(f"The list {found.name!r} has nobody on it.")
+        return Route(found, reason)
+
+
+def start_run(eco: Eco, route: Route, stamp: Stamp) -> PagerRun:
+    """Dispatch the pager: the ECO and its new run change together, or neither does."""
+    run_id = eco.next_run_id()
+    chosen = route.pager_list
+    eco.dispatch_pager(run_id, chosen.id, chosen.name, route.reason, stamp)
+    return PagerRun.start(
+        run_id,
+        stamp,
+        eco_id=eco.id,
+        noc_id=eco.noc_id,
+        osp_id=eco.osp_id,
+        plan=RunPlan.snapshot(chosen),
+        briefing=Briefing(
+            job_number=eco.job_number,
+            job_type=eco.job_type,
+            place=eco.location.describe(),
+            description=eco.description,
+        ),
+    )
