@@ -224,6 +224,12 @@ class Eco(Aggregate):
         self.tasks_changed_at = event.timestamp
         self.stale = False
         self.closes_at: datetime | None = None
+        self.accepted_at: datetime | None = None
+        self.started_at: datetime | None = None
+        self.completed_at: datetime | None = None
+        self.closed_at: datetime | None = None
+        self.cancelled_at: datetime | None = None
+        self.route: tuple[str, str] | None = None
         self.correlation_id = event.correlation_id
 
     @evolve.register
@@ -251,11 +257,13 @@ class Eco(Aggregate):
     def _(self, event: PagerDispatched) -> None:
         self.paging_state = PagingState.RUNNING
         self.runs = (*self.runs, event.run_id)
+        self.route = (event.list_name, event.reason)
 
     @evolve.register
     def _(self, event: ResponderAssigned) -> None:
         self.paging_state = PagingState.ACCEPTED
         self.responder = event.responder
+        self.accepted_at = event.timestamp
 
     @evolve.register
     def _(self, event: PagingExhausted) -> None:
@@ -268,6 +276,7 @@ class Eco(Aggregate):
     @evolve.register
     def _(self, event: WorkStarted) -> None:
         self.status = EcoStatus.IN_PROGRESS
+        self.started_at = event.timestamp
 
     @evolve.register
     def _(self, event: FieldTasksChanged) -> None:
@@ -279,20 +288,23 @@ class Eco(Aggregate):
     def _(self, event: EcoCompleted) -> None:
         self.status = EcoStatus.COMPLETED
         self.closes_at = event.closes_at
+        self.completed_at = event.timestamp
         self._end_paging()
 
     @evolve.register
     def _(self, event: EcoReactivated) -> None:
         self.status = EcoStatus.IN_PROGRESS
-        self.closes_at = None
+        self.closes_at = self.completed_at = None
 
     @evolve.register
     def _(self, event: EcoClosed) -> None:
         self.status = EcoStatus.CLOSED
+        self.closed_at = event.timestamp
 
     @evolve.register
     def _(self, event: EcoCancelled) -> None:
         self.status = EcoStatus.CANCELLED
+        self.cancelled_at = event.timestamp
         self.stale = False
         self._end_paging()
 

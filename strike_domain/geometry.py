@@ -147,12 +147,12 @@ def read_array(value: Any, path: FieldPath) -> Sequence[Any]:
 
 
 def read_positions(value: Any, path: FieldPath) -> tuple[Position, ...]:
-    """Return the checked vertices of a line or of a ring that lies on one side of 180° longitude."""
+    """Return the checked vertices of a line or of a ring on one side of 180° longitude."""
     found = read_array(value, path)
     positions = tuple(_read_position(one, (*path, index)) for index, one in enumerate(found))
     swapped = _fit_swapped(positions)
     for index, position in enumerate(positions):
-        _check_range(position, (*path, index), swapped)
+        _check_range(position, (*path, index), swapped=swapped)
     _check_antimeridian(positions, path)
     return positions
 
@@ -240,7 +240,7 @@ def _check_type(geometry: Mapping[str, Any], path: FieldPath, allowed: tuple[str
 
 def _read_point(value: Any, path: FieldPath) -> Position:
     position = _read_position(value, path)
-    _check_range(position, path, _fit_swapped([position]))
+    _check_range(position, path, swapped=_fit_swapped([position]))
     return position
 
 
@@ -287,7 +287,7 @@ def _fit_swapped(positions: Sequence[Position]) -> bool:
     return all(abs(first) <= 90 and abs(second) <= 180 for first, second in positions)
 
 
-def _check_range(position: Position, path: FieldPath, swapped: bool) -> None:
+def _check_range(position: Position, path: FieldPath, *, swapped: bool) -> None:
     longitude, latitude = position
     if abs(longitude) > 180:
         raise Rejected(

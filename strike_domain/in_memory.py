@@ -96,7 +96,7 @@ class StrikeInMemory:
         """Whether anything was due. What was due has then been done."""
         before = self.log.position()
         for run_id in sorted(self._runs):
-            if self.ringer.work_on(run_id) is None:
+            if self.ringer.work_on(run_id).due_at is None:
                 self._runs.discard(run_id)
         for eco_id, look in self._looks.items():
             if self.desk and look.due_at is not None and look.due_at <= self.clock.now():

@@ -100,6 +100,7 @@ class Call:
     """One call of a run. `deadline` is when Strike must look at it again."""
 
     id: UUID
+    number: int
     contact: Contact
     requested_at: datetime
     deadline: datetime
@@ -110,6 +111,10 @@ class Call:
     prompts: int = 0
     answered_by: str | None = None
     outcome: CallOutcome | None = None
+    reason: str | None = None
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
 
     @property
     def is_live(self) -> bool:
@@ -293,6 +298,8 @@ class PagerRun(Aggregate):
         self.extensions = 0
         self.accepted_by: Contact | None = None
         self.ready_at = event.timestamp
+        self.started_at = event.timestamp
+        self.ended_at: datetime | None = None
         self.correlation_id = event.correlation_id
 
     @evolve.register
@@ -300,6 +307,7 @@ class PagerRun(Aggregate):
         self.extensions = 0
         self.calls[event.call_id] = Call(
             id=event.call_id,
+            number=len(self.calls) + 1,
             contact=event.contact,
             requested_at=event.timestamp,
             deadline=event.deadline,
@@ -315,6 +323,7 @@ class PagerRun(Aggregate):
     def _(self, event: CallRefused) -> None:
         call = self.calls[event.call_id]
         call.is_refused, call.deadline = True, event.deadline
+        call.reason = event.reason
 
     @evolve.register
     def _(self, event: CallPlaced) -> None:
@@ -327,18 +336,22 @@ class PagerRun(Aggregate):
     def _(self, event: CallRinging) -> None:
         call = self.calls[event.call_id]
         call.state, call.deadline = CallState.RINGING, event.deadline
+        call.ringing_at = event.timestamp
 
     @evolve.register
     def _(self, event: CallAnswered) -> None:
         call = self.calls[event.call_id]
         call.state, call.deadline = CallState.ANSWERED, event.deadline
+        call.answered_at = event.timestamp
         call.answered_by = event.answered_by
         call.prompts = 1
 
     @evolve.register
     def _(self, event: CallDeadlineExtended) -> None:
         self.extensions += 1
-        self.calls[event.call_id].deadline = self.ready_at = event.deadline
+        call = self.calls[event.call_id]
+        call.deadline = self.ready_at = event.deadline
+        call.reason = event.reason
 
     @evolve.register
     def _(self, event: PromptRepeated) -> None:
@@ -350,6 +363,7 @@ class PagerRun(Aggregate):
     def _(self, event: CallAccepted) -> None:
         call = self.calls[event.call_id]
         call.state, call.outcome = CallState.ENDED, CallOutcome.ACCEPTED
+        call.ended_at = self.ended_at = event.timestamp
         self.state = RunState.ACCEPTED
         self.accepted_by = event.contact
         self.ready_at = event.timestamp
@@ -358,16 +372,18 @@ class PagerRun(Aggregate):
     def _(self, event: CallEnded) -> None:
         call = self.calls[event.call_id]
         call.state, call.outcome = CallState.ENDED, event.outcome
+        call.reason, call.ended_at = event.reason, event.timestamp
         self.ready_at = event.timestamp
 
     @evolve.register
     def _(self, event: PagerRunExhausted) -> None:
         self.state = RunState.EXHAUSTED
+        self.ended_at = event.timestamp
 
     @evolve.register
     def _(self, event: PagerRunCancelled) -> None:
         self.state = RunState.CANCELLED
-        self.ready_at = event.timestamp
+        self.ready_at = self.ended_at = event.timestamp
 
     @property
     def live_call(self) -> Call | None:

@@ -76,30 +76,37 @@ def choose_region(location: Location, candidates: Iterable[RegionCandidate]) -> 
 
     The order of the candidates does not matter. Covered lengths within a centimetre are equal.
     """
-    regions, defaults = [], []
+    regions: list[tuple[RegionCandidate, BaseGeometry]] = []
+    defaults: list[RegionCandidate] = []
     for candidate in candidates:
-        (defaults if candidate.region is None else regions).append(candidate)
+        if candidate.region is None:
+            defaults.append(candidate)
+        else:
+            regions.append((candidate, _area(candidate.region)))
     matches = _matches(location.shape(), regions)
     return _best(location, matches) if matches else _default(defaults)
 
 
-def _matches(place: BaseGeometry, regions: Iterable[RegionCandidate]) -> list[_Match]:
+def _matches(
+    place: BaseGeometry, regions: Iterable[tuple[RegionCandidate, BaseGeometry]]
+) -> list[_Match]:
     # The union counts a stretch that the line passes twice once, as an intersection does.
     length = _lines_length(shapely.unary_union(place))
-    found = (_match(place, length, candidate) for candidate in regions)
+    found = (_match(place, length, candidate, area) for candidate, area in regions)
     return [match for match in found if match is not None]
 
 
-def _match(place: BaseGeometry, length: float, candidate: RegionCandidate) -> _Match | None:
-    area = _area_of(candidate)
+def _match(
+    place: BaseGeometry, length: float, candidate: RegionCandidate, area: BaseGeometry
+) -> _Match | None:
     if area.covers(place):
         return _Match(candidate, area, covered=length, share=1.0)
     covered = _lines_length(area.intersection(place)) if area.intersects(place) else 0.0
     return _Match(candidate, area, covered, covered / length) if covered > 0 else None
 
 
-def _area_of(candidate: RegionCandidate) -> BaseGeometry:
-    area = shape(candidate.region)
+def _area(region: dict[str, Any]) -> BaseGeometry:
+    area = shape(region)
     if area.is_valid:
         return area
     # A region stored before today's checks must not keep a page from being sent.
@@ -107,8 +114,8 @@ def _area_of(candidate: RegionCandidate) -> BaseGeometry:
 
 
 def _lines_length(geometry: BaseGeometry) -> float:
-    parts = shapely.get_parts(geometry)
-    return sum(length_m(part.coords) for part in parts if isinstance(part, LineString))
+    lines = [part for part in shapely.get_parts(geometry) if isinstance(part, LineString)]
+    return sum((length_m([(x, y) for x, y, *_ in line.coords]) for line in lines), 0.0)
 
 
 def _best(location: Location, matches: Sequence[_Match]) -> RegionChoice:

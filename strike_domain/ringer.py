@@ -8,7 +8,7 @@ nobody finished is asked for, never guessed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -73,8 +73,8 @@ class Ringer:
         self._known_calls = known_calls or NoOtherCalls()
         self._new_id = new_id
 
-    def work_on(self, run_id: UUID) -> datetime | None:
-        """Do everything the run has due now; return when it is due next (None: never again).
+    def work_on(self, run_id: UUID) -> PagerRun:
+        """Do everything the run has due now; return it, with `due_at` saying when to come back.
 
         Whoever else works on it at the same time is noticed by the store, and then left to it.
         """
@@ -82,12 +82,12 @@ class Ringer:
             run = self.log.run(run_id)
             step = run.due_step(self._clock.now())
             if step is None:
-                return run.due_at
+                return run
             try:
                 self._do(run, step)
             except (IntegrityError, InvalidTransition):
                 continue
-        return self.log.run(run_id).due_at
+        return self.log.run(run_id)
 
     def _do(self, run: PagerRun, step: Step) -> None:
         match step:

@@ -1,0 +1,171 @@
+"""Work that falls due: claimed from a table, so that several workers share it and none is lost.
+
+A claim is a lease by the database's clock. Whoever dies with a claim loses it when the lease runs
+out; whoever is slow is noticed by the event store, which takes no event twice.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg.rows import DictRow, dict_row
+from psycopg.sql import SQL, Composed, Identifier
+
+from strike_adapters.postgres.views.view import DUE
+from strike_domain.ports import Clock
+
+CLAIM = """
+UPDATE {table} SET claimed_by = %(worker)s,
+                   claimed_until = clock_timestamp() + make_interval(secs => %(lease)s)
+WHERE {key} IN (
+    SELECT {key} FROM {table}
+    WHERE deadline <= %(now)s AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+    ORDER BY deadline LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)
+RETURNING *
+"""
+
+RELEASE = """
+UPDATE {table} SET claimed_by = NULL, claimed_until = NULL
+WHERE {key} = %(id)s AND claimed_by = %(worker)s
+"""
+
+NEXT = """
+SELECT min(deadline) AS deadline FROM {table}
+WHERE deadline IS NOT NULL AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+"""
+
+LOOK_EVERY = 1.0
+"""Seconds after which a worker looks although nothing woke it."""
+
+
+class WaitingClock(Clock, Protocol):
+    """A clock that also knows how long something really is away."""
+
+    def seconds_until(self, moment: datetime) -> float:
+        """Seconds of real time from now to `moment`; negative if it has passed."""
+
+
+@dataclass(frozen=True)
+class DueTable:
+    """A table with `deadline` and claim columns, and what is done for a row that is due.
+
+    `handle` gets the claimed row and returns the statement, with its values, that stores what came
+    of it; that statement must not overwrite what somebody newer has written.
+    """
+
+    name: str
+    key: str
+    handle: Callable[[Mapping[str, Any]], tuple[Composed, Mapping[str, Any]]]
+
+    def sql(self, text: str) -> Composed:
+        return SQL(text).format(table=Identifier(self.name), key=Identifier(self.key))
+
+
+class Worker:
+    """Claims due rows of one table and handles them in `threads` threads."""
+
+    def __init__(
+        self,
+        table: DueTable,
+        url: str,
+        clock: WaitingClock,
+        *,
+        threads: int = 8,
+        lease_seconds: float = 9.0,
+    ) -> None:
+        self._table = table
+        self._url = url
+        self._clock = clock
+        self._threads = threads
+        self._lease_seconds = lease_seconds
+        self._free = threading.Semaphore(threads)
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{table.name}"
+        self._logger = structlog.get_logger().bind(worker=self.name)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop. Outlives the database going away."""
+        with ThreadPoolExecutor(self._threads, thread_name_prefix=self._table.name) as executor:
+            while not stop.is_set():
+                try:
+                    with self._connection() as connection:
+                        self._work(connection, executor, stop)
+                except psycopg.Error:
+                    self._logger.exception("worker lost the database")
+                    stop.wait(LOOK_EVERY)
+
+    def _work(
+        self,
+        connection: psycopg.Connection[DictRow],
+        executor: ThreadPoolExecutor,
+        stop: threading.Event,
+    ) -> None:
+        connection.execute(f"LISTEN {DUE}")
+        while not stop.is_set():
+            claimed = self._claim(connection)
+            for row in claimed:
+                executor.submit(self._handle, row)
+            if not claimed:
+                self._wait(connection)
+
+    def _claim(self, connection: psycopg.Connection[DictRow]) -> list[DictRow]:
+        places = 0
+        while places < self._threads and self._free.acquire(blocking=False):
+            places += 1
+        rows: list[DictRow] = []
+        try:
+            if places:
+                values = {
+                    "worker": self.name,
+                    "lease": self._lease_seconds,
+                    "now": self._clock.now(),
+                    "limit": places,
+                }
+                rows = connection.execute(self._table.sql(CLAIM), values).fetchall()
+        finally:
+            for _ in range(places - len(rows)):
+                self._free.release()
+        return rows
+
+    def _wait(self, connection: psycopg.Connection[DictRow]) -> None:
+        """Until something may be due: the next deadline, a NOTIFY, or a second at the most."""
+        row = connection.execute(self._table.sql(NEXT)).fetchone()
+        pause = LOOK_EVERY
+        if row and row["deadline"]:
+            pause = min(LOOK_EVERY, max(0.01, self._clock.seconds_until(row["deadline"])))
+        for _ in connection.notifies(timeout=pause, stop_after=1):
+            pass
+
+    def _handle(self, row: DictRow) -> None:
+        row_id: UUID = row[self._table.key]
+        try:
+            statement, values = self._table.handle(row)
+            with self._connection() as connection, connection.transaction():
+                connection.execute(statement, values)
+                self._release(connection, row_id)
+        except Exception:
+            # The lease keeps others off it for some seconds; then it is tried again.
+            self._logger.exception("could not handle what was due", id=str(row_id))
+        finally:
+            self._free.release()
+
+    def _release(self, connection: psycopg.Connection[DictRow], row_id: UUID) -> None:
+        values = {"id": row_id, "worker": self.name}
+        connection.execute(self._table.sql(RELEASE), values)
+        connection.execute(f"NOTIFY {DUE}")
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+        with psycopg.connect(self._url, autocommit=True, row_factory=dict_row) as connection:
+            yield connection

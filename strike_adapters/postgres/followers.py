@@ -1,0 +1,166 @@
+"""Followers: each follows the log on its own, is started again when it fails, and is one at a time.
+
+Any number of processes may run the same follower: an advisory lock makes one of them active, the
+others stand by and take over as soon as its connection is gone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from zlib import crc32
+
+import psycopg
+import structlog
+from eventsourcing.persistence import InfrastructureFactory, TrackingRecorder
+from eventsourcing.projection import BaseProjectionRunner, EventSourcedProjection, Projection
+from eventsourcing.utils import Environment
+
+from strike_adapters.postgres.fold import Fold
+from strike_adapters.postgres.store import store_env
+from strike_adapters.postgres.views.eco_timeline import EcoTimeline
+from strike_adapters.postgres.views.eco_views import EcoViews
+from strike_adapters.postgres.views.pager_process_state import PagerProcessState
+from strike_adapters.postgres.views.pager_run_views import PagerRunViews
+from strike_adapters.postgres.views.render_poll_state import RenderPollState
+from strike_adapters.postgres.views.view import View
+from strike_domain.log import LOG_NAME, StrikeLog
+from strike_domain.pager_process import PagerProcess
+from strike_domain.ports import Clock
+from strike_domain.routing import Router
+
+VIEWS: tuple[type[View], ...] = (
+    EcoViews,
+    EcoTimeline,
+    PagerRunViews,
+    PagerProcessState,
+    RenderPollState,
+)
+
+PAGER = "pager"
+"""The follower that is a process application: it answers events with events."""
+
+FOLLOWER_NAMES = (PAGER, *(view.name for view in VIEWS))
+
+LOCK_SPACE = 7_305_115
+"""First key of the advisory locks; the second is made from the follower's name."""
+
+FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
+"""Seconds to wait before a failed follower is started again: doubling, up to the second."""
+
+STAND_BY = 1.0
+"""Seconds between two tries to become the active one."""
+
+
+class FollowerRunner(BaseProjectionRunner[StrikeLog]):
+    """The library's runner, for a projection that has been built already."""
+
+    def __init__(
+        self,
+        projection: Projection[Any] | EventSourcedProjection[Any],
+        recorder: TrackingRecorder,
+        env: Mapping[str, str],
+    ) -> None:
+        super().__init__(
+            projection=projection,
+            application_class=StrikeLog,
+            tracking_recorder=recorder,
+            topics=(),
+            env=dict(env),
+        )
+
+
+def open_view(view_class: type[View], log: StrikeLog, env: Mapping[str, str]) -> View:
+    """Build a read model, creating its tables where they are missing."""
+    factory: InfrastructureFactory[Any] = InfrastructureFactory.construct(
+        Environment(view_class.name, dict(env))
+    )
+    return view_class(factory.tracking_recorder(view_class.recorder_class), Fold(log))
+
+
+def create_tables(url: str) -> None:
+    """Create the tables of the log and of every read model, where they are missing."""
+    env = store_env(url, pool_size=1)
+    with StrikeLog(env) as log:
+        PagerProcess(Router(_NoLists()), _NoClock(), env).close()
+        for view_class in VIEWS:
+            open_view(view_class, log, env).view.datastore.close()
+
+
+class Follower:
+    """One follower, kept running: `run` returns only when `stop` is set."""
+
+    def __init__(self, name: str, url: str, router: Router, clock: Clock) -> None:
+        self.name = name
+        self._url = url
+        self._env = store_env(url, pool_size=1)
+        self._router = router
+        self._clock = clock
+        self._logger = structlog.get_logger().bind(follower=name)
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow the log until told to stop; after a failure again, later and later."""
+        backoff = FIRST_BACKOFF
+        while not stop.is_set():
+            try:
+                if self._follow_once(stop):
+                    backoff = FIRST_BACKOFF
+            except Exception:
+                # One event that cannot be processed stops this follower only.
+                self._logger.exception("follower failed", again_in_seconds=backoff)
+                stop.wait(backoff)
+                backoff = min(2 * backoff, MAX_BACKOFF)
+
+    def _follow_once(self, stop: threading.Event) -> bool:
+        """Follow as the active one; False if another process is."""
+        with self._turn() as (is_mine, is_still_mine):
+            if not is_mine:
+                stop.wait(STAND_BY)
+                return False
+            self._logger.info("following")
+            with self._runner() as runner:
+                while not stop.is_set() and is_still_mine():
+                    runner.run_forever(timeout=STAND_BY)
+                    if runner.is_interrupted.is_set():
+                        break
+            return True
+
+    @contextmanager
+    def _turn(self) -> Iterator[tuple[bool, Callable[[], bool]]]:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            keys = (LOCK_SPACE, crc32(self.name.encode()) - 2**31)
+            row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", keys).fetchone()
+
+            def is_still_mine() -> bool:
+                connection.execute("SELECT 1")
+                return True
+
+            yield bool(row and row[0]), is_still_mine
+
+    @contextmanager
+    def _runner(self) -> Iterator[FollowerRunner]:
+        if self.name == PAGER:
+            process = PagerProcess(self._router, self._clock, self._env)
+            with process, FollowerRunner(process, process.recorder, self._env) as runner:
+                yield runner
+            return
+        view_class = next(view for view in VIEWS if view.name == self.name)
+        with StrikeLog(self._env) as log:
+            view = open_view(view_class, log, self._env)
+            with view.view.datastore, FollowerRunner(view, view.view, self._env) as runner:
+                yield runner
+
+
+class _NoLists:
+    def near(self, osp_id: object, location: object) -> tuple[()]:
+        return ()
+
+    def get(self, osp_id: object, list_id: object) -> None:
+        return None
+
+
+class _NoClock:
+    def now(self) -> Any:
+        raise AssertionError("Creating tables needs no time.")

@@ -1,0 +1,99 @@
+"""The event store in PostgreSQL, opened by one URL.
+
+A persistence module of the `eventsourcing` library: its environment names this module, and the
+library builds recorders, pools and tables as it always does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from eventsourcing.persistence import ApplicationRecorder, Subscription
+from eventsourcing.postgres import (
+    PostgresApplicationRecorder,
+    PostgresFactory,
+    PostgresProcessRecorder,
+    PostgresSubscription,
+)
+from eventsourcing.utils import Environment, EnvType
+from psycopg.conninfo import conninfo_to_dict
+
+DATABASE_URL = "STRIKE_DATABASE_URL"
+
+_NAMES = {
+    "dbname": "POSTGRES_DBNAME",
+    "host": "POSTGRES_HOST",
+    "port": "POSTGRES_PORT",
+    "user": "POSTGRES_USER",
+    "password": "POSTGRES_PASSWORD",
+}
+
+
+LOOK_EVERY = 1.0
+"""Seconds after which a follower looks at the log although nobody woke it."""
+
+
+class WatchfulSubscription(PostgresSubscription):
+    """The library's, which waits for a NOTIFY for ever; this one also looks each second.
+
+    A wake-up can be lost: by a connection that is half open, or a pooler in between.
+    """
+
+    def _loop_on_pull(self) -> None:
+        try:
+            self._pull()
+            while not self._has_been_stopped:
+                self._has_been_notified.wait(LOOK_EVERY)
+                self._pull()
+        except BaseException as error:
+            self._thread_error = self._thread_error or error
+            self.stop()
+
+
+class LogRecorder(PostgresApplicationRecorder):
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[ApplicationRecorder]:
+        return WatchfulSubscription(recorder=self, gt=gt, topics=topics)
+
+
+class ProcessRecorder(LogRecorder, PostgresProcessRecorder):
+    """Events and tracking in one transaction, with the same watchfulness."""
+
+
+class Factory(PostgresFactory):
+    """The library's factory, with whatever else the URL asks for (`sslmode`, keepalives …)."""
+
+    application_recorder_class = LogRecorder
+    process_recorder_class = ProcessRecorder
+
+    # The library can insert through a stored function. That path takes no table lock, so
+    # followers skip events, and it loses tracking records: never turn it on.
+    def __init__(self, env: Environment | EnvType | None) -> None:
+        super().__init__(env)
+        self.datastore.enable_db_functions = False
+        url = self.env.get(DATABASE_URL)
+        if url:
+            extra = {k: v for k, v in conninfo_to_dict(url).items() if k not in _NAMES}
+            self.datastore.pool.kwargs.update(extra)  # type: ignore[union-attr]
+
+
+def store_env(url: str, *, pool_size: int = 2, max_overflow: int = 18) -> dict[str, str]:
+    """The environment that opens the log in the database at `url`.
+
+    `pool_size` connections are kept, up to `max_overflow` more are opened under load.
+    """
+    parts: Mapping[str, object] = {"host": "localhost", **conninfo_to_dict(url)}
+    env = {_NAMES[key]: str(value) for key, value in parts.items() if key in _NAMES}
+    return {
+        "POSTGRES_PASSWORD": "",
+        "POSTGRES_USER": os.environ.get("PGUSER", "postgres"),
+        **env,
+        DATABASE_URL: url,
+        "PERSISTENCE_MODULE": f"{__name__}:Factory",
+        "POSTGRES_POOL_SIZE": str(pool_size),
+        "POSTGRES_MAX_OVERFLOW": str(max_overflow),
+        "POSTGRES_CONNECT_TIMEOUT": "10",
+        "POSTGRES_PRE_PING": "y",
+    }

@@ -1,0 +1,1 @@
+"""Read models: one module each, named by the table that it keeps."""

@@ -1,0 +1,56 @@
+"""`eco_timeline`: what happened to this ECO, when, and by whom? One readable line per event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from strike_adapters.postgres.views.view import Change, Upsert, View, ViewRecorder, change_of
+from strike_domain.pager_run import PagerRun
+from strike_domain.timeline import Teller
+
+CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS eco_timeline (
+    position bigint PRIMARY KEY,
+    eco_id uuid NOT NULL,
+    noc_id uuid NOT NULL,
+    osp_id uuid NOT NULL,
+    run_id uuid,
+    at timestamptz NOT NULL,
+    kind text NOT NULL,
+    line text NOT NULL,
+    actor text NOT NULL,
+    tenant_id uuid,
+    correlation_id uuid NOT NULL,
+    causation_id uuid NOT NULL
+)
+"""
+
+BY_ECO = "CREATE INDEX IF NOT EXISTS eco_timeline_eco ON eco_timeline (eco_id, position)"
+
+
+class EcoTimelineRecorder(ViewRecorder):
+    DDL = (CREATE_TABLE, BY_ECO)
+
+
+class EcoTimeline(View):
+    name = "eco_timeline"
+    recorder_class = EcoTimelineRecorder
+    teller = Teller()
+
+    def change(self, event: Any, after: Any, position: int) -> Change:
+        is_run = isinstance(after, PagerRun)
+        row = {
+            "position": position,
+            "eco_id": after.eco_id if is_run else after.id,
+            "noc_id": after.noc_id,
+            "osp_id": after.osp_id,
+            "run_id": after.id if is_run else None,
+            "at": event.timestamp,
+            "kind": event.TOPIC,
+            "line": self.teller.line(event, after),
+            "actor": event.actor,
+            "tenant_id": event.tenant_id,
+            "correlation_id": event.correlation_id,
+            "causation_id": event.causation_id,
+        }
+        return change_of(after, Upsert("eco_timeline", "position", row, newer="position"))

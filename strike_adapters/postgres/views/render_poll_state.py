@@ -1,0 +1,79 @@
+"""`render_poll_state`: which field tasks are looked at next, and what went wrong? For `psql`.
+
+The follower says that an ECO has field work to look after; the workers keep the rest of the row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from strike_adapters.postgres.views.view import (
+    NO_CHANGE,
+    Change,
+    Upsert,
+    View,
+    ViewRecorder,
+    change_of,
+)
+from strike_domain.eco import (
+    EcoCancelled,
+    EcoClosed,
+    EcoCompleted,
+    EcoCreated,
+    RenderState,
+    RenderTasked,
+)
+
+TABLE = "render_poll_state"
+
+CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS render_poll_state (
+    eco_id uuid PRIMARY KEY,
+    noc_id uuid NOT NULL,
+    osp_id uuid NOT NULL,
+    render_state text NOT NULL,
+    status text NOT NULL,
+    deadline timestamptz,
+    attempts int NOT NULL DEFAULT 0,
+    etag text,
+    last_error text,
+    updated_at timestamptz NOT NULL,
+    version bigint NOT NULL,
+    claimed_by text,
+    claimed_until timestamptz
+)
+"""
+
+BY_DEADLINE = """
+CREATE INDEX IF NOT EXISTS render_poll_state_due ON render_poll_state (deadline)
+WHERE deadline IS NOT NULL
+"""
+
+ENDS = (EcoClosed, EcoCancelled)
+
+
+class RenderPollStateRecorder(ViewRecorder):
+    DDL = (CREATE_TABLE, BY_DEADLINE)
+    wakes_workers = True
+
+
+class RenderPollState(View):
+    name = TABLE
+    recorder_class = RenderPollStateRecorder
+
+    def change(self, event: Any, after: Any, position: int) -> Change:
+        is_new = isinstance(event, EcoCreated) and event.render_state is RenderState.PENDING
+        by_hand = isinstance(event, EcoCompleted) and event.by_hand
+        if not (is_new or by_hand or isinstance(event, (RenderTasked, *ENDS))):
+            return NO_CHANGE
+        row = {
+            "eco_id": after.id,
+            "noc_id": after.noc_id,
+            "osp_id": after.osp_id,
+            "render_state": after.render_state,
+            "status": after.status,
+            "deadline": None if isinstance(event, ENDS) else event.timestamp,
+            "updated_at": event.timestamp,
+            "version": after.version,
+        }
+        return change_of(after, Upsert(TABLE, "eco_id", row))

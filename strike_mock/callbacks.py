@@ -1,0 +1,119 @@
+"""Status callbacks: what they say, their order, and how stubbornly they are sent."""
+
+from __future__ import annotations
+
+import asyncio
+from email.utils import format_datetime
+
+from strike_mock.calls import Call, CallStatus, SentCallback
+from strike_mock.clock import Clock
+from strike_mock.courier import Courier, Letter, Params
+from strike_mock.errors import Undeliverable
+
+# Waits before the second, third and fourth try: all within Twilio's 15 s redelivery window.
+RETRY_AFTER_SECONDS = (1.0, 4.0, 8.0)
+
+_EVENT_OF = {
+    CallStatus.INITIATED: "initiated",
+    CallStatus.RINGING: "ringing",
+    CallStatus.IN_PROGRESS: "answered",
+}
+
+
+def event_of(status: CallStatus) -> str:
+    """Return the StatusCallbackEvent that covers `status`; every final one is `completed`."""
+    return _EVENT_OF.get(status, "completed")
+
+
+def call_params(call: Call) -> Params:
+    """Return the parameters that every request about a call carries."""
+    request = call.request
+    params: Params = (
+        ("CallSid", call.sid),
+        ("AccountSid", call.account.sid),
+        ("From", request.from_),
+        ("To", request.to),
+        ("Caller", request.from_),
+        ("Called", request.to),
+        ("CallStatus", call.status.value),
+        ("Direction", "outbound-api"),
+        ("ApiVersion", "2010-04-01"),
+    )
+    if call.answered_by is not None:
+        params += (("AnsweredBy", call.answered_by),)
+    return params
+
+
+class StatusCallbacks:
+    """Tells Strike about each change of a call that it asked to be told about.
+
+    First attempts of one call go out in order; a callback that reached nobody is tried again while
+    later ones overtake it.
+    """
+
+    def __init__(self, clock: Clock, courier: Courier) -> None:
+        self._clock = clock
+        self._courier = courier
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def tell(self, call: Call) -> None:
+        """Send the callback for the call's present status, if it is wanted; returns at once."""
+        event = event_of(call.status)
+        url = call.request.status_callback
+        if url is None or event not in call.request.status_callback_events:
+            return
+        sent = SentCallback(event, call.status.value, len(call.callbacks), self._clock.now())
+        call.callbacks.append(sent)
+        letter = Letter(
+            kind="status",
+            call_sid=call.sid,
+            method=call.request.status_callback_method,
+            url=url,
+            params=call_params(call) + _status_params(call, sent),
+            token=call.account.token,
+        )
+        turn = self._turns.setdefault(call.sid, asyncio.Lock())
+        task = asyncio.ensure_future(self._send(letter, sent, turn))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Give up on what is still on its way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _send(self, letter: Letter, sent: SentCallback, turn: asyncio.Lock) -> None:
+        async with turn:
+            arrived = await self._attempt(letter, sent)
+        for wait in RETRY_AFTER_SECONDS:
+            if arrived:
+                return
+            await self._clock.sleep(wait)
+            arrived = await self._attempt(letter, sent)
+
+    async def _attempt(self, letter: Letter, sent: SentCallback) -> bool:
+        sent.attempts += 1
+        try:
+            reply = await self._courier.deliver(letter)
+        except Undeliverable as error:
+            sent.error = str(error)
+            return False
+        sent.answer = reply.status
+        sent.error = None
+        return True
+
+
+def _status_params(call: Call, sent: SentCallback) -> Params:
+    params: Params = (
+        ("Timestamp", format_datetime(sent.at)),
+        ("CallbackSource", "call-progress-events"),
+        ("SequenceNumber", str(sent.sequence)),
+    )
+    if call.sip_code is not None:
+        params += (("SipResponseCode", str(call.sip_code)),)
+    if call.status.is_final:
+        minutes = -(-call.duration // 60)
+        params += (("CallDuration", str(call.duration)), ("Duration", str(minutes)))
+    return params

@@ -1,0 +1,137 @@
+"""An answered call: TwiML obeyed verb by verb, until it hangs up or runs out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import urljoin
+
+from strike_mock.clock import Clock, first_of
+from strike_mock.courier import Params
+from strike_mock.errors import TwimlFault
+from strike_mock.phones import Finger, Keypad
+from strike_mock.twiml import Gather, Hangup, Pause, Redirect, Say, Verb, parse
+
+# Fetches the document at an absolute URL with extra parameters; raises TwimlFault.
+Fetch = Callable[[str, str, Params], Awaitable[str]]
+
+APPLICATION_ERROR = "We are sorry, an application error has occurred. Goodbye."
+_MOST_DOCUMENTS = 100
+
+
+class Conversation:
+    """Reads TwiML to one callee. What was said is appended to `heard`, faults to `errors`."""
+
+    def __init__(
+        self,
+        *,
+        fetch: Fetch,
+        keypad: Keypad,
+        finger: Finger,
+        clock: Clock,
+        words_per_second: float,
+        heard: list[str],
+        errors: list[str],
+    ) -> None:
+        self._fetch = fetch
+        self._keypad = keypad
+        self._finger = finger
+        self._clock = clock
+        self._pace = words_per_second
+        self._heard = heard
+        self._errors = errors
+
+    async def run(self, url: str | None, method: str, twiml: str | None) -> None:
+        """Obey `twiml`, or else the document at `url`, and whatever that leads to.
+
+        A fault is what the callee hears as "an application error has occurred", and the end.
+        """
+        self._finger.answered()
+        try:
+            await self._obey_all(url or "", method, twiml)
+        except TwimlFault as fault:
+            self._errors.append(f"{fault.code}: {fault}")
+            await self._say(APPLICATION_ERROR)
+        finally:
+            self._finger.rest()
+
+    async def _obey_all(self, url: str, method: str, twiml: str | None) -> None:
+        document = twiml if twiml is not None else await self._fetch(method, url, ())
+        for _ in range(_MOST_DOCUMENTS):
+            onward = await self._obey(document)
+            if onward is None:
+                return
+            url, params = urljoin(url, onward.url), onward.params
+            document = await self._fetch(onward.method, url, params)
+        raise TwimlFault(12100, f"more than {_MOST_DOCUMENTS} documents in one call")
+
+    async def _obey(self, document: str) -> _Onward | None:
+        for verb in parse(document):
+            if isinstance(verb, Hangup):
+                return None
+            onward = await self._do(verb)
+            if onward is not None:
+                return onward
+        return None
+
+    async def _do(self, verb: Verb) -> _Onward | None:
+        if isinstance(verb, Redirect):
+            return _Onward(verb.method, verb.url)
+        if isinstance(verb, Gather):
+            return await self._gather(verb)
+        if isinstance(verb, Say | Pause):
+            await self._utter(verb)
+        return None
+
+    async def _gather(self, gather: Gather) -> _Onward | None:
+        with self._keypad.listening() as keys:
+            self._finger.asked()
+            digits, finished = await self._collect(gather, keys)
+        if not digits and not gather.action_on_empty_result:
+            return None
+        params = (("Digits", digits), ("FinishedOnKey", finished), ("msg", "Gather End"))
+        return _Onward(gather.method, gather.action, params)
+
+    async def _collect(self, gather: Gather, keys: asyncio.Queue[str]) -> tuple[str, str]:
+        digits = ""
+        key = await self._first_key(gather, keys)
+        while key is not None:
+            if key == gather.finish_on_key:
+                return digits, key
+            digits += key
+            if len(digits) == gather.num_digits:
+                return digits, ""
+            self._finger.asked()
+            key = await first_of(keys.get(), self._silence(gather.timeout))
+        return digits, ""
+
+    async def _first_key(self, gather: Gather, keys: asyncio.Queue[str]) -> str | None:
+        """A key cuts the prompts short; the time-out starts when they are over."""
+        return await first_of(keys.get(), self._prompt_then_wait(gather))
+
+    async def _prompt_then_wait(self, gather: Gather) -> None:
+        for prompt in gather.prompts:
+            await self._utter(prompt)
+        await self._silence(gather.timeout)
+
+    async def _silence(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+    async def _utter(self, verb: Say | Pause) -> None:
+        if isinstance(verb, Pause):
+            await self._clock.sleep(verb.seconds)
+        else:
+            await self._say(verb.text)
+
+    async def _say(self, text: str) -> None:
+        self._heard.append(text)
+        await self._clock.sleep(len(text.split()) / self._pace)
+
+
+class _Onward:
+    """The document to go on with."""
+
+    def __init__(self, method: str, url: str, params: Params = ()) -> None:
+        self.method = method
+        self.url = url
+        self.params = params

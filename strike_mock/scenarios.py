@@ -1,0 +1,222 @@
+"""Scenarios are data: one TOML file each beside this module, read and checked here.
+
+All times are simulated seconds.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from fnmatch import fnmatchcase
+from importlib import resources
+from typing import Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    ValidationError,
+    model_validator,
+)
+
+from strike_mock.errors import InvalidScenario, UnknownScenario
+
+AnsweredBy = Literal["human", "machine_start", "machine_end_beep", "fax", "unknown"]
+TaskState = Literal["blueprinted", "allocated", "releasable", "released", "jeopardy", "completed"]
+RenderRequest = Literal["token", "subsectors", "tasks", "list"]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Press(_Data):
+    """A key the person presses.
+
+    `after` counts from the moment the person is asked for a key (`since = "prompt"`: each asking
+    brings out the next press, however long Strike took to ask), or from the answer, asked or not
+    (`since = "answer"`: a key that nobody waits for is lost, as on a real line).
+    """
+
+    key: str = Field(pattern=r"^[0-9*#]$")
+    after: NonNegativeFloat = 2.0
+    since: Literal["prompt", "answer"] = "prompt"
+
+
+class Phone(_Data):
+    """How the phones whose number matches the glob pattern `number` behave.
+
+    It takes `rings_after` to reach the phone. Then it fails with a SIP code, is rejected, is
+    answered, or (none given) rings until the caller gives up. `rejects_after` and `answers_after`
+    count from the first ring, `hangs_up_after` from the answer.
+    """
+
+    number: str = Field(min_length=1)
+    who: str = ""
+    rings_after: NonNegativeFloat = 1.0
+    answers_after: NonNegativeFloat | None = None
+    rejects_after: NonNegativeFloat | None = None
+    fails_with: int | None = Field(default=None, ge=400, le=699)
+    answered_by: AnsweredBy = "human"
+    presses: tuple[Press, ...] = ()
+    hangs_up_after: NonNegativeFloat | None = None
+
+    @model_validator(mode="after")
+    def _one_fate(self) -> Self:
+        fates = (self.answers_after, self.rejects_after, self.fails_with)
+        if sum(fate is not None for fate in fates) > 1:
+            raise ValueError("give one of answers_after, rejects_after, fails_with")
+        if self.answers_after is None and (self.presses or self.hangs_up_after is not None):
+            raise ValueError("presses and hangs_up_after need answers_after")
+        return self
+
+
+class NewTask(_Data):
+    """A task the crew makes: `label` names it for later steps, `clones` is its origin's label."""
+
+    label: str = Field(min_length=1)
+    kind: str = "repair"
+    name: str = Field(min_length=1)
+    state: TaskState = "blueprinted"
+    clones: str | None = "investigation"
+
+
+class CrewStep(_Data):
+    """One thing the crew does, `after_seconds` after Strike made the task: move one, or add one."""
+
+    after_seconds: NonNegativeFloat
+    task: str | None = None
+    state: TaskState | None = None
+    adds: NewTask | None = None
+
+    @model_validator(mode="after")
+    def _one_deed(self) -> Self:
+        moves = self.task is not None and self.state is not None
+        if moves == (self.adds is not None) or (self.task is None) != (self.state is None):
+            raise ValueError("a step has either task and state, or adds")
+        return self
+
+
+class Crew(_Data):
+    """The scripted crew. The label "investigation" is the task that Strike made."""
+
+    steps: tuple[CrewStep, ...] = ()
+
+    @model_validator(mode="after")
+    def _labels_exist(self) -> Self:
+        known = {"investigation"}
+        for step in sorted(self.steps, key=lambda s: s.after_seconds):
+            label = step.task if step.adds is None else step.adds.clones
+            if label is not None and label not in known:
+                raise ValueError(f"no task is called {label!r} yet at {step.after_seconds} s")
+            if step.adds is not None:
+                known.add(step.adds.label)
+        return self
+
+
+class RenderBehaviour(_Data):
+    """`fails`: the HTTP status that each kind of request is answered with, for good."""
+
+    fails: dict[RenderRequest, int] = {}
+
+    @model_validator(mode="after")
+    def _are_failures(self) -> Self:
+        wrong = [status for status in self.fails.values() if not 400 <= status <= 599]
+        if wrong:
+            raise ValueError(f"not an HTTP failure: {wrong}")
+        return self
+
+
+class Timing(_Data):
+    """How long the network takes.
+
+    `ring_slack`: Twilio lets it ring about 5 s longer than asked.
+    """
+
+    queue_seconds: NonNegativeFloat = 0.2
+    ring_slack: NonNegativeFloat = 5.0
+    words_per_second: float = Field(default=3.0, gt=0)
+    machine_detection_seconds: NonNegativeFloat = 2.0
+
+
+class Ending(_Data):
+    """How the story ends, in the words of the product; `accepted_by` is the end of a number.
+
+    `within_seconds` is the simulated time from the ECO's creation in which it must have ended.
+    """
+
+    status: Literal["OPEN", "IN_PROGRESS", "COMPLETED", "CLOSED", "CANCELLED"]
+    paging: Literal["NOT_STARTED", "RUNNING", "ACCEPTED", "EXHAUSTED", "NO_LIST", "CANCELLED"]
+    render: Literal["NOT_CONFIGURED", "PENDING", "TASKED", "FAILED"]
+    accepted_by: str | None = None
+    within_seconds: float = Field(default=600.0, gt=0)
+
+    @model_validator(mode="after")
+    def _somebody_accepts(self) -> Self:
+        if (self.paging == "ACCEPTED") != (self.accepted_by is not None):
+            raise ValueError("accepted_by goes with paging ACCEPTED, and only with it")
+        return self
+
+
+class Scenario(_Data):
+    """A story: who answers, what the crew does, what breaks, and how it ends."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    title: str = Field(min_length=1)
+    story: str = Field(min_length=1)
+    phones: tuple[Phone, ...] = ()
+    crew: Crew = Crew()
+    render: RenderBehaviour = RenderBehaviour()
+    timing: Timing = Timing()
+    ending: Ending
+
+    def phone(self, number: str) -> Phone:
+        """Return the behaviour of `number`: the most specific pattern wins, then the first.
+
+        A number nobody described rings and is never answered.
+        """
+        matching = [phone for phone in self.phones if fnmatchcase(number, phone.number)]
+        return max(matching, key=_literal_length, default=Phone(number=number))
+
+
+def _literal_length(phone: Phone) -> int:
+    return sum(character not in "*?" for character in phone.number)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the scenarios that ship, in alphabetical order."""
+    entries = (resources.files("strike_mock") / "scenarios").iterdir()
+    return tuple(sorted(e.name.removesuffix(".toml") for e in entries if e.name.endswith(".toml")))
+
+
+def load(name: str) -> Scenario:
+    """Return the scenario `name`.
+
+    Raises UnknownScenario (the message lists the names there are) and InvalidScenario.
+    """
+    if name not in names():
+        raise UnknownScenario(f"no scenario {name!r}; there are: {', '.join(names())}")
+    source = resources.files("strike_mock") / "scenarios" / f"{name}.toml"
+    return parse(source.read_text("utf-8"), where=f"{name}.toml")
+
+
+def parse(text: str, where: str = "scenario") -> Scenario:
+    """Return the scenario written in TOML `text`; `where` names it in errors.
+
+    Raises InvalidScenario with every wrong field and why.
+    """
+    try:
+        return Scenario.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidScenario(f"{where}: not TOML: {error}") from error
+    except ValidationError as error:
+        raise InvalidScenario(f"{where}: {_each_problem(error)}") from error
+
+
+def _each_problem(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    return "; ".join(f"{_path(p['loc'])}: {p['msg']}" for p in problems)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "scenario"

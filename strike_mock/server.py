@@ -1,0 +1,149 @@
+"""The mock as one thing: two ports, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+from uuid import UUID
+
+from aiohttp import web
+
+from strike_mock.clock import Clock, ScaledClock
+from strike_mock.control import ControlApi
+from strike_mock.courier import Courier, HttpCourier
+from strike_mock.edges import Fault, rest_edge
+from strike_mock.exchange import Exchange
+from strike_mock.gateway import Gateway
+from strike_mock.identity import IdentitySigner
+from strike_mock.ids import Ids
+from strike_mock.proxy import Proxy
+from strike_mock.render import RenderApi, refusals_in_form, scripted_failures
+from strike_mock.scenarios import Scenario, load
+from strike_mock.settings import MockSettings
+from strike_mock.stage import Stage
+from strike_mock.twilio import TwilioApi
+
+# Open sockets get a second to say goodbye; the demo's Ctrl-C must feel immediate.
+_RUN: dict[str, Any] = {"access_log": None, "shutdown_timeout": 1.0}
+
+
+class Mock:
+    """Twilio, Render, control API and keys on one port, the login gateway on another.
+
+    For tests: `clock` replaces the scaled one, `scenario` the named one, `courier` the way to
+    Strike, and `faults` are put on the edge where REST requests come in.
+    """
+
+    def __init__(
+        self,
+        settings: MockSettings,
+        *,
+        clock: Clock | None = None,
+        scenario: Scenario | None = None,
+        courier: Courier | None = None,
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or ScaledClock(settings.speed, settings.epoch)
+        self.stage = Stage(scenario or load(settings.scenario))
+        ids = Ids(settings.seed)
+        self._http_courier = HttpCourier()
+        self.exchange = Exchange(self.clock, courier or self._http_courier, self.stage, ids)
+        clients = {client.id: client for client in settings.render_clients}
+        self.render = RenderApi(self.clock, self.stage, ids, clients)
+        self.identity = IdentitySigner(
+            self.clock, signer=settings.signer, issuer=settings.issuer, client=settings.client
+        )
+        self._proxy = Proxy(settings.upstream)
+        self._faults = (*faults, scripted_failures(self.stage), refusals_in_form)
+        self._runners: list[web.AppRunner] = []
+        self._url = self._gateway_url = ""
+
+    @property
+    def url(self) -> str:
+        """Base URL of Twilio, Render, `/keys/` and `/_mock/`, without a trailing slash."""
+        return self._url
+
+    @property
+    def gateway_url(self) -> str:
+        """Base URL of the login gateway, without a trailing slash."""
+        return self._gateway_url
+
+    async def start(self) -> None:
+        """Listen on both ports. Raises OSError if one is taken; then neither stays open."""
+        gateway = Gateway(self.settings.people, self.identity, self._proxy)
+        try:
+            self._url = await self._listen(web.AppRunner(self._app(), **_RUN), self.settings.port)
+            # A browser that goes away must end the event stream held open for it: cancellation.
+            forwarding = web.AppRunner(gateway.app(), handler_cancellation=True, **_RUN)
+            self._gateway_url = await self._listen(forwarding, self.settings.gateway_port)
+        except OSError:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close both ports, drop every call, send the crews home."""
+        while self._runners:
+            await self._runners.pop().cleanup()
+        await self.exchange.close()
+        await self.render.crew.close()
+        await self._http_courier.close()
+        await self._proxy.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    def ready(self) -> dict[str, str]:
+        """Return what whoever starts the mock must know; keys are at `kid_endpoint`/{kid}."""
+        return {
+            "url": self.url,
+            "gateway_url": self.gateway_url,
+            "signer": self.settings.signer,
+            "kid_endpoint": f"{self.url}/keys",
+            "issuer": self.settings.issuer,
+            "client": self.settings.client,
+        }
+
+    def _app(self) -> web.Application:
+        app = web.Application(middlewares=[rest_edge(self._faults)])
+        accounts = {account.sid: account for account in self.settings.accounts}
+        TwilioApi(self.exchange, accounts).add_routes(app.router)
+        self.render.add_routes(app.router)
+        app.router.add_get("/keys/{kid}", self._key)
+        control = ControlApi(self.clock, self.stage, self.exchange.book, self.render, self._proxy)
+        control.add_routes(app.router)
+        return app
+
+    async def _key(self, request: web.Request) -> web.Response:
+        try:
+            pem = self.identity.public_key(UUID(request.match_info["kid"]))
+        except ValueError:
+            pem = None
+        if pem is None:
+            return web.Response(status=404, text="no such key")
+        return web.Response(text=pem, content_type="application/x-pem-file")
+
+    async def _listen(self, runner: web.AppRunner, port: int) -> str:
+        self._runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, self.settings.host, port).start()
+        host, bound = runner.addresses[0][:2]
+        return f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
+
+
+async def run_mock(
+    settings: MockSettings,
+    *,
+    on_ready: Callable[[Mock], None] | None = None,
+    until: asyncio.Event | None = None,
+) -> None:
+    """Run a mock until `until` is set, or for ever; `on_ready` is called when it listens."""
+    async with Mock(settings) as mock:
+        if on_ready is not None:
+            on_ready(mock)
+        await (until or asyncio.Event()).wait()
