@@ -58,7 +58,8 @@ def _namespace() -> tuple[str, ...]:
 def _as_nobody() -> tuple[str, ...]:
     """The one capability reaches a folder inside root's closed home without opening it to others.
 
-    It gives no more than the namespace does, where the files of root stay readable too.
+    It is a little more than the namespace gives, so this is only what remains where namespaces
+    are refused: such a server could write files of root, which it never tries to.
     """
     return (
         "setpriv",

@@ -73,20 +73,11 @@ class FollowerRunner(BaseProjectionRunner[StrikeLog]):
 
 
 def open_view(view_class: type[View], log: StrikeLog, env: Mapping[str, str]) -> View:
-    """Build a read model, creating its tables where they are missing."""
+    """Build a read model; its tables too, if the environment says so."""
     factory: InfrastructureFactory[Any] = InfrastructureFactory.construct(
         Environment(view_class.name, dict(env))
     )
     return view_class(factory.tracking_recorder(view_class.recorder_class), Fold(log))
-
-
-def create_tables(url: str) -> None:
-    """Create the tables of the log and of every read model, where they are missing."""
-    env = store_env(url, pool_size=1)
-    with StrikeLog(env) as log:
-        PagerProcess(Router(_NoLists()), _NoClock(), env).close()
-        for view_class in VIEWS:
-            open_view(view_class, log, env).view.datastore.close()
 
 
 class Follower:
@@ -152,15 +143,3 @@ class Follower:
             with view.view.datastore, FollowerRunner(view, view.view, self._env) as runner:
                 yield runner
 
-
-class _NoLists:
-    def near(self, osp_id: object, location: object) -> tuple[()]:
-        return ()
-
-    def get(self, osp_id: object, list_id: object) -> None:
-        return None
-
-
-class _NoClock:
-    def now(self) -> Any:
-        raise AssertionError("Creating tables needs no time.")

@@ -79,10 +79,13 @@ class Factory(PostgresFactory):
             self.datastore.pool.kwargs.update(extra)  # type: ignore[union-attr]
 
 
-def store_env(url: str, *, pool_size: int = 2, max_overflow: int = 18) -> dict[str, str]:
-    """The environment that opens the log in the database at `url`.
+def store_env(
+    url: str, *, pool_size: int = 2, max_overflow: int = 18, creates_tables: bool = False
+) -> dict[str, str]:
+    """The environment that opens the log in the database at `url`, which `prepare` has prepared.
 
-    `pool_size` connections are kept, up to `max_overflow` more are opened under load.
+    `pool_size` connections are kept, up to `max_overflow` more are opened under load. Tables are
+    created by `prepare` alone: processes that start together would trip over each other.
     """
     parts: Mapping[str, object] = {"host": "localhost", **conninfo_to_dict(url)}
     env = {_NAMES[key]: str(value) for key, value in parts.items() if key in _NAMES}
@@ -96,4 +99,5 @@ def store_env(url: str, *, pool_size: int = 2, max_overflow: int = 18) -> dict[s
         "POSTGRES_MAX_OVERFLOW": str(max_overflow),
         "POSTGRES_CONNECT_TIMEOUT": "10",
         "POSTGRES_PRE_PING": "y",
+        "CREATE_TABLE": "y" if creates_tables else "n",
     }

@@ -1,0 +1,55 @@
+"""Bring a database to the form that this version needs. Safe to run at every start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from eventsourcing.persistence import InfrastructureFactory
+from eventsourcing.utils import Environment
+
+from strike_adapters.postgres.followers import VIEWS, open_view
+from strike_adapters.postgres.store import store_env
+from strike_domain.log import StrikeLog
+
+PREPARING = 7_305_114
+"""Key of the advisory lock that lets one process prepare the database while others wait."""
+
+
+def prepare(url: str) -> None:
+    """Create or migrate every table in the database at `url`.
+
+    Raises `psycopg.OperationalError` if it cannot be reached.
+    """
+    with psycopg.connect(url, autocommit=True) as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", (PREPARING,))
+        _migrate_directory(url)
+        _create_log_and_views(url)
+
+
+def _migrate_directory(url: str) -> None:
+    # SQLAlchemy is slow to import and needed only here.
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
+    )
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _create_log_and_views(url: str) -> None:
+    env = store_env(url, pool_size=1, creates_tables=True)
+    factory: InfrastructureFactory = InfrastructureFactory.construct(
+        Environment(StrikeLog.name, env)
+    )
+    with factory, StrikeLog(env) as log:
+        factory.process_recorder()
+        for view_class in VIEWS:
+            open_view(view_class, log, env).view.datastore.close()
