@@ -32,7 +32,13 @@ from strike_domain.field_work import CrewDesk
 from strike_domain.geometry import Location, parse_location
 from strike_domain.in_memory import StrikeInMemory
 from strike_domain.log import Receipt, StrikeLog
-from strike_domain.memory import ManualClock, MemoryDirectory, SystemClock, memory_env
+from strike_domain.memory import (
+    ManualClock,
+    MemoryDirectory,
+    PaperTelephone,
+    SystemClock,
+    memory_env,
+)
 from strike_domain.pager_process import PagerProcess
 from strike_domain.pager_run import CallOutcome, CallState, PagerRun, RunState
 from strike_domain.paging import CallReport, Paging
@@ -87,6 +93,7 @@ __all__ = [
     "PagerProcess",
     "PagerRun",
     "Paging",
+    "PaperTelephone",
     "PagingPolicy",
     "PagingState",
     "Priority",

@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 from pydantic import BaseModel, ConfigDict
 
 from strike_domain.actors import Actor, Role, Side, Stamp
-from strike_domain.eco import Eco, JobType, Priority, checked_text
+from strike_domain.eco import Eco, JobType, Priority, checked_text, is_storable
 from strike_domain.errors import NotFound, Rejected
 from strike_domain.geometry import Location, parse_location
 from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
@@ -187,8 +187,8 @@ def _checked_reference(value: str | None, name: str) -> str | None:
     if value is None:
         return None
     value = value.strip()
-    if not value or len(value) > MAX_REFERENCE or "\x00" in value:
-        message = f"Use 1 to {MAX_REFERENCE} characters, or leave it out."
+    if not value or len(value) > MAX_REFERENCE or not is_storable(value):
+        message = f"Use 1 to {MAX_REFERENCE} ordinary characters, or leave it out."
         raise Rejected("REFERENCE_INVALID", message, (name,))
     return value
 

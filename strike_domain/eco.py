@@ -257,6 +257,8 @@ class Eco(Aggregate):
     def _(self, event: PagerDispatched) -> None:
         self.paging_state = PagingState.RUNNING
         self.runs = (*self.runs, event.run_id)
+        # Whoever had it is being replaced; else nobody who is rung now could accept.
+        self.responder = self.accepted_at = None
         self.route = (event.list_name, event.reason)
 
     @evolve.register
@@ -398,14 +400,13 @@ class Eco(Aggregate):
         self.emit(NoteAdded, stamp, text=checked_text(text, "text"))
 
     def cancel(self, reason: str, stamp: Stamp) -> None:
-        if not self.is_active:
-            raise InvalidTransition(f"An ECO that is {self.status} cannot be cancelled.")
+        self._refuse_unless_active("cancelled")
         self.emit(EcoCancelled, stamp, reason=checked_text(reason, "reason"))
 
     def dispatch_pager(
         self, run_id: UUID, list_id: UUID, list_name: str, reason: str, stamp: Stamp
     ) -> None:
-        self._refuse_if_ended("paged")
+        self._refuse_unless_active("paged")
         if self.paging_state is PagingState.RUNNING:
             raise InvalidTransition("People are being rung already; wait, or cancel the ECO.")
         self.emit(
@@ -419,7 +420,7 @@ class Eco(Aggregate):
 
     def report_unroutable(self, reason: str, stamp: Stamp) -> None:
         """Nobody can be rung: said at once and loudly, never waited for."""
-        self._refuse_if_ended("paged")
+        self._refuse_unless_active("paged")
         self.emit(PagingUnroutable, stamp, reason=reason)
 
     def assign_responder(self, responder: Responder, stamp: Stamp, *, late: bool = False) -> None:
@@ -471,8 +472,7 @@ class Eco(Aggregate):
         """Only where no Render instance can know better."""
         if self.render_state is not RenderState.NOT_CONFIGURED:
             raise InvalidTransition("Field tasks decide when this ECO is completed.")
-        if not self.is_active:
-            raise InvalidTransition(f"An ECO that is {self.status} cannot be completed.")
+        self._refuse_unless_active("completed")
         if self.status is EcoStatus.OPEN:
             self.emit(WorkStarted, stamp)
         self.emit(EcoCompleted, stamp, closes_at=stamp.at + grace, by_hand=True)
@@ -491,6 +491,10 @@ class Eco(Aggregate):
         if self.is_active and not self.stale and silent:
             self.emit(EcoWentStale, stamp, unchanged_since=self.tasks_changed_at)
 
+    def _refuse_unless_active(self, done: str) -> None:
+        if not self.is_active:
+            raise InvalidTransition(f"An ECO that is {self.status} cannot be {done}.")
+
     def _refuse_if_ended(self, done: str) -> None:
         if self.status in (EcoStatus.CLOSED, EcoStatus.CANCELLED):
             raise InvalidTransition(f"An ECO that is {self.status} cannot be {done}.")
@@ -504,6 +508,12 @@ def checked_text(text: str, name: str) -> str:
     if len(text) > MAX_TEXT:
         message = f"{len(text)} characters are too many; {MAX_TEXT} is the most."
         raise Rejected(f"{name.upper()}_TOO_LONG", message, (name,))
-    if "\x00" in text:
-        raise Rejected(f"{name.upper()}_INVALID", "Leave out the NUL character.", (name,))
+    if not is_storable(text):
+        message = "Leave out the NUL character and broken half characters."
+        raise Rejected(f"{name.upper()}_INVALID", message, (name,))
     return text
+
+
+def is_storable(text: str) -> bool:
+    """False for NUL, which PostgreSQL refuses, and lone surrogates, which UTF-8 cannot hold."""
+    return "\x00" not in text and not any("\ud800" <= one <= "\udfff" for one in text)

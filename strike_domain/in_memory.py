@@ -6,6 +6,7 @@ present moment of the clock, `advance` goes on from one thing that is due to the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from strike_domain.field_work import CrewDesk, Look
 from strike_domain.log import StrikeLog
 from strike_domain.memory import ManualClock, MemoryDirectory, memory_env
 from strike_domain.pager_process import PagerProcess
-from strike_domain.pager_run import PagerRun, PagerRunStarted, RunEvent
+from strike_domain.pager_run import CallPlaced, PagerRun, PagerRunStarted, RunEvent
 from strike_domain.paging import Paging
 from strike_domain.ports import FieldWork, Telephone
 from strike_domain.ringer import Ringer
@@ -42,7 +43,7 @@ class StrikeInMemory:
         self.process = PagerProcess(router, self.clock, env)
         self.callouts = Callouts(self.log, self.directory, self.clock)
         self.paging = Paging(self.log, router, self.clock)
-        self.ringer = Ringer(self.log, telephone, self.clock)
+        self.ringer = Ringer(self.log, telephone, self.clock, known_calls=self)
         self.desk = CrewDesk(self.log, field_work, self.clock) if field_work else None
         self._runs: set[UUID] = set()
         self._looks: dict[UUID, Look] = {}
@@ -51,6 +52,11 @@ class StrikeInMemory:
         """The whole log as (position, event), in order."""
         notifications = self.log.recorder.select_notifications(after + 1, 1_000_000)
         return [(one.id, self.log.mapper.to_domain_event(one)) for one in notifications]
+
+    def known(self, sids: Collection[str]) -> Collection[str]:
+        """Which of the provider's call ids belong to a call of some run already."""
+        placed = {event.sid for _, event in self.events() if isinstance(event, CallPlaced)}
+        return placed.intersection(sids)
 
     def run_of(self, eco_id: UUID) -> PagerRun:
         """The newest pager run of an ECO."""
@@ -75,7 +81,7 @@ class StrikeInMemory:
     def next_due(self) -> datetime | None:
         """The next moment at which a run or a field task needs looking at."""
         runs = [self.log.run(run_id).due_at for run_id in self._runs]
-        looks = [look.due_at for look in self._looks.values()]
+        looks = [look.due_at for look in self._looks.values()] if self.desk else []
         return min((due for due in (*runs, *looks) if due is not None), default=None)
 
     def _follow(self) -> bool:

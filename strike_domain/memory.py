@@ -18,7 +18,8 @@ from eventsourcing.popo import POPOFactory, POPOProcessRecorder
 
 from strike_domain.contacts import PagerList
 from strike_domain.geometry import Location
-from strike_domain.ports import Link, Tenant
+from strike_domain.paging import CallReport
+from strike_domain.ports import CallOrder, Link, ProviderCall, ProviderCallState, Tenant
 from strike_domain.regions import RegionCandidate
 
 MEMORY_LOG = "STRIKE_MEMORY_LOG"
@@ -121,3 +122,64 @@ class MemoryDirectory:
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None:
         found = self.lists.get(list_id)
         return found if found and found.osp_id == osp_id else None
+
+
+@dataclass
+class PaperCall:
+    """One call of the paper telephone, as its provider would know it."""
+
+    order: CallOrder
+    sid: str
+    state: ProviderCallState = ProviderCallState.RINGING
+    answered_by: str | None = None
+
+    @property
+    def report(self) -> CallReport:
+        """What the provider would tell about the call now."""
+        order = self.order
+        return CallReport(order.run_id, order.call_id, self.sid, self.state, self.answered_by)
+
+
+class PaperTelephone:
+    """A `Telephone` on paper, for tests and learning: it rings nobody, and says what you say."""
+
+    def __init__(self) -> None:
+        self.calls: list[PaperCall] = []
+
+    def place(self, order: CallOrder) -> str:
+        call = PaperCall(order, f"paper-{len(self.calls) + 1}")
+        self.calls.append(call)
+        return call.sid
+
+    def find(self, noc_id: UUID, to: str, since: datetime) -> Sequence[ProviderCall]:
+        return [self.fetch(noc_id, one.sid) for one in self.calls if one.order.to == to]
+
+    def fetch(self, noc_id: UUID, sid: str) -> ProviderCall:
+        call = self._call(sid)
+        return ProviderCall(sid, call.order.to, call.state, call.answered_by)
+
+    def end(self, noc_id: UUID, sid: str) -> None:
+        call = self._call(sid)
+        if call.state is ProviderCallState.IN_PROGRESS:
+            call.state = ProviderCallState.COMPLETED
+        elif not call.state.is_final:
+            call.state = ProviderCallState.CANCELED
+
+    def rings(self, to: str) -> CallReport:
+        """The report of the newest call to a number: it rings there."""
+        return self.becomes(to, ProviderCallState.RINGING)
+
+    def answers(self, to: str, answered_by: str | None = None) -> CallReport:
+        """The report of the newest call to a number: somebody or something picked up."""
+        return self.becomes(to, ProviderCallState.IN_PROGRESS, answered_by)
+
+    def becomes(
+        self, to: str, state: ProviderCallState, answered_by: str | None = None
+    ) -> CallReport:
+        """Let the newest call to a number come so far; return what the provider reports of it."""
+        call = next(one for one in reversed(self.calls) if one.order.to == to)
+        call.state, call.answered_by = state, answered_by or call.answered_by
+        return call.report
+
+    def _call(self, sid: str) -> PaperCall:
+        return next(one for one in self.calls if one.sid == sid)

@@ -110,14 +110,15 @@ class PagerProcess(EventSourcedProjection[UUID]):
         processing_event: Processing,
         accepted: UUID | None = None,
     ) -> None:
-        run_id = self._eco(event.originator_id).latest_run_id
+        # As it was then: a run that was dispatched since is wanted.
+        run_id = self._eco(event.originator_id, event.originator_version).latest_run_id
         if run_id is not None and run_id != accepted:
             run: PagerRun = self.repository.get(run_id, projector_func=project)
             run.cancel(reason, self._because(event))
             processing_event.collect_events(run)
 
-    def _eco(self, eco_id: UUID) -> Eco:
-        eco: Eco = self.repository.get(eco_id, projector_func=project)
+    def _eco(self, eco_id: UUID, version: int | None = None) -> Eco:
+        eco: Eco = self.repository.get(eco_id, version=version, projector_func=project)
         return eco
 
     def _because(self, event: DomainEvent) -> Stamp:

@@ -367,6 +367,7 @@ class PagerRun(Aggregate):
         self.state = RunState.ACCEPTED
         self.accepted_by = event.contact
         self.ready_at = event.timestamp
+        self.extensions = 0
 
     @evolve.register
     def _(self, event: CallEnded) -> None:
@@ -384,6 +385,7 @@ class PagerRun(Aggregate):
     def _(self, event: PagerRunCancelled) -> None:
         self.state = RunState.CANCELLED
         self.ready_at = self.ended_at = event.timestamp
+        self.extensions = 0
 
     @property
     def live_call(self) -> Call | None:
@@ -396,6 +398,11 @@ class PagerRun(Aggregate):
         if made >= self.plan.total_calls:
             return None
         return self.plan.contacts[made % len(self.plan.contacts)]
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether the present deadline can be put off once more."""
+        return self.extensions < MAX_EXTENSIONS
 
     @property
     def due_at(self) -> datetime | None:
@@ -415,11 +422,10 @@ class PagerRun(Aggregate):
         call = self.live_call
         if call is None:
             return PlaceNext(self.next_contact) if self.next_contact else None
+        is_running = self.state is RunState.RUNNING
         if call.sid is None:
-            return PlaceAgain(call) if call.is_refused else ResolveUnknown(call)
-        if self.state is not RunState.RUNNING:
-            return HangUp(call)
-        return ReadBack(call)
+            return PlaceAgain(call) if call.is_refused and is_running else ResolveUnknown(call)
+        return ReadBack(call) if is_running else HangUp(call)
 
     def call(self, call_id: UUID) -> Call:
         """The call of that id; `NotFound` if this run never requested it."""
@@ -538,7 +544,7 @@ class PagerRun(Aggregate):
         """
         if not self.call(call_id).is_live:
             return
-        if self.extensions >= MAX_EXTENSIONS:
+        if not self.can_wait:
             self.call_ended(call_id, CallOutcome.FAILED, stamp, reason)
             return
         deadline = stamp.at + timedelta(seconds=min(self.plan.queue_seconds, 10))
@@ -547,11 +553,12 @@ class PagerRun(Aggregate):
     def accept(self, call_id: UUID, stamp: Stamp) -> bool:
         """A key press accepts; also on a call given up before, while nobody else has it.
 
-        Returns whether it came late, that is after the call had been given up.
+        Whether the ECO still needs somebody is for the ECO to say, also after the run was
+        cancelled. Returns whether it came late, that is after the call had been given up.
         """
         call = self.call(call_id)
-        if self.accepted_by or self.state is RunState.CANCELLED:
-            raise InvalidTransition("Somebody has it, or it is no longer needed.")
+        if self.accepted_by:
+            raise InvalidTransition(f"{self.accepted_by.name} has it.")
         late = not call.is_live or self.state is not RunState.RUNNING
         self.emit(CallAccepted, stamp, call_id=call_id, contact=call.contact, late=late)
         return late

@@ -91,6 +91,8 @@ class Paging:
 
     def _greet(self, run: PagerRun, call: Call) -> Speech:
         voice = _voice(run, call)
+        if call.outcome is CallOutcome.ACCEPTED:
+            return voice.accepted()
         if run.state is RunState.CANCELLED:
             return self._no_longer_needed(run, voice)
         if run.accepted_by is not None:
@@ -128,6 +130,8 @@ class Paging:
         call = run.call(report.call_id)
         stamp = self._stamp(f"contact:{call.contact.name}", None, run.correlation_id)
         run.call_placed(call.id, report.sid, stamp)
+        if call.sid == report.sid:
+            run.call_answered(call.id, stamp, report.answered_by)  # Should that report be missing.
         if key == ACCEPT:
             return self._accept(run, call, stamp)
         speech = self._other_key(run, call, key, stamp)
@@ -143,7 +147,8 @@ class Paging:
         if not eco.needs_responder or run.accepted_by:
             run.call_ended(call.id, CallOutcome.CANCELLED, stamp, "Accepted too late.")
             self.log.store(run)
-            return voice.taken(eco.responder.name) if eco.responder else voice.over()
+            owner = eco.responder or run.accepted_by
+            return voice.taken(owner.name) if owner else voice.over()
         late = run.accept(call.id, stamp)
         responder = Responder(name=call.contact.name, run_id=run.id, call_id=call.id)
         eco.assign_responder(responder, stamp, late=late)
@@ -159,6 +164,8 @@ class Paging:
             return voice.declined()
         if run.accepted_by or run.state is RunState.CANCELLED:
             return self._greet(run, call)
+        if key == SILENCE and not call.is_live:
+            return voice.silence()  # Nothing counts its prompts any more: a machine would loop.
         if call.prompts >= (MAX_PROMPTS if key == SILENCE else MAX_REPEATS):
             run.call_ended(call.id, unanswered(call), stamp, "No key was pressed.")
             return voice.silence()
@@ -195,12 +202,13 @@ def take_state(
         case ProviderCallState.IN_PROGRESS:
             run.call_answered(call.id, stamp, answered_by)
         case _:
-            outcome, reason = _final(call, state, answered_by)
+            is_time_up = run.state is RunState.RUNNING and stamp.at >= call.deadline
+            outcome, reason = _final(call, state, answered_by, is_time_up=is_time_up)
             run.call_ended(call.id, outcome, stamp, reason)
 
 
 def _final(
-    call: Call, state: ProviderCallState, answered_by: str | None
+    call: Call, state: ProviderCallState, answered_by: str | None, *, is_time_up: bool
 ) -> tuple[CallOutcome, str | None]:
     match state:
         case ProviderCallState.BUSY:
@@ -209,6 +217,8 @@ def _final(
             return CallOutcome.NO_ANSWER, None
         case ProviderCallState.COMPLETED:
             return unanswered(call, answered_by), "It ended without a key being pressed."
+        case ProviderCallState.CANCELED if is_time_up:
+            return CallOutcome.NO_ANSWER, None  # Our own hanging up, reported before we stored it.
         case ProviderCallState.CANCELED:
             return CallOutcome.CANCELLED, "It was ended at the provider."
         case _:

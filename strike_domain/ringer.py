@@ -8,6 +8,7 @@ nobody finished is asked for, never guessed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID, uuid4
@@ -15,9 +16,11 @@ from uuid import UUID, uuid4
 from eventsourcing.persistence import IntegrityError
 
 from strike_domain.actors import Actor, Stamp
+from strike_domain.eco import PagingState
 from strike_domain.errors import InvalidTransition, OutcomeUnknown, Unavailable
 from strike_domain.log import StrikeLog
 from strike_domain.pager_run import (
+    MAX_PLACEMENTS,
     Call,
     CallOutcome,
     CallState,
@@ -84,10 +87,19 @@ class Ringer:
             if step is None:
                 return run
             try:
-                self._do(run, step)
+                if run.state is RunState.RUNNING and not self._is_wanted(run):
+                    run.cancel("The ECO no longer needs it.", self._stamp(run))
+                    self.log.store(run)
+                else:
+                    self._do(run, step)
             except (IntegrityError, InvalidTransition):
                 continue
         return self.log.run(run_id)
+
+    def _is_wanted(self, run: PagerRun) -> bool:
+        """Ask the ECO itself: a process that lags behind must not let people be rung."""
+        eco = self.log.eco(run.eco_id)
+        return eco.paging_state is PagingState.RUNNING and eco.latest_run_id == run.id
 
     def _do(self, run: PagerRun, step: Step) -> None:
         match step:
@@ -105,26 +117,41 @@ class Ringer:
                 self._hang_up(run, call)
 
     def _place(self, run: PagerRun, call: Call) -> None:
+        attempt = call.attempt
         order = CallOrder(run.noc_id, run.id, call.id, call.contact.phone, run.plan.answer_seconds)
         try:
             sid = self._telephone.place(order)
         except OutcomeUnknown:
             return  # Its deadline brings the run back here, to ask what became of it.
         except Unavailable as error:
-            reason, can_retry = error.message, error.can_retry
-            self._record(run, lambda r, s: r.call_refused(call.id, reason, s, can_retry=can_retry))
+            self._refused(run, call, error, attempt)
         else:
-            self._placed(run, call, sid, call.attempt)
+            self._placed(run, call, sid, attempt)
 
-    def _placed(self, run: PagerRun, call: Call, sid: str, attempt: int) -> None:
-        """Record the id. If another worker took the call over meanwhile, ours must not ring."""
+    def _refused(self, run: PagerRun, call: Call, error: Unavailable, attempt: int) -> None:
+        """Record the refusal, unless another worker took the call over meanwhile."""
 
         def record(newest: PagerRun, stamp: Stamp) -> None:
             if newest.call(call.id).attempt == attempt:
+                newest.call_refused(call.id, error.message, stamp, can_retry=error.can_retry)
+
+        self._record(run, record)
+
+    def _placed(self, run: PagerRun, call: Call, sid: str, attempt: int) -> None:
+        """Record the id. A call that was taken over or given up meanwhile must not ring."""
+        given_up = False
+
+        def record(newest: PagerRun, stamp: Stamp) -> None:
+            nonlocal given_up
+            found = newest.call(call.id)
+            given_up = found.sid is None and not found.is_live
+            if found.attempt == attempt:
                 newest.call_placed(call.id, sid, stamp)
 
-        if self._record(run, record).call(call.id).sid != sid:
-            self._telephone.end(run.noc_id, sid)
+        if self._record(run, record).call(call.id).sid != sid or given_up:
+            # Should even that fail, it rings for nothing: a nuisance, and a key in it still counts.
+            with suppress(Unavailable):
+                self._telephone.end(run.noc_id, sid)
 
     def _place_again(self, run: PagerRun, call: Call, reason: str) -> None:
         run.retry_call(call.id, reason, self._stamp(run))
@@ -139,11 +166,14 @@ class Ringer:
             self._wait(run, call, f"The provider cannot be asked: {error.message}")
             return
         if found is not None:
-            self._record(run, lambda r, s: r.call_placed(call.id, found.sid, s))
-        elif run.state is RunState.RUNNING:
+            self._record(run, lambda r, s: _take_found(r, call.id, found, s))
+        elif run.state is not RunState.RUNNING:
+            self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.CANCELLED, s))
+        elif call.attempt < MAX_PLACEMENTS:
             self._place_again(run, call, "The provider has no such call.")
         else:
-            self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.CANCELLED, s))
+            reason = f"The provider has no such call after {call.attempt} attempts."
+            self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.FAILED, s, reason))
 
     def _find(self, run: PagerRun, call: Call) -> ProviderCall | None:
         since = call.requested_at - CLOCK_SKEW
@@ -151,25 +181,25 @@ class Ringer:
         ours = {other.sid for other in run.calls.values() if other.sid}
         strangers = [one for one in found if one.sid not in ours]
         taken = self._known_calls.known([one.sid for one in strangers])
-        free = [one for one in strangers if one.sid not in taken]
-        return free[-1] if free else None
+        # Only we cancel, and only what we gave up: such a call rang for nobody.
+        free = [
+            one
+            for one in strangers
+            if one.sid not in taken and one.state is not ProviderCallState.CANCELED
+        ]
+        return min(free, key=lambda one: one.state.is_final, default=None)
 
     def _read_back(self, run: PagerRun, call: Call) -> None:
         """The deadline passed: the provider's word decides, then the call is ended."""
         assert call.sid is not None
         try:
             actual = self._telephone.fetch(run.noc_id, call.sid)
-            if self._is_time_up(call, actual.state):
+            if _is_time_up(run, call, actual.state):
                 self._telephone.end(run.noc_id, call.sid)
         except Unavailable as error:
             self._wait(run, call, f"The provider cannot be asked: {error.message}")
             return
         self._record(run, lambda r, s: self._settle(r, r.call(call.id), call.state, actual, s))
-
-    def _is_time_up(self, call: Call, actual: ProviderCallState) -> bool:
-        if actual is ProviderCallState.IN_PROGRESS:
-            return call.state is CallState.ANSWERED
-        return actual is ProviderCallState.RINGING
 
     def _settle(
         self, run: PagerRun, call: Call, seen: CallState, actual: ProviderCall, stamp: Stamp
@@ -180,7 +210,7 @@ class Ringer:
             run.wait_longer(call.id, "The provider has it queued.", stamp)
         elif actual.state is ProviderCallState.RINGING:
             run.call_ended(call.id, CallOutcome.NO_ANSWER, stamp)
-        elif self._is_time_up(call, actual.state):
+        elif _is_time_up(run, call, actual.state):
             outcome = unanswered(call, actual.answered_by)
             run.call_ended(call.id, outcome, stamp, "No key was pressed in time.")
         else:
@@ -212,3 +242,21 @@ class Ringer:
             correlation_id=run.correlation_id,
             causation_id=self._new_id(),
         )
+
+
+def _take_found(run: PagerRun, call_id: UUID, found: ProviderCall, stamp: Stamp) -> None:
+    """The provider has it: its id, and how far it has come while nobody was listening."""
+    run.call_placed(call_id, found.sid, stamp)
+    call = run.call(call_id)
+    if call.sid == found.sid:
+        take_state(run, call, found.state, found.answered_by, stamp)
+
+
+def _is_time_up(run: PagerRun, call: Call, actual: ProviderCallState) -> bool:
+    match actual:
+        case ProviderCallState.QUEUED:
+            return not run.can_wait
+        case ProviderCallState.IN_PROGRESS:
+            return call.state is CallState.ANSWERED
+        case _:
+            return actual is ProviderCallState.RINGING

@@ -12,6 +12,9 @@ CHARACTERS_PER_SECOND = 15
 
 MIN_KEY_SECONDS = 5
 
+MAX_SPOKEN = 200
+"""How much of a description is read out: whoever waits too long for the keys is hung up on."""
+
 
 @dataclass(frozen=True)
 class Gather:
@@ -90,11 +93,11 @@ class Voice:
     def _say(self, key: str, **words: str) -> str:
         briefing = self._briefing
         return _TEXT[self._contact.language][key].format(
-            name=self._contact.name,
+            name=speakable(self._contact.name),
             spelt=spelt(briefing.job_number),
-            place=briefing.place,
-            description=briefing.description,
-            **words,
+            place=speakable(briefing.place),
+            description=speakable(briefing.description),
+            **{key: speakable(word) for key, word in words.items()},
         )
 
     def _silence(self, sentences: tuple[str, ...]) -> int:
@@ -105,3 +108,12 @@ class Voice:
 def spelt(number: str) -> str:
     """`26-0042` as it is read aloud: digit by digit, with a pause at each dash."""
     return ", ".join(" ".join(part) for part in number.split("-"))
+
+
+def speakable(text: str) -> str:
+    """One line of what can be read aloud; a long text ends after `MAX_SPOKEN` characters."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    if len(line) <= MAX_SPOKEN:
+        return line
+    cut = line[:MAX_SPOKEN]
+    return f"{cut.rpartition(' ')[0] or cut} …"

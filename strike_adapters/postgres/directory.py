@@ -83,7 +83,7 @@ class PostgresDirectory:
     """`Directory`, `PagerLists` and `KnownCalls`, each question one statement."""
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self.pool = pool
 
     def tenant(self, tenant_id: UUID) -> Tenant | None:
         row = self._one(FIND_TENANT, tenant_id)
@@ -102,7 +102,7 @@ class PostgresDirectory:
         return f"{at.year % 100:02d}-{row['last']:04d}"
 
     def near(self, osp_id: UUID, location: Location) -> Sequence[RegionCandidate]:
-        with self._pool.connection() as connection:
+        with self.pool.connection() as connection:
             rows = connection.execute(LISTS_NEAR, (osp_id, *location.bounds)).fetchall()
         return [
             RegionCandidate(list_id=row["id"], name=row["name"], region=row["region"])
@@ -110,7 +110,7 @@ class PostgresDirectory:
         ]
 
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None:
-        with self._pool.connection() as connection:
+        with self.pool.connection() as connection:
             row = connection.execute(GET_LIST, (osp_id, list_id)).fetchone()
             if row is None:
                 return None
@@ -123,7 +123,7 @@ class PostgresDirectory:
         values = pager_list.model_dump(include={"id", "osp_id", "name", "rounds", "answer_seconds"})
         values |= {"west": west, "south": south, "east": east, "north": north}
         values["region"] = Jsonb(pager_list.region) if pager_list.region else None
-        with self._pool.connection() as connection, connection.transaction():
+        with self.pool.connection() as connection, connection.transaction():
             connection.execute(SAVE_LIST, values)
             connection.execute("DELETE FROM pager_contacts WHERE list_id = %s", (pager_list.id,))
             connection.cursor().executemany(
@@ -136,12 +136,12 @@ class PostgresDirectory:
 
     def known(self, sids: Collection[str]) -> Collection[str]:
         """Which of the provider's call ids belong to a call of some run already."""
-        with self._pool.connection() as connection:
+        with self.pool.connection() as connection:
             rows = connection.execute(KNOWN_SIDS, (list(sids),)).fetchall()
         return {row["sid"] for row in rows}
 
     def _one(self, statement: str, *values: object) -> DictRow | None:
-        with self._pool.connection() as connection:
+        with self.pool.connection() as connection:
             return connection.execute(statement, values).fetchone()
 
 

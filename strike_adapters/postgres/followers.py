@@ -26,7 +26,7 @@ from strike_adapters.postgres.views.pager_process_state import PagerProcessState
 from strike_adapters.postgres.views.pager_run_views import PagerRunViews
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
 from strike_adapters.postgres.views.view import View
-from strike_domain.log import LOG_NAME, StrikeLog
+from strike_domain.log import StrikeLog
 from strike_domain.pager_process import PagerProcess
 from strike_domain.ports import Clock
 from strike_domain.routing import Router
@@ -142,4 +142,3 @@ class Follower:
             view = open_view(view_class, log, self._env)
             with view.view.datastore, FollowerRunner(view, view.view, self._env) as runner:
                 yield runner
-

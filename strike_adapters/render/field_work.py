@@ -1,0 +1,239 @@
+"""`FieldWork` in Render Networks, as docs/render-contract.md describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+import httpx
+
+from strike_adapters.render import wire
+from strike_adapters.render.errors import RenderUnavailable, failed_answer, invalid_answer
+from strike_adapters.render.exchange import Answer, Exchange, Request
+from strike_adapters.render.instance import RenderInstance, RenderInstances
+from strike_adapters.render.patience import Patience
+from strike_adapters.render.token import Credentials, Grant, Tokens
+from strike_adapters.secrets import SecretError
+from strike_domain.field_tasks import FieldTask, Polled, TaskSnapshot
+from strike_domain.memory import SystemClock
+from strike_domain.ports import Clock, Tasked, WorkOrder
+
+MAX_PAGES = 100
+"""Pages of one list that are read: of at most 100 tasks each."""
+
+MAX_READINGS = 3
+"""How often a list that changes while it is read is begun again."""
+
+
+class RenderFieldWork:
+    """Makes and reads tasks in each OSP's Render. May be used from any number of threads.
+
+    Time-outs are in seconds. Whatever it takes, one call ends after about 8 s. `clock` stamps
+    answers and tells when a token is old; `transport` replaces the network in tests. Every method
+    raises `RenderUnavailable`, whose docstring lists the codes.
+    """
+
+    def __init__(
+        self,
+        instances: RenderInstances,
+        *,
+        connect_seconds: float = 2,
+        read_seconds: float = 5,
+        clock: Clock | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._instances = instances
+        self._clock = clock or SystemClock()
+        self._exchange = Exchange(connect_seconds, read_seconds, transport)
+        self._tokens = Tokens(self._clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that were kept open."""
+        self._exchange.close()
+
+    def create(self, order: WorkOrder) -> Tasked:
+        """Make the ECO's subsector and its investigation task, or find the ones made before."""
+        visit = self._visit(order.osp_id)
+        made = visit.post("subsectors", wire.new_subsector(order))
+        subsector_id = wire.read_made(made.body, order)
+        made = visit.post("tasks", wire.new_task(order, subsector_id))
+        return Tasked(visit.instance.project, subsector_id, wire.read_made(made.body, order))
+
+    def poll(self, osp_id: UUID, subsector_id: str, etag: str | None) -> Polled:
+        """Read every task of the subsector, or that nothing changed since `etag`."""
+        visit = self._visit(osp_id)
+        for _ in range(MAX_READINGS):
+            try:
+                return self._read_through(visit, subsector_id, etag)
+            except _ListMoved:
+                continue
+        raise RenderUnavailable(
+            "LIST_MOVING", "Render's list of tasks kept changing while it was read.", can_retry=True
+        )
+
+    def interval(self, osp_id: UUID) -> timedelta:
+        """How often this OSP's tasks are polled."""
+        return timedelta(seconds=self._instance(osp_id).polling_seconds)
+
+    def grace(self, osp_id: UUID) -> timedelta:
+        """How long after completion a new or reopened task still reactivates the ECO."""
+        return timedelta(hours=self._instance(osp_id).grace_hours)
+
+    def inactivity(self, osp_id: UUID) -> timedelta:
+        """After how long without a change an unfinished ECO counts as stale."""
+        return timedelta(hours=self._instance(osp_id).inactivity_hours)
+
+    def _read_through(self, visit: _Visit, subsector_id: str, etag: str | None) -> Polled:
+        first = visit.get({"subsector_id": subsector_id}, etag)
+        if first.status == 304:
+            return Polled(snapshot=None, etag=etag, at=self._clock.now())
+        tag = _etag(first)
+        tasks, cursor = wire.read_page(first.body, subsector_id)
+        found, pages = list(tasks), 1
+        while cursor is not None:
+            if pages == MAX_PAGES:
+                raise invalid_answer(f"the list of tasks has more than {MAX_PAGES} pages")
+            page = visit.get({"subsector_id": subsector_id, "cursor": cursor})
+            if _etag(page) != tag:
+                raise _ListMoved
+            tasks, cursor = wire.read_page(page.body, subsector_id)
+            found, pages = [*found, *tasks], pages + 1
+        return Polled(snapshot=_snapshot(found), etag=tag, at=self._clock.now())
+
+    def _visit(self, osp_id: UUID) -> _Visit:
+        return _Visit(self._instance(osp_id), self._exchange, self._tokens, Patience())
+
+    def _instance(self, osp_id: UUID) -> RenderInstance:
+        try:
+            instance = self._instances.for_osp(osp_id)
+        except SecretError as error:
+            raise RenderUnavailable(
+                "SECRET_UNREADABLE",
+                f"The stored Render secret cannot be opened ({error.message}) Enter it again.",
+                can_retry=False,
+            ) from error
+        if instance is None:
+            raise RenderUnavailable(
+                "NOT_CONFIGURED",
+                "No Render instance is configured for this company; its admin can add one.",
+                can_retry=False,
+            )
+        return instance
+
+
+class _ListMoved(Exception):
+    """The ETag changed between two pages."""
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """One call of the port: one instance, as it was configured at its start, and one budget."""
+
+    instance: RenderInstance
+    exchange: Exchange
+    tokens: Tokens
+    patience: Patience
+
+    def post(self, kind: str, body: dict[str, object]) -> Answer:
+        """Make an object; the external reference in the body makes a repeat safe."""
+        request = Request("POST", wire.project_url(self.instance, kind), json=body)
+        return self._authorized(request, expected=(200, 201))
+
+    def get(self, query: dict[str, str], etag: str | None = None) -> Answer:
+        """Read a page of tasks; 304 is answered only where `etag` is given."""
+        request = Request("GET", wire.project_url(self.instance, "tasks"), query=query)
+        if etag is None:
+            return self._authorized(request, expected=(200,))
+        return self._authorized(request, expected=(200, 304), headers={"If-None-Match": etag})
+
+    def _authorized(
+        self, request: Request, expected: tuple[int, ...], headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Send with a token, and once more with a new one if that is refused."""
+        who = Credentials.of(self.instance)
+
+        def send() -> Answer:
+            return self._checked(request, _Bearer(token.get_secret_value()), expected, headers)
+
+        token = self.tokens.get(who, self._ask_for_token, self.patience)
+        try:
+            return self.patience.retrying(send)
+        except RenderUnavailable as error:
+            if error.status != 401:
+                raise
+        self.tokens.forget(who, token)
+        token = self.tokens.get(who, self._ask_for_token, self.patience)
+        return self.patience.retrying(send)
+
+    def _ask_for_token(self) -> Grant:
+        request = Request("POST", wire.token_url(self.instance), form=wire.TOKEN_FORM)
+        secret = self.instance.client_secret.get_secret_value()
+        auth = httpx.BasicAuth(self.instance.client_id, secret)
+        try:
+            answer = self.patience.retrying(lambda: self._checked(request, auth, (200,), None))
+        except RenderUnavailable as error:
+            if error.status in (400, 401, 403):
+                raise _refused_credentials(error.status) from error
+            raise
+        return wire.read_grant(answer.body)
+
+    def _checked(
+        self,
+        request: Request,
+        auth: httpx.Auth,
+        expected: tuple[int, ...],
+        headers: dict[str, str] | None,
+    ) -> Answer:
+        answer = self.exchange.send(request, self.patience, auth=auth, headers=headers)
+        if answer.status not in expected:
+            raise failed_answer(answer.status, answer.headers, answer.body)
+        return answer
+
+
+class _Bearer(httpx.Auth):
+    """Puts the token on the request as it goes out, so that no repr shows it on the way."""
+
+    def __init__(self, token: str) -> None:
+        self._header = f"Bearer {token}"
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = self._header
+        yield request
+
+
+def _refused_credentials(status: int) -> RenderUnavailable:
+    return RenderUnavailable(
+        "CREDENTIALS_REFUSED",
+        "Render refuses the client id or secret; check them in the company's Render settings.",
+        can_retry=False,
+        status=status,
+    )
+
+
+def _etag(answer: Answer) -> str | None:
+    """The tag to send back; one that no header can carry is as good as none."""
+    tag = answer.headers.get("ETag")
+    return tag if tag and tag.isascii() and tag.isprintable() else None
+
+
+def _snapshot(tasks: Sequence[FieldTask]) -> TaskSnapshot:
+    if len({task.id for task in tasks}) < len(tasks):
+        raise invalid_answer("a task is listed twice")
+    return TaskSnapshot.of(tasks)

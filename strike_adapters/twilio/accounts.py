@@ -1,0 +1,51 @@
+"""Whose Twilio account a call is placed with, and where Twilio finds Strike."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+
+class TwilioAccount(BaseModel):
+    """A NOC's account or subaccount. `from_number` (E.164) is what the person rung sees."""
+
+    model_config = ConfigDict(frozen=True)
+
+    account_sid: str
+    auth_token: SecretStr
+    from_number: str
+
+
+class TwilioAccounts(Protocol):
+    """Finds accounts; asked anew for every call, so that a changed token takes effect at once."""
+
+    def for_noc(self, noc_id: UUID) -> TwilioAccount | None: ...
+
+    def by_sid(self, account_sid: str) -> TwilioAccount | None: ...
+
+
+class WebhookUrls:
+    """Where Twilio reaches one call of a run.
+
+    `public_url` is what Twilio sees, and what it signs: with a path if a proxy adds one.
+    """
+
+    def __init__(self, public_url: str) -> None:
+        self._public = public_url.rstrip("/")
+
+    def voice(self, run_id: UUID, call_id: UUID) -> str:
+        """Fetched when somebody answers: what to say."""
+        return self._url("voice", run_id, call_id)
+
+    def key(self, run_id: UUID, call_id: UUID) -> str:
+        """Told the key that was pressed, or that none was."""
+        return self._url("key", run_id, call_id)
+
+    def status(self, run_id: UUID, call_id: UUID) -> str:
+        """Told how the call goes."""
+        return self._url("status", run_id, call_id)
+
+    def _url(self, what: str, run_id: UUID, call_id: UUID) -> str:
+        return f"{self._public}/twilio/{what}/{run_id}/{call_id}"

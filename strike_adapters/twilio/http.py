@@ -1,0 +1,96 @@
+"""How the Twilio SDK reaches the network: a client of our own in the place made for one.
+
+The SDK's own returns the answer by way of an attribute, so that two threads on one client can get
+each other's; and an error of its does not tell whether the request had been sent.
+
+https://www.twilio.com/docs/libraries/python/custom-http-clients-python
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from time import monotonic
+from typing import Any
+
+import httpx
+from twilio.http import HttpClient  # type: ignore[import-untyped]
+from twilio.http.response import Response  # type: ignore[import-untyped]
+
+# PoolTimeout, too: no connection was free. ProxyError: the proxy did not let us through.
+_BEFORE_SENDING = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+def was_sent(error: httpx.HTTPError) -> bool:
+    """Whether the other side may have got the request that failed with `error`."""
+    return not isinstance(error, _BEFORE_SENDING)
+
+
+class OneTryHttp(HttpClient):  # type: ignore[misc]
+    """Sends each request once, over connections that any number of threads may share.
+
+    No request begins to be sent later than `connect_seconds` after it was asked for, however long
+    the name and the connection took; the answer may then take `read_seconds`. Raises
+    httpx.HTTPError, of which `was_sent` tells more.
+    """
+
+    def __init__(self, connect_seconds: float, read_seconds: float) -> None:
+        super().__init__(logging.getLogger(__name__), is_async=False)
+        self._connect_seconds = connect_seconds
+        self._read_seconds = read_seconds
+        timeout = httpx.Timeout(connect_seconds, read=read_seconds)
+        self._http = httpx.Client(timeout=timeout)
+
+    def request(
+        self,
+        method: str,
+        uri: str,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        allow_redirects: bool = False,
+    ) -> Response:
+        """Called by the SDK; it passes neither `timeout` nor `allow_redirects` for calls."""
+        send_limit = monotonic() + self._connect_seconds
+        asked = self._http.stream(
+            method,
+            uri,
+            params=params or None,
+            data=data,
+            headers=headers,
+            auth=auth,
+            extensions={"trace": _not_after(send_limit)},
+        )
+        with asked as answer:
+            body = b"".join(_until(send_limit + self._read_seconds, answer.iter_bytes()))
+        return Response(answer.status_code, body.decode(errors="replace"), answer.headers)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._http.close()
+
+
+def _not_after(limit: float) -> Callable[[str, Mapping[str, Any]], None]:
+    # A name with several dead addresses takes connect_seconds for each. Sending that late would
+    # start a call after whoever asked for it has given up and asked somebody else to look.
+    def trace(event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith("send_request_headers.started") and monotonic() > limit:
+            raise httpx.ConnectTimeout("the connection came too late to send anything")
+
+    return trace
+
+
+def _until(limit: float, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    # httpx times each read alone: an answer that drips would hold a worker for ever.
+    for chunk in chunks:
+        yield chunk
+        if monotonic() > limit:
+            raise httpx.ReadTimeout("the answer took too long to arrive")

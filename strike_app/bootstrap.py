@@ -1,0 +1,149 @@
+"""The composition root: the one place where parts meet. Everything else is handed what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from strike_adapters.postgres.changes import Changes
+from strike_adapters.postgres.queries import Queries, open_async_pool
+
+from strike_adapters.embedded import default_directory, embedded_postgres
+from strike_adapters.identity import (
+    LoadBalancerIdentity,
+    LoadBalancerSettings,
+    http_key_fetcher,
+)
+from strike_adapters.postgres.accounts import PostgresAccounts
+from strike_adapters.postgres.directory import Pool, PostgresDirectory, open_pool
+from strike_adapters.postgres.due import Worker
+from strike_adapters.postgres.due_work import field_work, pager_work
+from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
+from strike_adapters.postgres.prepare import prepare
+from strike_adapters.postgres.store import store_env
+from strike_adapters.render import RenderFieldWork
+from strike_adapters.secrets import SecretBox, load_or_create_key
+from strike_adapters.twilio.accounts import WebhookUrls
+from strike_adapters.twilio.telephone import TwilioTelephone
+from strike_app.clock import ScaledClock
+from strike_app.services import Services
+from strike_app.settings import Settings
+from strike_domain.callouts import Callouts
+from strike_domain.field_work import CrewDesk
+from strike_domain.log import StrikeLog
+from strike_domain.paging import Paging
+from strike_domain.ringer import Ringer
+from strike_domain.routing import Router
+
+DATABASE = "strike"
+"""Name of the database in the embedded PostgreSQL."""
+
+
+@dataclass(frozen=True)
+class Strike:
+    """One process's parts, opened on one database."""
+
+    settings: Settings
+    url: str
+    clock: ScaledClock
+    pool: Pool
+    directory: PostgresDirectory
+    accounts: PostgresAccounts
+    router: Router
+    log: StrikeLog
+
+    def callouts(self) -> Callouts:
+        return Callouts(self.log, self.directory, self.clock)
+
+    def paging(self) -> Paging:
+        return Paging(self.log, self.router, self.clock)
+
+    def followers(self, names: tuple[str, ...] = FOLLOWER_NAMES) -> list[Follower]:
+        return [Follower(name, self.url, self.router, self.clock) for name in names]
+
+    def workers(self) -> list[Worker]:
+        """One for the telephone, one for the field: a failing Render never delays paging."""
+        urls = WebhookUrls(self.settings.webhook_base)
+        base_url = self.settings.twilio_base_url
+        telephone = TwilioTelephone(
+            self.accounts, urls, base_url=str(base_url).rstrip("/") if base_url else None
+        )
+        ringer = Ringer(self.log, telephone, self.clock, self.directory)
+        desk = CrewDesk(self.log, RenderFieldWork(self.accounts), self.clock)
+        return [
+            Worker(
+                table,
+                self.url,
+                self.clock,
+                threads=self.settings.worker_threads,
+                lease_seconds=self.settings.lease_seconds,
+            )
+            for table in (pager_work(ringer), field_work(desk))
+        ]
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[str]:
+    """The URL of a prepared database: the one that is set, or an embedded one, kept up meanwhile."""
+    if settings.database_url:
+        prepare(settings.database_url)
+        yield settings.database_url
+        return
+    with embedded_postgres() as server:
+        server.ensure_database(DATABASE)
+        url = server.url(DATABASE)
+        prepare(url)
+        yield url
+
+
+def open_box(settings: Settings) -> SecretBox:
+    """The box that stored secrets are sealed in; its key is made at the first use."""
+    path = settings.secrets_key_file or default_directory() / "secrets.key"
+    return SecretBox(load_or_create_key(path))
+
+
+@contextmanager
+def open_strike(settings: Settings) -> Iterator[Strike]:
+    """Open everything that any process of Strike needs, and close it again."""
+    with open_database(settings) as url, open_pool(url) as pool, StrikeLog(store_env(url)) as log:
+        directory = PostgresDirectory(pool)
+        yield Strike(
+            settings=settings,
+            url=url,
+            clock=ScaledClock(settings.clock_speed, settings.clock_epoch),
+            pool=pool,
+            directory=directory,
+            accounts=PostgresAccounts(pool, open_box(settings)),
+            router=Router(directory),
+            log=log,
+        )
+
+
+def open_services(strike: Strike, settings: Settings) -> Services:
+    """What the HTTP server works with. `settings` may know the port by now."""
+    changes = Changes(strike.url)
+    pool = open_async_pool(strike.url, size=settings.command_threads)
+    identity = LoadBalancerIdentity(
+        LoadBalancerSettings(
+            signer=settings.oidc_signer,
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client,
+            key_endpoint=str(settings.oidc_keys).rstrip("/"),
+        ),
+        fetch_key=http_key_fetcher(str(settings.oidc_keys).rstrip("/")),
+        now=lambda: datetime.now(UTC),
+    )
+    return Services(
+        settings=settings,
+        callouts=strike.callouts(),
+        paging=strike.paging(),
+        queries=Queries(pool, changes, settings.wait_for_seconds),
+        changes=changes,
+        identity=identity,
+        twilio_accounts=strike.accounts,
+        webhook_urls=WebhookUrls(settings.webhook_base),
+        executor=ThreadPoolExecutor(settings.command_threads, thread_name_prefix="command"),
+    )

@@ -1,0 +1,164 @@
+"""`strike`: every command. What a command needs is imported when it runs, so that help is instant."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="strike",
+    help="Emergency callouts for cut fibre: phone the repair crew, follow the work, prove it all.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+ExitWithParent = Annotated[
+    bool, typer.Option(help="Stop when standard input ends: when whoever started this is gone.")
+]
+ReadyFile = Annotated[
+    Path | None, typer.Option(help="Write there, as JSON, where this process can be reached.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+@app.command()
+def demo(
+    scenario: Annotated[
+        str, typer.Option(help="The story: happy-path, second-accepts, pager-timeout …")
+    ] = "happy-path",
+    speed: Annotated[
+        float, typer.Option(min=0.1, max=100, help="Simulated seconds per real second.")
+    ] = 10.0,
+    keep: Annotated[bool, typer.Option(help="Keep all running at the end, to explore.")] = False,
+    geojson: Annotated[
+        Path | None, typer.Option(help="A cut of your own: a Point or LineString in GeoJSON.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a whole callout, from the cut to its end, with every part as a process of its own.
+
+    Needs nothing set up: an embedded PostgreSQL and a mock of Twilio and Render are started, and
+    stopped at the end. The exit status says whether the story ended as it is told.
+
+    Example: strike demo --scenario second-accepts --speed 20
+    """
+    from rich.console import Console
+
+    from strike_app.demo.story import Options, run_demo
+    from strike_app.logs import configure
+
+    configure()
+    console = Console(stderr=as_json)
+    options = Options(scenario, speed, keep, geojson, as_json)
+    raise typer.Exit(run_demo(options, console))
+
+
+@app.command()
+def serve(
+    followers: Annotated[bool, typer.Option(help="Run the followers in this process too.")] = True,
+    workers: Annotated[bool, typer.Option(help="Run the workers in this process too.")] = False,
+    ready_file: ReadyFile = None,
+    exit_with_parent: ExitWithParent = False,
+) -> None:
+    """Serve GraphQL, GraphiQL and Twilio's webhooks.
+
+    Where to listen and what to trust is set by STRIKE_… variables: see strike doctor.
+
+    Example: STRIKE_PUBLIC_URL=https://strike.example strike serve --workers
+    """
+    from strike_app.commands import run_server
+
+    run_server(
+        with_followers=followers,
+        with_workers=workers,
+        ready_file=ready_file,
+        exit_with_parent=exit_with_parent,
+    )
+
+
+@app.command()
+def follow(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which followers; all if none is named.")
+    ] = None,
+    ready_file: ReadyFile = None,
+    exit_with_parent: ExitWithParent = False,
+) -> None:
+    """Follow the log: the pager process, and the read models.
+
+    May run in any number of processes; of each follower one is active, the others stand by.
+
+    Example: strike follow eco_views eco_timeline
+    """
+    from strike_app.commands import run_followers
+
+    run_followers(tuple(names or ()), ready_file=ready_file, exit_with_parent=exit_with_parent)
+
+
+@app.command()
+def work(ready_file: ReadyFile = None, exit_with_parent: ExitWithParent = False) -> None:
+    """Do what falls due: ring people, and look after field tasks.
+
+    May run in any number of processes; each due row is claimed by one.
+
+    Example: strike work
+    """
+    from strike_app.commands import run_workers
+
+    run_workers(ready_file=ready_file, exit_with_parent=exit_with_parent)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def mock(context: typer.Context) -> None:
+    """Stand in for Twilio, Render Networks and the login gateway, over real HTTP.
+
+    Example: strike mock --scenario pager-timeout --port 9000 --upstream http://127.0.0.1:8080
+    """
+    from strike_mock.__main__ import main as run_mock
+
+    raise typer.Exit(run_mock(context.args))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is configured, what is reachable and what is wrong, with the cure.
+
+    The exit status is 1 if anything is wrong.
+
+    Example: strike doctor
+    """
+    from strike_app.doctor import examine, show
+
+    raise typer.Exit(show(examine(), as_json=as_json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the GraphQL schema.
+
+    Example: strike schema > schema.graphql
+    """
+    from strike_app.graphql import schema as graphql_schema
+
+    typer.echo(graphql_schema.as_str())
+
+
+def main() -> None:
+    """Run `strike`; what goes wrong is one sentence and an exit status, not a traceback."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        from strike_app.mistakes import sentence
+
+        typer.echo(f"strike: {sentence(error)}", err=True)
+        sys.exit(2)

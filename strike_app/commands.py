@@ -1,0 +1,97 @@
+"""The long-running commands: `serve`, `follow`, `work`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from pydantic import AnyHttpUrl
+
+from strike_adapters.postgres.followers import FOLLOWER_NAMES
+from strike_app.bootstrap import Strike, open_services, open_strike
+from strike_app.logs import configure
+from strike_app.processes import run_until_stopped, start, stop_event, tell_ready
+from strike_app.settings import Settings
+from strike_domain.errors import Rejected
+
+logger = structlog.get_logger()
+
+
+def run_followers(
+    names: tuple[str, ...], *, ready_file: Path | None, exit_with_parent: bool
+) -> None:
+    """Run the named followers, or all. Raises `Rejected` for a name that is none."""
+    for name in names:
+        if name not in FOLLOWER_NAMES:
+            known = ", ".join(FOLLOWER_NAMES)
+            raise Rejected("UNKNOWN_FOLLOWER", f"There is no follower {name!r}; there are {known}.")
+    configure()
+    stop = stop_event(exit_with_parent=exit_with_parent)
+    with open_strike(Settings()) as strike:
+        tell_ready(ready_file, {"pid": os.getpid()})
+        run_until_stopped(strike.followers(names or FOLLOWER_NAMES), stop)
+
+
+def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
+    """Run the pager's and the field's worker."""
+    configure()
+    stop = stop_event(exit_with_parent=exit_with_parent)
+    with open_strike(Settings()) as strike:
+        tell_ready(ready_file, {"pid": os.getpid()})
+        run_until_stopped(strike.workers(), stop)
+
+
+def run_server(
+    *, with_followers: bool, with_workers: bool, ready_file: Path | None, exit_with_parent: bool
+) -> None:
+    """Serve until stopped; requests under way are finished first."""
+    configure()
+    stop = stop_event(exit_with_parent=exit_with_parent)
+    with open_strike(Settings()) as strike:
+        threads = start(strike.followers() if with_followers else (), stop)
+        try:
+            asyncio.run(_serve(strike, stop, ready_file, with_workers=with_workers))
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+
+async def _serve(
+    strike: Strike, stop: threading.Event, ready_file: Path | None, *, with_workers: bool
+) -> None:
+    # Imported here: the schema takes most of a second, and only the server needs it.
+    from strike_app.server import create_app
+
+    settings = strike.settings
+    listener = _listen(settings)
+    port = listener.getsockname()[1]
+    here = AnyHttpUrl(f"http://{settings.host}:{port}")
+    public = settings.model_copy(update={"public_url": settings.public_url or here})
+    services = open_services(strike, public)
+    runner = web.AppRunner(create_app(services), access_log=None)
+    await runner.setup()
+    threads: list[threading.Thread] = []
+    try:
+        await web.SockSite(runner, listener).start()
+        logger.info("serving", url=str(here), public_url=public.webhook_base)
+        tell_ready(ready_file, {"url": str(here).rstrip("/"), "pid": os.getpid()})
+        if with_workers:
+            threads = start(strike.workers(), stop)
+        while not stop.is_set():
+            await asyncio.sleep(0.2)
+    finally:
+        await runner.cleanup()
+        services.executor.shutdown()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family, backlog=512)

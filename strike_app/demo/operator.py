@@ -1,0 +1,124 @@
+"""The demo's NOC operator: logs in at the gateway and works through the GraphQL API, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+
+from strike_app.demo.seed import CONTRACTORS, NOC_ID, OPERATOR
+from strike_domain.geometry import Location
+
+WHO_WOULD_BE_RUNG = """
+query WhoWouldBeRung($ospId: UUID!, $location: GeoJSON!) {
+  whoWouldBeRung(ospId: $ospId, location: $location) { listName reason }
+}
+"""
+
+CREATE = """
+mutation Create($input: CreateEcoInput!) {
+  createEco(input: $input) {
+    __typename
+    ... on EcoChanged { position eco { id jobNumber } }
+    ... on Problem { code message path }
+  }
+}
+"""
+
+ECO_FIELDS = """
+fragment Everything on Eco {
+  id jobNumber jobType description status pagingState renderState stale
+  responderName listName listReason fieldSummary position
+  osp { name }
+  pagerRuns { state calls { number contactName phone state outcome reason deadline } }
+  timeline { position at line kind actor }
+}
+"""
+
+WATCH = "subscription Watch($id: UUID!) { ecoChanged(ecoId: $id) { ...Everything } }" + ECO_FIELDS
+
+HEADERS = {"X-Tenant-ID": str(NOC_ID)}
+
+
+class ApiError(Exception):
+    """The API refused what the operator asked for; the message says why."""
+
+
+class Operator:
+    """A session with the gateway's cookie in its pocket."""
+
+    def __init__(self, session: aiohttp.ClientSession, gateway_url: str) -> None:
+        self._session = session
+        self._gateway_url = gateway_url
+
+    async def log_in(self) -> None:
+        async with self._session.post(
+            f"{self._gateway_url}/login", json={"email": OPERATOR.email}, allow_redirects=False
+        ) as response:
+            if response.status >= 400:
+                raise ApiError(f"The gateway refused the login: {response.status}.")
+
+    async def choose_contractor(self, location: Location) -> tuple[UUID, str, str]:
+        """The contractor with a region there, as (id, name, reason); else the first one."""
+        answers = []
+        for one in CONTRACTORS:
+            variables = {"ospId": str(one.id), "location": location.geojson()}
+            answer = (await self._ask(WHO_WOULD_BE_RUNG, variables))["whoWouldBeRung"]
+            answers.append((one.id, one.name, answer["reason"]))
+        return next((one for one in answers if not one[2].startswith("default")), answers[0])
+
+    async def create(self, osp_id: UUID, location: Location, description: str) -> UUID:
+        """Create the callout and return its id."""
+        order = {
+            "ospId": str(osp_id),
+            "location": location.geojson(),
+            "jobType": "FNOL",
+            "description": description,
+            "affectedCustomers": 1250,
+        }
+        answer = (await self._ask(CREATE, {"input": order}))["createEco"]
+        if "code" in answer:
+            raise ApiError(f"{answer['code']}: {answer['message']}")
+        return UUID(answer["eco"]["id"])
+
+    async def watch(self, eco_id: UUID) -> AsyncIterator[dict[str, Any]]:
+        """The ECO as it is now, and again after every change."""
+        url = self._gateway_url.replace("http", "ws", 1) + "/graphql"
+        async with self._session.ws_connect(url, protocols=("graphql-transport-ws",)) as socket:
+            payload = {"tenantId": str(NOC_ID)}
+            await socket.send_json({"type": "connection_init", "payload": payload})
+            subscription = {"query": WATCH, "variables": {"id": str(eco_id)}}
+            async for message in socket:
+                body = message.json()
+                match body["type"]:
+                    case "connection_ack":
+                        await socket.send_json(
+                            {"id": "1", "type": "subscribe", "payload": subscription}
+                        )
+                    case "next":
+                        yield _data(body["payload"])["ecoChanged"]
+                    case "ping":
+                        await socket.send_json({"type": "pong"})
+                    case "error" | "complete":
+                        raise ApiError(f"The subscription ended: {body.get('payload')}")
+
+    async def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        async with self._session.post(
+            f"{self._gateway_url}/graphql",
+            json={"query": query, "variables": variables},
+            headers=HEADERS,
+        ) as response:
+            if response.content_type != "application/json":
+                raise ApiError(f"The API answered {response.status}: {await response.text()}")
+            return _data(await response.json())
+
+
+def _data(body: dict[str, Any]) -> dict[str, Any]:
+    if body.get("errors"):
+        raise ApiError("; ".join(error["message"] for error in body["errors"]))
+    if not body.get("data"):
+        raise ApiError(f"The API answered {body}")
+    data: dict[str, Any] = body["data"]
+    return data

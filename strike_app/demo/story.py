@@ -1,0 +1,175 @@
+"""`strike demo`: one callout from the cut to its end, through every real part."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+
+from strike_adapters.geojson_files import read_callout_geometry
+from strike_app.clock import ScaledClock
+from strike_app.demo.operator import Operator
+from strike_app.demo.screen import Screen, timeline
+from strike_app.demo.spans import demo_span
+from strike_app.demo.world import World, open_world
+from strike_domain.errors import Rejected
+from strike_domain.geometry import Location
+from strike_mock.scenarios import Scenario, load
+
+SLACK_SECONDS = 30.0
+"""Real seconds that a story may take longer than it says: processes start and machines are slow."""
+
+
+@dataclass(frozen=True)
+class Options:
+    scenario: str = "happy-path"
+    speed: float = 10.0
+    keep: bool = False
+    geojson: Path | None = None
+    as_json: bool = False
+
+
+def run_demo(options: Options, console: Console) -> int:
+    """Run the story and return the exit status: 0 if it ended as it says, 1 if it did not.
+
+    Raises `Rejected` for a geometry that cannot be used, `ChildFailed` if a process failed.
+    """
+    scenario = load(options.scenario)
+    name, location = _place(options.geojson)
+    with console.status("Starting …") as status, open_world(
+        options.scenario, options.speed, lambda what: status.update(f"Starting: {what} …")
+    ) as world:
+        status.stop()
+        return asyncio.run(_tell(options, scenario, name, location, world, console))
+
+
+def _place(file: Path | None) -> tuple[str, Location]:
+    if file is None:
+        return demo_span()
+    found = read_callout_geometry(file)
+    for one in found:
+        if one.location is not None:
+            return one.name, one.location
+    if found and found[0].error:
+        raise found[0].error
+    raise Rejected("NO_GEOMETRY", f"{file} has no point and no line to call out to.", ("geojson",))
+
+
+async def _tell(
+    options: Options,
+    scenario: Scenario,
+    name: str,
+    location: Location,
+    world: World,
+    console: Console,
+) -> int:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        operator = Operator(session, world.gateway_url)
+        await operator.log_in()
+        osp_id, contractor, reason = await operator.choose_contractor(location)
+        if not options.as_json:
+            _introduce(console, scenario, name, location, f"{contractor}, list {reason}")
+        eco_id = await operator.create(osp_id, location, f"Fibre cut: {name}"[:4000])
+        screen = Screen(console, ScaledClock(world.speed, world.epoch))
+        with screen:
+            eco, ended = await _follow(operator, eco_id, scenario, world, screen, options.as_json)
+        return await _conclude(options, scenario, eco, ended, world, console)
+
+
+def _introduce(
+    console: Console, scenario: Scenario, name: str, location: Location, contractor: str
+) -> None:
+    console.print(f"[bold]{scenario.title}[/bold]")
+    console.print(scenario.story.strip(), style="dim")
+    console.print(f"Cut: {name}, {location.describe()}", highlight=False, markup=False)
+    console.print(f"Contractor: {contractor}\n", highlight=False, markup=False)
+
+
+async def _follow(
+    operator: Operator,
+    eco_id: Any,
+    scenario: Scenario,
+    world: World,
+    screen: Screen,
+    quiet: bool,
+) -> tuple[dict[str, Any], bool]:
+    """Show every change until the story has ended, or should have."""
+    limit = time.monotonic() + scenario.ending.within_seconds / world.speed + SLACK_SECONDS
+    eco: dict[str, Any] = {}
+    changes = operator.watch(eco_id)
+    try:
+        while time.monotonic() < limit:
+            async with asyncio.timeout(limit - time.monotonic()):
+                eco = await anext(changes)
+            if not quiet:
+                screen.show(eco)
+            world.check()
+            if not differences(scenario, eco):
+                return eco, True
+    except TimeoutError:
+        pass
+    finally:
+        await changes.aclose()  # type: ignore[attr-defined]
+    return eco, False
+
+
+def differences(scenario: Scenario, eco: dict[str, Any]) -> list[str]:
+    """In what the ECO is not as the story ends; empty if in nothing."""
+    ending = scenario.ending
+    wanted = {
+        "status": ending.status,
+        "pagingState": ending.paging,
+        "renderState": ending.render,
+    }
+    wrong = [
+        f"{key} is {eco.get(key)}, not {value}"
+        for key, value in wanted.items()
+        if value is not None and eco.get(key) != value
+    ]
+    calls = [call for run in eco.get("pagerRuns", ()) for call in run["calls"]]
+    accepted = [call["phone"] for call in calls if call["outcome"] == "ACCEPTED"]
+    if ending.accepted_by and not any(one.endswith(ending.accepted_by) for one in accepted):
+        wrong.append(f"nobody whose number ends in {ending.accepted_by} accepted")
+    return wrong
+
+
+async def _conclude(
+    options: Options,
+    scenario: Scenario,
+    eco: dict[str, Any],
+    ended: bool,
+    world: World,
+    console: Console,
+) -> int:
+    if options.as_json:
+        result = {"scenario": scenario.name, "ended_as_told": ended, "eco": eco}
+        console.out(json.dumps(result, indent=2), highlight=False)
+        return 0 if ended else 1
+    console.print()
+    if eco:
+        console.print(timeline(eco))
+    _verdict(scenario, eco, ended, console)
+    url = f"{world.gateway_url}/graphql"
+    if options.keep:
+        console.print(f"\nEverything keeps running. GraphiQL: {url} (log in as anyone)")
+        console.print(f"Database: psql {world.database_url!r}", highlight=False)
+        console.print("Ctrl-C ends it.")
+        while True:
+            world.check()
+            await asyncio.sleep(1)
+    console.print(f"\nGraphiQL was at {url}; with --keep it stays up for you to explore.")
+    return 0 if ended else 1
+
+
+def _verdict(scenario: Scenario, eco: dict[str, Any], ended: bool, console: Console) -> None:
+    if ended:
+        console.print(f"\n[green]The story ended as told[/green]: {scenario.name}.")
+        return
+    wrong = "; ".join(differences(scenario, eco)) or "nothing was heard of it"
+    console.print(f"\n[red]The story did not end as told[/red]: {wrong}.")

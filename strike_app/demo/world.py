@@ -1,0 +1,147 @@
+"""The demo's world: database, mock, server, follower and worker, each a process of its own."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from strike_adapters.embedded import embedded_postgres
+from strike_adapters.postgres.accounts import PostgresAccounts
+from strike_adapters.postgres.directory import PostgresDirectory, open_pool
+from strike_adapters.postgres.prepare import prepare
+from strike_adapters.secrets import SecretBox, load_or_create_key
+from strike_app.demo.children import Child
+from strike_app.demo.seed import LOGINS, Outside, seed
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class World:
+    """Where everything is, and the processes by name."""
+
+    database_url: str
+    mock_url: str
+    gateway_url: str
+    strike_url: str
+    children: dict[str, Child]
+    speed: float
+    epoch: datetime
+
+    def check(self) -> None:
+        """Raise `ChildFailed` if a process has ended that should be there."""
+        for child in self.children.values():
+            child.check()
+
+
+@contextmanager
+def open_world(
+    scenario: str, speed: float, say: Say = lambda _: None, database_url: str | None = None
+) -> Iterator[World]:
+    """Start everything; at the end stop it all and drop the demo's database.
+
+    `speed` is how many simulated seconds pass in one real second. Raises `ChildFailed`.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strike-demo-")))
+        epoch = datetime.now(UTC)
+        outside = _new_credentials()
+        mock = _mock(folder, scenario, speed, epoch, outside)
+        _start(stack, mock, say, "Mock of Twilio, Render and the login gateway")
+        say("PostgreSQL")
+        url = database_url or stack.enter_context(_fresh_database())
+        prepare(url)
+        facts = mock.wait_ready()
+        key_file = folder / "secrets.key"
+        _seed(url, key_file, outside, facts["url"])
+        env = _env(url, key_file, facts, speed, epoch)
+        server = Child("server", ["strike_app", "serve", "--no-followers"], folder, env)
+        follower = Child("follower", ["strike_app", "follow"], folder, env)
+        _start(stack, server, say, "Server")
+        _start(stack, follower, say, "Followers")
+        strike_url = server.wait_ready()["url"]
+        env["STRIKE_PUBLIC_URL"] = strike_url
+        worker = Child("worker", ["strike_app", "work"], folder, env)
+        _start(stack, worker, say, "Workers")
+        httpx.post(f"{facts['url']}/_mock/upstream", json={"url": strike_url}).raise_for_status()
+        for child in (follower, worker):
+            child.wait_ready()
+        children = {child.name: child for child in (mock, server, follower, worker)}
+        yield World(url, facts["url"], facts["gateway_url"], strike_url, children, speed, epoch)
+
+
+def _new_credentials() -> Outside:
+    return Outside(
+        mock_url="",
+        account_sid="AC" + secrets.token_hex(16),
+        auth_token=secrets.token_hex(16),
+        render_client_id="strike-demo",
+        render_client_secret=secrets.token_hex(16),
+    )
+
+
+def _mock(folder: Path, scenario: str, speed: float, epoch: datetime, outside: Outside) -> Child:
+    settings: dict[str, Any] = {
+        "scenario": scenario,
+        "speed": speed,
+        "epoch": epoch.isoformat(),
+        "accounts": [{"sid": outside.account_sid, "token": outside.auth_token}],
+        "render_clients": [
+            {"id": outside.render_client_id, "secret": outside.render_client_secret}
+        ],
+        "people": [{"sub": one.email, "email": one.email, "name": one.name} for one in LOGINS],
+    }
+    file = folder / "mock-settings.json"
+    file.write_text(json.dumps(settings))
+    file.chmod(0o600)
+    return Child("mock", ["strike_mock", "--settings", str(file)], folder, {})
+
+
+def _start(stack: ExitStack, child: Child, say: Say, what: str) -> None:
+    say(what)
+    stack.callback(child.stop)
+    child.start()
+
+
+@contextmanager
+def _fresh_database() -> Iterator[str]:
+    name = f"demo_{secrets.token_hex(6)}"
+    with embedded_postgres() as postgres:
+        postgres.ensure_database(name)
+        try:
+            yield postgres.url(name)
+        finally:
+            postgres.drop_database(name)
+
+
+def _seed(url: str, key_file: Path, outside: Outside, mock_url: str) -> None:
+    with open_pool(url) as pool:
+        box = SecretBox(load_or_create_key(key_file))
+        known = Outside(**{**vars(outside), "mock_url": mock_url})
+        seed(PostgresDirectory(pool), PostgresAccounts(pool, box), known)
+
+
+def _env(
+    url: str, key_file: Path, mock: dict[str, Any], speed: float, epoch: datetime
+) -> dict[str, str]:
+    return {
+        "STRIKE_DATABASE_URL": url,
+        "STRIKE_PORT": "0",
+        "STRIKE_SECRETS_KEY_FILE": str(key_file),
+        "STRIKE_TWILIO_BASE_URL": mock["url"],
+        "STRIKE_OIDC_SIGNER": mock["signer"],
+        "STRIKE_OIDC_ISSUER": mock["issuer"],
+        "STRIKE_OIDC_CLIENT": mock["client"],
+        "STRIKE_OIDC_KEYS": mock["kid_endpoint"],
+        "STRIKE_CLOCK_SPEED": str(speed),
+        "STRIKE_CLOCK_EPOCH": epoch.isoformat(),
+    }

@@ -1,0 +1,220 @@
+"""`strike doctor`: what is configured, what is reachable, what is wrong, and the cure; a line each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from strike_adapters.embedded import EmbeddedPostgresError
+from strike_adapters.postgres.followers import FOLLOWER_NAMES, PAGER
+from strike_adapters.secrets import SecretError
+from strike_app.bootstrap import Strike, open_strike
+from strike_app.mistakes import sentence
+from strike_app.settings import Settings
+from strike_domain.log import LOG_NAME
+
+REACH_SECONDS = 3.0
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line. `cure` is empty where nothing is wrong."""
+
+    what: str
+    verdict: Verdict
+    said: str
+    cure: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at everything that can be looked at; never raises."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        cure = "Correct or unset the variable."
+        return [Finding("settings", Verdict.WRONG, sentence(error), cure)]
+    found = [*_configured(settings)]
+    try:
+        with open_strike(settings) as strike:
+            found += _opened(strike)
+    except (psycopg.Error, EmbeddedPostgresError, SecretError) as error:
+        cure = "Check STRIKE_DATABASE_URL, or unset it to use the embedded PostgreSQL."
+        found.append(Finding("database", Verdict.WRONG, sentence(error), cure))
+    return found
+
+
+def _configured(settings: Settings) -> Iterator[Finding]:
+    yield _public_url(settings)
+    yield _identity(settings)
+    if settings.clock_speed != 1.0:
+        said = f"Time runs {settings.clock_speed:g} times too fast."
+        cure = "Unset STRIKE_CLOCK_SPEED: it is for demos."
+        yield Finding("clock", Verdict.WARNING, said, cure)
+    else:
+        yield Finding("clock", Verdict.OK, "The computer's own time.")
+
+
+def _public_url(settings: Settings) -> Finding:
+    """Without an address that Twilio can reach, people are rung and hear an error."""
+    what = "public callback URL"
+    cure = "Set STRIKE_PUBLIC_URL to the https address at which Twilio reaches this server."
+    if settings.public_url is None:
+        return Finding(what, Verdict.WRONG, "STRIKE_PUBLIC_URL is not set.", cure)
+    url = str(settings.public_url)
+    if settings.twilio_base_url is None and (_is_local(url) or not url.startswith("https://")):
+        return Finding(what, Verdict.WRONG, f"Twilio cannot, or must not, call {url}.", cure)
+    return _reaches(what, f"{url.rstrip('/')}/healthz", "Is `strike serve` running behind it?")
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith((".local", ".internal")) or "." not in host
+
+
+def _reaches(what: str, url: str, cure: str) -> Finding:
+    try:
+        response = httpx.get(url, timeout=REACH_SECONDS)
+    except httpx.HTTPError as error:
+        return Finding(what, Verdict.WRONG, f"{url} cannot be reached: {error}", cure)
+    if response.status_code >= 400:
+        said = f"{url} answers {response.status_code}."
+        return Finding(what, Verdict.WRONG, said, cure)
+    return Finding(what, Verdict.OK, f"{url} answers.")
+
+
+def _identity(settings: Settings) -> Finding:
+    what = "identity"
+    if not settings.oidc_signer:
+        cure = "Set STRIKE_OIDC_SIGNER to the ARN of your load balancer."
+        return Finding(what, Verdict.WRONG, "Nobody can log in: no signer is trusted.", cure)
+    if not (settings.oidc_issuer and settings.oidc_client):
+        cure = "Set STRIKE_OIDC_ISSUER and STRIKE_OIDC_CLIENT."
+        said = "Any issuer and client behind the load balancer is accepted."
+        return Finding(what, Verdict.WARNING, said, cure)
+    said = f"Signed by {settings.oidc_signer}, from {settings.trusted_proxies}."
+    return Finding(what, Verdict.OK, said)
+
+
+def _opened(strike: Strike) -> Iterator[Finding]:
+    with strike.pool.connection() as connection:
+        version = connection.info.server_version // 10_000
+        kind = "configured" if strike.settings.database_url else "embedded"
+        yield Finding("database", Verdict.OK, f"PostgreSQL {version}, {kind}.")
+    yield from _followers(strike)
+    yield from _overdue(strike)
+    yield from _accounts(strike)
+    yield _twilio(strike.settings)
+
+
+def _followers(strike: Strike) -> Iterator[Finding]:
+    newest = strike.log.position()
+    with strike.pool.connection() as connection:
+        for name in FOLLOWER_NAMES:
+            table = f"{LOG_NAME if name == PAGER else name}_tracking"
+            row = connection.execute(
+                f"SELECT notification_id FROM {table} WHERE application_name = %s",  # noqa: S608
+                (LOG_NAME,),
+            ).fetchone()
+            lag = newest - (row["notification_id"] if row else 0)
+            yield _lag(name, lag)
+
+
+def _lag(name: str, lag: int) -> Finding:
+    what = f"follower {name}"
+    if lag > 0:
+        return Finding(what, Verdict.WARNING, f"{lag} events behind.", "Run `strike follow`.")
+    return Finding(what, Verdict.OK, "Up to date.")
+
+
+def _overdue(strike: Strike) -> Iterator[Finding]:
+    """A run whose deadline passed and that nobody works on is a page about to be lost."""
+    with strike.pool.connection() as connection:
+        row = connection.execute(
+            "SELECT count(*) AS runs FROM pager_process_state WHERE deadline < %s "
+            "AND (claimed_until IS NULL OR claimed_until < clock_timestamp())",
+            (strike.clock.now(),),
+        ).fetchone()
+    overdue = row["runs"] if row else 0
+    if overdue:
+        said = f"{overdue} runs wait for a worker."
+        yield Finding("workers", Verdict.WRONG, said, "Run `strike work`.")
+    else:
+        yield Finding("workers", Verdict.OK, "No run is overdue.")
+
+
+def _accounts(strike: Strike) -> Iterator[Finding]:
+    with strike.pool.connection() as connection:
+        nocs = connection.execute(
+            "SELECT t.id, t.name FROM tenants t LEFT JOIN twilio_accounts a ON a.noc_id = t.id "
+            "WHERE t.side = 'NOC' AND a.noc_id IS NULL"
+        ).fetchall()
+        sealed = connection.execute("SELECT noc_id FROM twilio_accounts LIMIT 1").fetchone()
+    for noc in nocs:
+        said = f"{noc['name']} has no Twilio account: it can ring nobody."
+        yield Finding("twilio account", Verdict.WRONG, said, "Store its account and token.")
+    if sealed:
+        yield _opens(lambda: strike.accounts.for_noc(sealed["noc_id"]))
+
+
+def _opens(read: Callable[[], Any]) -> Finding:
+    try:
+        read()
+    except SecretError as error:
+        cure = "Point STRIKE_SECRETS_KEY_FILE at the key that the secrets were sealed with."
+        return Finding("secrets", Verdict.WRONG, error.message, cure)
+    return Finding("secrets", Verdict.OK, "Stored secrets can be opened.")
+
+
+def _twilio(settings: Settings) -> Finding:
+    url = str(settings.twilio_base_url or "https://api.twilio.com")
+    try:
+        httpx.get(url, timeout=REACH_SECONDS)
+    except httpx.HTTPError as error:
+        cure = "Check the network and STRIKE_TWILIO_BASE_URL."
+        return Finding("twilio", Verdict.WRONG, f"{url} cannot be reached: {error}", cure)
+    return Finding("twilio", Verdict.OK, f"{url} answers.")
+
+
+def show(findings: list[Finding], *, as_json: bool) -> int:
+    """Print a line each and return the exit status: 1 if anything is wrong."""
+    if as_json:
+        Console().out(json.dumps([asdict(one) for one in findings], indent=2), highlight=False)
+    else:
+        Console().print(_table(findings))
+    return 1 if any(one.verdict is Verdict.WRONG for one in findings) else 0
+
+
+def _table(findings: list[Finding]) -> Table:
+    marks = {
+        Verdict.OK: Text("ok", "green"),
+        Verdict.WARNING: Text("warning", "yellow"),
+        Verdict.WRONG: Text("wrong", "bold red"),
+    }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for one in findings:
+        said = Text(one.said)
+        if one.cure:
+            said.append(f" {one.cure}", "bold")
+        table.add_row(marks[one.verdict], one.what, said)
+    return table

@@ -1,0 +1,27 @@
+"""Logs: one line an event, as JSON for machines or in colour on a terminal; never local variables."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import structlog
+
+
+def configure(*, as_json: bool | None = None) -> None:
+    """Log to stderr. Tracebacks carry no local variables: those hold secrets."""
+    plain = not sys.stderr.isatty() if as_json is None else as_json
+    level = logging.getLevelNamesMapping().get(os.environ.get("STRIKE_LOG", "INFO"), logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer() if plain else structlog.dev.ConsoleRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")

@@ -1,0 +1,64 @@
+"""Long-running processes: how they start, say that they are ready, and stop in good order."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Runnable(Protocol):
+    """A follower or a worker."""
+
+    def run(self, stop: threading.Event) -> None: ...
+
+
+def stop_event(*, exit_with_parent: bool) -> threading.Event:
+    """Set by Ctrl-C, by SIGTERM and, if asked for, when the parent that holds our stdin is gone."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if exit_with_parent:
+        threading.Thread(target=_until_stdin_ends, args=(stop,), daemon=True).start()
+    return stop
+
+
+def _until_stdin_ends(stop: threading.Event) -> None:
+    # Not sys.stdin: its lock, held here, would hinder the interpreter's end.
+    while os.read(0, 4096):
+        pass
+    stop.set()
+
+
+def start(runnables: Iterable[Runnable], stop: threading.Event) -> list[threading.Thread]:
+    """Run each in a thread of its own; the threads end when `stop` is set."""
+    threads = [
+        threading.Thread(target=one.run, args=(stop,), name=getattr(one, "name", None))
+        for one in runnables
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def run_until_stopped(runnables: Iterable[Runnable], stop: threading.Event) -> None:
+    """Run all of them until `stop` is set, then wait for what is under way."""
+    threads = start(runnables, stop)
+    # A wait without a limit would keep Python from seeing signals.
+    while not stop.wait(0.5):
+        pass
+    for thread in threads:
+        thread.join()
+
+
+def tell_ready(path: Path | None, facts: dict[str, Any]) -> None:
+    """Write where this process can be reached, in one step, for whoever started it."""
+    if path is None:
+        return
+    scratch = path.with_name(f"{path.name}.{os.getpid()}")
+    scratch.write_text(json.dumps(facts))
+    scratch.replace(path)

@@ -1,0 +1,216 @@
+"""The HTTP server: GraphQL, GraphiQL, webhooks, health. Built from services, started elsewhere."""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+import structlog
+from aiohttp import web
+from strawberry.aiohttp.views import GraphQLView
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+
+from strike_adapters.identity import Unauthenticated
+from strike_app.callers import actor_of, tenant_named, user_of
+from strike_app.graphql import Context, make_context, schema
+from strike_app.services import Services
+from strike_app.webhooks import Webhooks
+from strike_domain.errors import Forbidden, StrikeError
+
+MAX_BODY = 1_000_000
+"""Largest request body, in bytes."""
+
+ASSETS = Path(__file__).parent / "web" / "assets"
+
+SERVICES = web.AppKey("services", Services)
+
+logger = structlog.get_logger()
+
+
+class StrikeView(GraphQLView[Context, None]):
+    """GraphQL over POST and graphql-transport-ws, for users whom a trusted proxy vouches for."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(
+            schema=schema,
+            graphql_ide=None,
+            allow_queries_via_get=False,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+        )
+        self._services = services
+
+    async def get_context(
+        self, request: web.Request, response: web.Response | web.WebSocketResponse
+    ) -> Context:
+        user = await user_of(request, self._services)
+        actor = actor_of(user, tenant_named(request))
+        return make_context(self._services, user, actor, _correlation_id(request))
+
+    async def on_ws_connect(self, context: Context) -> Any:
+        """A browser cannot set headers on a WebSocket: it names the tenant in its first message."""
+        params = context.connection_params or {}
+        if named := params.get("tenantId"):
+            try:
+                context.actor = actor_of(context.user, str(named))
+            except Forbidden as error:
+                raise ConnectionRejectionError({"code": error.code}) from error
+        return await super().on_ws_connect(context)
+
+    def encode_json(self, data: object) -> str:
+        return orjson.dumps(data).decode()
+
+
+@web.middleware
+async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Refusals become JSON with a code; anything unforeseen becomes a number to look up."""
+    try:
+        response: web.StreamResponse = await handler(request)
+        return response
+    except web.HTTPException:
+        raise
+    except Unauthenticated as error:
+        return _problem(401, error)
+    except Forbidden as error:
+        return _problem(403, error)
+    except StrikeError as error:
+        return _problem(400, error)
+    except Exception:
+        correlation_id = _correlation_id(request)
+        logger.exception("request failed", correlation_id=str(correlation_id), path=request.path)
+        body = {"code": "INTERNAL", "correlationId": str(correlation_id)}
+        return web.json_response(body, status=500)
+
+
+def create_app(services: Services) -> web.Application:
+    """The whole server as one aiohttp application."""
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[refusals])
+    app[SERVICES] = services
+    graphql = StrikeView(services)
+    app.add_routes(
+        [
+            web.get("/", _home),
+            web.get("/healthz", _healthz),
+            web.get("/readyz", _readyz),
+            web.get("/graphql", _graphiql_or(graphql)),
+            web.post("/graphql", graphql),
+            *Webhooks(services).routes(),
+        ]
+    )
+    if ASSETS.is_dir():
+        app.router.add_static("/assets", ASSETS)
+    app.on_startup.append(_start)
+    app.on_cleanup.append(_stop)
+    return app
+
+
+async def _start(app: web.Application) -> None:
+    await app[SERVICES].changes.start()
+
+
+async def _stop(app: web.Application) -> None:
+    await app[SERVICES].changes.stop()
+
+
+async def _home(request: web.Request) -> web.Response:
+    raise web.HTTPFound("/graphql")
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    """The process is alive; says nothing of what it depends on."""
+    return web.json_response({"alive": True})
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    """Whether requests can be served; 503 with the reasons if not."""
+    reasons = await request.app[SERVICES].queries.not_ready()
+    status = 503 if reasons else 200
+    return web.json_response({"ready": not reasons, "reasons": reasons}, status=status)
+
+
+def _graphiql_or(graphql: StrikeView) -> Any:
+    """A browser gets GraphiQL, a WebSocket or a client goes on to GraphQL."""
+
+    async def get(request: web.Request) -> web.StreamResponse:
+        is_upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        if is_upgrade or "text/html" not in request.headers.get("Accept", ""):
+            return await graphql(request)
+        user = await user_of(request, request.app[SERVICES])
+        tenants = [(str(one.tenant_id), one.name) for one in user.memberships]
+        return web.Response(text=_graphiql_page(tenants), content_type="text/html")
+
+    return get
+
+
+def _graphiql_page(tenants: list[tuple[str, str]]) -> str:
+    if not (ASSETS / "graphiql.min.js").is_file():
+        return "<p>The browser files are missing: install the package anew (pip install .).</p>"
+    options = "".join(f'<option value="{i}">{html.escape(name)}</option>' for i, name in tenants)
+    return PAGE.replace("{options}", options).replace("{query}", json.dumps(FIRST_QUERY))
+
+
+FIRST_QUERY = """# You act for the tenant chosen above. Ctrl-Enter runs the query.
+{
+  me { name }
+  ecos(first: 10) {
+    edges { node { jobNumber status pagingState responderName
+      timeline { at line } } }
+  }
+}
+"""
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Osprey Strike: GraphiQL</title>
+<link rel="stylesheet" href="/assets/graphiql.min.css">
+<style>
+  body { margin: 0; height: 100vh; display: flex; flex-direction: column; font-family: sans-serif }
+  header { padding: .5rem 1rem; background: #12263a; color: #fff; display: flex; gap: 1rem }
+  #graphiql { flex: 1; min-height: 0 }
+</style>
+</head>
+<body>
+<header><strong>Osprey Strike</strong>
+<label>Acting for <select id="tenant">{options}</select></label></header>
+<div id="graphiql"></div>
+<script src="/assets/react.production.min.js"></script>
+<script src="/assets/react-dom.production.min.js"></script>
+<script src="/assets/graphiql.min.js"></script>
+<script>
+const tenant = document.getElementById("tenant");
+const root = ReactDOM.createRoot(document.getElementById("graphiql"));
+function show() {
+  const fetcher = GraphiQL.createFetcher({
+    url: "/graphql",
+    subscriptionUrl: location.origin.replace(/^http/, "ws") + "/graphql",
+    headers: { "X-Tenant-ID": tenant.value },
+    wsConnectionParams: { tenantId: tenant.value },
+  });
+  root.render(React.createElement(GraphiQL,
+    { key: tenant.value, fetcher, defaultQuery: {query}, shouldPersistHeaders: false }));
+}
+tenant.addEventListener("change", show);
+show();
+</script>
+</body>
+</html>
+"""
+
+
+def _problem(status: int, error: StrikeError) -> web.Response:
+    body = {"code": error.code, "message": error.message, "path": list(error.path)}
+    return web.json_response(body, status=status)
+
+
+def _correlation_id(request: web.Request) -> UUID:
+    """One id for all that a request sets off: the caller's, if it sent a proper one."""
+    try:
+        return UUID(request.headers.get("X-Correlation-ID", ""))
+    except ValueError:
+        return uuid4()

@@ -1,0 +1,75 @@
+"""Everything that can be set, by environment (`STRIKE_…`), each with its unit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+from pydantic import AnyHttpUrl, Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
+
+
+class Settings(BaseSettings):
+    """Read once at the start of a process. Unset: what suits one machine at a time."""
+
+    model_config = SettingsConfigDict(env_prefix="STRIKE_", frozen=True, extra="ignore")
+
+    database_url: str | None = Field(
+        None, description="PostgreSQL 15 to 18; unset: an embedded PostgreSQL 18 is started."
+    )
+    host: str = Field("127.0.0.1", description="Address that `strike serve` listens on.")
+    port: int = Field(8080, ge=0, le=65_535, description="Port of `strike serve`; 0: a free one.")
+    public_url: AnyHttpUrl | None = Field(
+        None, description="Where Twilio reaches this server; signatures are checked against it."
+    )
+    twilio_base_url: AnyHttpUrl | None = Field(
+        None, description="Instead of api.twilio.com: a mock or a regional edge."
+    )
+    oidc_signer: str = Field("", description="ARN of the load balancer that signs who is calling.")
+    oidc_issuer: str | None = Field(None, description="Issuer that its header must name.")
+    oidc_client: str | None = Field(None, description="Client id that its header must name.")
+    oidc_keys: AnyHttpUrl = Field(
+        AnyHttpUrl("https://public-keys.auth.elb.us-east-1.amazonaws.com"),
+        description="Where its public keys are, one by key id.",
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.0/8,::1/128",
+        description="Networks whose signed headers are believed, separated by commas.",
+    )
+    secrets_key_file: Path | None = Field(
+        None, description="File of the key that wraps stored secrets; unset: in the data folder."
+    )
+    wait_for_seconds: float = Field(
+        5.0, gt=0, le=30, description="How long a query waits for a position at the most."
+    )
+    command_threads: int = Field(8, ge=1, le=64, description="Commands under way at once.")
+    worker_threads: int = Field(8, ge=1, le=64, description="Due rows handled at once, per kind.")
+    lease_seconds: float = Field(
+        9.0, gt=0, le=60, description="How long a worker that died keeps what it had claimed."
+    )
+    clock_speed: float = Field(
+        1.0, gt=0, description="How many times faster than real time (demos only)."
+    )
+    clock_epoch: datetime | None = Field(
+        None, description="When the faster clock showed real time; shared by all processes."
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for part in value.split(","):
+            ip_network(part.strip())
+        return value
+
+    @cached_property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        return tuple(ip_network(part.strip()) for part in self.trusted_proxies.split(","))
+
+    @property
+    def webhook_base(self) -> str:
+        """The public URL without a slash at its end; this server's own where none is set."""
+        return str(self.public_url or f"http://{self.host}:{self.port}").rstrip("/")

@@ -1,0 +1,499 @@
+"""The ringer: every fault between intent, request, answer and record (specification, section 4)."""
+
+from collections.abc import Callable
+
+import pytest
+
+from strike_domain import (
+    CallOutcome,
+    Contact,
+    OutcomeUnknown,
+    PagingState,
+    ProviderCallState,
+    Ringer,
+    RunState,
+    Unavailable,
+)
+from tests.unit.given import ANA, BEN, CEM, OPERATOR, Killed, Night
+
+UNKNOWN = OutcomeUnknown("The answer got lost.")
+BUSY_PROVIDER = Unavailable("503")
+BAD_NUMBER = Unavailable("21211: not a number", can_retry=False)
+
+
+def after_effect(error: BaseException) -> tuple[bool, BaseException]:
+    """The call is made, then the error is all that comes back."""
+    return True, error
+
+
+def ordered(*faults: BaseException | tuple[bool, BaseException] | None) -> Night:
+    """A night whose first placements meet `faults`; the callout is created."""
+    night = Night(ANA, BEN)
+    night.switchboard.faults = list(faults)
+    return night
+
+
+# Refused calls ------------------------------------------------------------------------------
+
+
+def test_a_call_that_cannot_be_placed_moves_on_at_once() -> None:
+    night = ordered(BAD_NUMBER).create()
+    night.phone(BEN).is_rung()
+    assert night.outcomes == ["Ana FAILED", "Ben None"]
+    assert night.calls[0].reason == "21211: not a number"
+
+
+def test_a_passing_refusal_is_tried_again_a_bounded_number_of_times() -> None:
+    night = ordered(BUSY_PROVIDER, BUSY_PROVIDER, BUSY_PROVIDER).create()
+    assert len(night.switchboard.asked) == 1
+    night.after(1)
+    assert len(night.switchboard.asked) == 2
+    night.after(2)
+    assert night.outcomes[0] == "Ana FAILED" and night.calls[0].reason == "503"
+    night.phone(BEN).is_rung()
+
+
+def test_a_passing_refusal_that_passes_rings_the_same_person() -> None:
+    night = ordered(BUSY_PROVIDER).create().after(1)
+    night.phone(ANA).rings().presses("1").hears("is yours")
+    assert night.switchboard.placed() == [ANA.phone]
+
+
+def test_with_every_call_refused_the_run_is_exhausted_loudly() -> None:
+    night = ordered(BAD_NUMBER, BAD_NUMBER).create()
+    assert night.eco.paging_state is PagingState.EXHAUSTED
+
+
+def test_a_refused_call_of_a_cancelled_run_is_not_tried_again() -> None:
+    night = ordered(BUSY_PROVIDER).create()
+    night.cancel().after(60)
+    assert night.switchboard.placed() == []
+    assert night.outcomes == ["Ana CANCELLED"]
+    assert night.run.due_at is None
+
+
+def test_a_refused_call_is_not_tried_again_once_an_earlier_one_was_accepted() -> None:
+    night = ordered(None, BUSY_PROVIDER).create()
+    ana = night.phone(ANA).rings()
+    night.after(30)
+    ana.presses("1").hears("is yours")
+    night.after(60)
+    assert night.switchboard.placed() == [ANA.phone]
+    assert night.outcomes == ["Ana ACCEPTED", "Ben CANCELLED"]
+
+
+# Unknown outcomes ---------------------------------------------------------------------------
+
+
+def test_an_unknown_outcome_is_asked_for_and_the_call_found_is_not_placed_again() -> None:
+    night = ordered(after_effect(UNKNOWN)).create()
+    night.after(9)
+    assert night.switchboard.asked == [("place", ANA.phone)]
+    night.after(1)
+    assert night.switchboard.asked[1] == ("find", ANA.phone)
+    night.phone(ANA).rings().presses("1").hears("is yours")
+    assert night.switchboard.placed() == [ANA.phone]
+
+
+def test_an_unknown_outcome_without_effect_is_placed_again_after_asking() -> None:
+    night = ordered(UNKNOWN).create().after(10)
+    assert night.switchboard.asked == [(each, ANA.phone) for each in ("place", "find", "place")]
+    night.phone(ANA).rings().presses("1").hears("is yours")
+
+
+def test_a_webhook_answers_the_unknown_before_it_is_asked() -> None:
+    night = ordered(after_effect(UNKNOWN)).create()
+    night.phone(ANA).rings().answers()
+    night.after(20)
+    assert ("find", ANA.phone) not in night.switchboard.asked
+
+
+def test_outcomes_that_stay_unknown_do_not_keep_a_run_for_ever() -> None:
+    night = ordered(UNKNOWN, UNKNOWN, UNKNOWN).create().after(40)
+    assert night.outcomes[0] == "Ana FAILED"
+    night.phone(BEN).is_rung()
+
+
+def test_a_call_found_that_is_over_already_moves_on_at_once() -> None:
+    night = ordered(after_effect(UNKNOWN)).create()
+    night.switchboard.calls[0].state = ProviderCallState.BUSY
+    night.after(10)
+    assert night.outcomes == ["Ana BUSY", "Ben None"]
+
+
+def test_a_call_of_another_run_to_the_same_number_is_not_taken_for_ours() -> None:
+    night = Night(ANA).create()
+    first = night.run.id
+    night.switchboard.faults = [UNKNOWN]
+    night.create().after(10)
+    assert night.run.id != first
+    sids = [
+        run.live_call.sid
+        for run in map(night.strike.log.run, (first, night.run.id))
+        if run.live_call
+    ]
+    assert sids == ["paper-1", "paper-2"]
+
+
+def test_a_call_to_a_twin_number_in_the_same_run_is_not_taken_for_ours() -> None:
+    twin = Contact(name="Twin", phone=ANA.phone)
+    night = Night(ANA, twin).create()
+    night.switchboard.faults = [UNKNOWN]
+    night.phone(ANA).rings().is_busy()
+    night.after(10)
+    assert night.switchboard.placed() == [ANA.phone, ANA.phone]
+
+
+def test_a_cancelled_run_asks_what_became_of_its_intent_and_ends_the_call() -> None:
+    night = ordered(after_effect(UNKNOWN)).create()
+    night.cancel().after(10)
+    night.phone(ANA).is_silent()
+    assert night.outcomes == ["Ana CANCELLED"]
+
+
+def test_a_cancelled_run_never_places_an_intent_that_the_provider_does_not_know() -> None:
+    night = ordered(UNKNOWN).create()
+    night.cancel().after(600)
+    assert night.switchboard.placed() == []
+    assert night.run.due_at is None
+
+
+# A worker that dies -------------------------------------------------------------------------
+
+
+def test_a_worker_that_died_before_placing_is_recovered_within_ten_seconds() -> None:
+    night = ordered(Killed())
+    with pytest.raises(Killed):
+        night.create()
+    night.strike.ringer = night.another_worker()
+    night.after(10)
+    night.phone(ANA).rings().presses("1").hears("is yours")
+    assert night.switchboard.placed() == [ANA.phone]
+
+
+def test_a_worker_that_died_after_placing_has_its_call_found_again() -> None:
+    night = ordered(after_effect(Killed()))
+    with pytest.raises(Killed):
+        night.create()
+    night.strike.ringer = night.another_worker()
+    night.after(10)
+    night.phone(ANA).rings().presses("1").hears("is yours")
+    assert night.switchboard.placed() == [ANA.phone]
+
+
+def test_a_worker_that_died_after_ending_a_call_has_the_next_one_rung() -> None:
+    night = Night(ANA, BEN).create()
+    night.phone(ANA).rings()
+
+    def die() -> None:
+        raise Killed
+
+    night.switchboard.meanwhile["ended"] = die
+    with pytest.raises(Killed):
+        night.after(30)
+    night.strike.ringer = night.another_worker()
+    night.after(10)
+    night.phone(BEN).is_rung()
+
+
+# Two workers --------------------------------------------------------------------------------
+
+
+def taken_over(night: Night, *faults: BaseException | tuple[bool, BaseException] | None) -> None:
+    """While the first worker waits for the provider, a second one finds the intent stale."""
+    run_id = night.strike.log.eco(night.eco_id).latest_run_id
+    assert run_id is not None
+    night.switchboard.faults = list(faults)
+    night.clock.advance(10)
+    night.another_worker().work_on(run_id)
+
+
+class StaleWorker:
+    """A night in which the first placement is stuck until somebody else has taken over."""
+
+    def __init__(self, *outcome_for_the_other: BaseException | None) -> None:
+        self.night = Night(ANA, BEN)
+        self.night.order()
+        self.night.strike._follow()
+        self.run_id = self.night.run.id
+        board = self.night.switchboard
+        place = board.place
+
+        def stuck(order: object) -> str:
+            board.place = place  # type: ignore[method-assign]
+            taken_over(self.night, *outcome_for_the_other)
+            return self.finish(lambda: place(order))  # type: ignore[arg-type]
+
+        board.place = stuck  # type: ignore[method-assign]
+
+    def finish(self, place: Callable[[], str]) -> str:
+        return place()
+
+
+class StaleAndRefused(StaleWorker):
+    def finish(self, place: Callable[[], str]) -> str:
+        raise BUSY_PROVIDER
+
+
+class StaleAndForbidden(StaleWorker):
+    def finish(self, place: Callable[[], str]) -> str:
+        raise BAD_NUMBER
+
+
+def test_a_stale_worker_ends_the_call_it_should_not_have_placed() -> None:
+    stale = StaleWorker()
+    stale.night.strike.ringer.work_on(stale.run_id)
+    live = [call.sid for call in stale.night.switchboard.live()]
+    assert live == ["paper-1"] == [call.sid for call in stale.night.calls]
+
+
+def test_a_stale_worker_whose_call_cannot_be_ended_does_not_fall_over_it() -> None:
+    stale = StaleWorker()
+    stale.night.switchboard.meanwhile["ended"] = lambda: (_ for _ in ()).throw(BUSY_PROVIDER)
+    stale.night.strike.ringer.work_on(stale.run_id)
+    stale.night.phone(ANA).presses("1").hears("is yours")
+
+
+@pytest.mark.parametrize("kind", [StaleAndRefused, StaleAndForbidden])
+def test_what_a_stale_worker_was_refused_says_nothing_of_the_newer_attempt(
+    kind: type[StaleWorker],
+) -> None:
+    stale = kind()
+    stale.night.strike.ringer.work_on(stale.run_id)
+    call = stale.night.calls[0]
+    assert (call.sid, call.attempt, call.is_refused, call.outcome) == ("paper-1", 2, False, None)
+
+
+@pytest.mark.parametrize("kind", [StaleAndRefused, StaleAndForbidden])
+def test_a_stale_refusal_does_not_end_a_newer_attempt_that_is_still_unknown(
+    kind: type[StaleWorker],
+) -> None:
+    stale = kind(UNKNOWN)
+    stale.night.strike.ringer.work_on(stale.run_id)
+    call = stale.night.calls[0]
+    assert (call.attempt, call.is_refused, call.outcome) == (2, False, None)
+    stale.night.after(10)
+    assert stale.night.switchboard.asked[-2:] == [("find", ANA.phone), ("place", ANA.phone)]
+
+
+def test_a_call_that_comes_to_be_after_its_run_was_cancelled_and_settled_is_ended() -> None:
+    night = Night(ANA)
+    night.order()
+    night.strike._follow()
+    place = night.switchboard.place
+
+    def slow(order: object) -> str:
+        night.switchboard.place = place  # type: ignore[method-assign]
+        night.strike.ringer = night.another_worker()
+        night.cancel().after(10)
+        assert night.outcomes == ["Ana CANCELLED"]
+        return place(order)  # type: ignore[arg-type]
+
+    night.switchboard.place = slow  # type: ignore[method-assign]
+    night.another_worker().work_on(night.run.id)
+    night.phone(ANA).is_silent()
+
+
+def test_two_workers_at_once_place_one_call() -> None:
+    night = Night(ANA)
+    night.order()
+    night.strike._follow()
+    run_id = night.run.id
+    other = night.another_worker()
+    store = night.strike.log.store
+
+    def beaten(*aggregates: object) -> int:
+        night.strike.log.store = store  # type: ignore[method-assign]
+        other.work_on(run_id)
+        return store(*aggregates)  # type: ignore[arg-type]
+
+    night.strike.log.store = beaten  # type: ignore[method-assign]
+    night.strike.ringer.work_on(run_id)
+    assert night.switchboard.placed() == [ANA.phone]
+
+
+# The deadline -------------------------------------------------------------------------------
+
+
+def test_a_call_that_the_provider_queues_is_waited_for_and_its_clock_starts_with_ringing() -> None:
+    night = Night(ANA, BEN)
+    night.switchboard.starts_as = ProviderCallState.QUEUED
+    night.create().after(65)
+    night.phone(ANA).is_rung()
+    night.phone(BEN).is_silent()
+    night.phone(ANA).rings()
+    night.after(29)
+    night.phone(ANA).is_rung()
+    night.after(1)
+    night.phone(ANA).is_silent()
+    night.phone(BEN).is_rung()
+
+
+def test_a_call_queued_for_too_long_is_ended_before_the_next_is_rung() -> None:
+    night = Night(ANA, BEN)
+    night.switchboard.starts_as = ProviderCallState.QUEUED
+    night.create().after(110)
+    night.phone(ANA).is_silent()
+    night.phone(BEN).is_rung()
+    assert night.outcomes == ["Ana FAILED", "Ben None"]
+
+
+def test_at_the_deadline_the_old_call_is_ended_before_the_next_is_rung() -> None:
+    night = Night(ANA, BEN).create()
+    night.phone(ANA).rings()
+    night.after(30)
+    assert night.switchboard.asked[1:] == [("end", ANA.phone), ("place", BEN.phone)]
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [
+        (ProviderCallState.BUSY, "BUSY"),
+        (ProviderCallState.NO_ANSWER, "NO_ANSWER"),
+        (ProviderCallState.FAILED, "FAILED"),
+        (ProviderCallState.COMPLETED, "NO_ANSWER"),
+        (ProviderCallState.CANCELED, "NO_ANSWER"),
+    ],
+)
+def test_what_the_provider_did_not_report_is_read_back_at_the_deadline(
+    state: ProviderCallState, outcome: str
+) -> None:
+    night = Night(ANA, BEN).create()
+    night.phone(ANA).rings().call.state = state
+    night.after(30)
+    assert night.outcomes == [f"Ana {outcome}", "Ben None"]
+
+
+def test_an_answered_call_in_which_no_key_comes_is_timed_out_and_ended() -> None:
+    night = Night(ANA, BEN).create()
+    night.phone(ANA).rings().answers()
+    night.after(40)
+    night.phone(ANA).is_silent()
+    assert night.outcomes[0] == "Ana TIMED_OUT"
+
+
+def test_a_machine_that_nobody_reported_on_is_voicemail_at_the_deadline() -> None:
+    night = Night(ANA, BEN).create()
+    night.phone(ANA).rings().voicemail()
+    night.after(40)
+    assert night.outcomes[0] == "Ana VOICEMAIL"
+
+
+def test_a_webhook_that_comes_while_the_provider_is_asked_wins() -> None:
+    night = Night(ANA, BEN).create()
+    ana = night.phone(ANA).rings()
+    night.switchboard.meanwhile["fetched"] = lambda: night.strike.paging.key_pressed(
+        ana.call.report, "1"
+    )
+    night.after(30)
+    assert night.outcomes == ["Ana ACCEPTED"]
+    assert night.switchboard.placed() == [ANA.phone]
+
+
+# A provider that cannot be reached ----------------------------------------------------------
+
+
+def test_a_provider_that_cannot_be_reached_does_not_hang_a_run_for_ever() -> None:
+    night = Night(ANA, BEN).create()
+    night.phone(ANA).rings()
+    night.switchboard.is_reachable = False
+    night.after(600)
+    assert night.run.state is RunState.EXHAUSTED
+    assert night.outcomes == ["Ana FAILED", "Ben FAILED"]
+
+
+def test_a_provider_that_cannot_be_reached_is_asked_in_moderation() -> None:
+    night = Night(ANA, BEN).create()
+    night.phone(ANA).rings()
+    night.switchboard.is_reachable = False
+    night.after(600)
+    assert len(night.switchboard.asked) < 20
+    assert len(night.strike.events()) < 40
+
+
+def test_an_unknown_outcome_at_a_provider_that_cannot_be_reached_moves_on() -> None:
+    night = ordered(after_effect(UNKNOWN)).create()
+    night.switchboard.is_reachable = False
+    night.after(50)
+    night.switchboard.is_reachable = True
+    night.after(5)
+    assert night.outcomes[0] == "Ana FAILED"
+
+
+def test_a_key_in_a_call_given_up_for_want_of_news_is_still_welcome() -> None:
+    night = ordered(after_effect(UNKNOWN)).create()
+    night.switchboard.is_reachable = False
+    night.after(600)
+    assert night.eco.paging_state is PagingState.EXHAUSTED
+    night.phone(ANA).presses("1").hears("is yours")
+
+
+def test_the_hanging_up_is_tried_again_while_the_provider_cannot_be_reached() -> None:
+    night = Night(ANA).create()
+    ana = night.phone(ANA).rings()
+    night.switchboard.is_reachable = False
+    night.cancel().after(25)
+    ana.is_rung()
+    night.switchboard.is_reachable = True
+    night.after(10)
+    ana.is_silent()
+    assert night.outcomes == ["Ana CANCELLED"]
+
+
+def test_waiting_used_up_before_the_cancellation_is_not_missing_for_the_hanging_up() -> None:
+    night = Night(ANA).create()
+    ana = night.phone(ANA).rings()
+    night.switchboard.is_reachable = False
+    night.after(65)
+    assert not night.run.can_wait
+    night.cancel().after(5)
+    night.switchboard.is_reachable = True
+    night.after(10)
+    ana.is_silent()
+
+
+# A process that lags behind -----------------------------------------------------------------
+
+
+def lagging(night: Night, seconds: float) -> None:
+    """Time passes for the worker alone: nobody follows the log."""
+    night.clock.advance(seconds)
+    night.strike.ringer.work_on(night.run.id)
+
+
+def test_nobody_is_rung_for_a_cancelled_eco_though_the_process_has_not_heard_of_it() -> None:
+    night = Night(ANA, BEN).create()
+    night.phone(ANA).rings()
+    night.strike.callouts.cancel_eco(night.eco_id, "Signal is back.", OPERATOR)
+    lagging(night, 30)
+    assert night.switchboard.placed() == [ANA.phone]
+    night.phone(ANA).is_silent()
+    assert night.run.state is RunState.CANCELLED
+
+
+def test_nobody_is_rung_in_a_later_run_once_an_earlier_one_was_accepted() -> None:
+    night = Night(ANA, BEN, CEM).create()
+    early = night.phone(ANA).rings()
+    night.after(200)
+    night.dispatch()
+    night.phone(ANA).rings()
+    night.strike.paging.key_pressed(early.call.report, "1")
+    lagging(night, 30)
+    assert night.switchboard.placed() == [c.phone for c in (ANA, BEN, CEM, ANA)]
+
+
+def test_a_visit_to_a_run_with_nothing_due_does_nothing() -> None:
+    night = Night(ANA).create()
+    before = night.strike.log.position()
+    run = night.strike.ringer.work_on(night.run.id)
+    assert night.strike.log.position() == before
+    assert run.due_at is not None and run.due_at > night.clock.now()
+
+
+def test_a_ringer_without_known_calls_takes_any_call_for_its_own() -> None:
+    """For an embedder with one run at a time; whoever has more gives it `KnownCalls`."""
+    night = ordered(after_effect(UNKNOWN)).create()
+    night.strike.ringer = Ringer(night.strike.log, night.switchboard, night.clock)
+    night.after(10)
+    assert night.calls[0].sid == "paper-1"
+    assert night.calls[0].outcome is not CallOutcome.FAILED
