@@ -87,7 +87,7 @@ class Strike:
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[str]:
-    """The URL of a prepared database: the one that is set, or an embedded one, kept up meanwhile."""
+    """The URL of a prepared database: the one that is set, or an embedded one, up meanwhile."""
     if settings.database_url:
         prepare(settings.database_url)
         yield settings.database_url

@@ -1,4 +1,4 @@
-"""`strike`: every command. What a command needs is imported when it runs, so that help is instant."""
+"""`strike`: every command. What one needs is imported when it runs, so that help is instant."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pydantic import AnyHttpUrl
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_app.bootstrap import Strike, open_services, open_strike
 from strike_app.logs import configure
-from strike_app.processes import run_until_stopped, start, stop_event, tell_ready
+from strike_app.processes import run_until_stopped, start, stop_event, tell_ready, wait_for
 from strike_app.settings import Settings
 from strike_domain.errors import Rejected
 
@@ -83,8 +83,7 @@ async def _serve(
         tell_ready(ready_file, {"url": str(here).rstrip("/"), "pid": os.getpid()})
         if with_workers:
             threads = start(strike.workers(), stop)
-        while not stop.is_set():
-            await asyncio.sleep(0.2)
+        await asyncio.to_thread(wait_for, stop)
     finally:
         await runner.cleanup()
         services.executor.shutdown()

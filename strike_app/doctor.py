@@ -1,4 +1,4 @@
-"""`strike doctor`: what is configured, what is reachable, what is wrong, and the cure; a line each."""
+"""`strike doctor`: what is configured, reachable, and wrong, with the cure; a line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs: one line an event, as JSON for machines or in colour on a terminal; never local variables."""
+"""Logs: one line an event, as JSON or in colour on a terminal; never local variables."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import traceback
 
 import psycopg
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from strike_adapters.embedded import EmbeddedPostgresError
 from strike_app.demo.children import ChildFailed
@@ -31,7 +32,6 @@ def sentence(error: Exception) -> str:
             return f"{type(error).__name__}: {error} (STRIKE_DEBUG=1 shows where)"
 
 
-def _setting(error: object) -> str:
-    assert isinstance(error, dict)
+def _setting(error: ErrorDetails) -> str:
     name = "_".join(str(part) for part in error["loc"]).upper()
     return f"STRIKE_{name}: {error['msg']}"

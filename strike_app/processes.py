@@ -48,11 +48,15 @@ def start(runnables: Iterable[Runnable], stop: threading.Event) -> list[threadin
 def run_until_stopped(runnables: Iterable[Runnable], stop: threading.Event) -> None:
     """Run all of them until `stop` is set, then wait for what is under way."""
     threads = start(runnables, stop)
-    # A wait without a limit would keep Python from seeing signals.
-    while not stop.wait(0.5):
-        pass
+    wait_for(stop)
     for thread in threads:
         thread.join()
+
+
+def wait_for(stop: threading.Event) -> None:
+    """Return when `stop` is set. A wait without a limit would keep Python from seeing signals."""
+    while not stop.wait(0.2):
+        pass
 
 
 def tell_ready(path: Path | None, facts: dict[str, Any]) -> None:

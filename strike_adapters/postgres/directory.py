@@ -97,8 +97,8 @@ class PostgresDirectory:
         return self._one(HAS_RENDER, osp_id) is not None
 
     def next_job_number(self, osp_id: UUID, at: datetime) -> str:
-        row = self._one(TAKE_JOB_NUMBER, osp_id, at.year)
-        assert row is not None
+        with self.pool.connection() as connection:
+            row = connection.execute(TAKE_JOB_NUMBER, (osp_id, at.year)).fetchone() or {}
         return f"{at.year % 100:02d}-{row['last']:04d}"
 
     def near(self, osp_id: UUID, location: Location) -> Sequence[RegionCandidate]:

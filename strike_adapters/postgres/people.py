@@ -40,10 +40,8 @@ def save_tenant(pool: Pool, tenant: Tenant) -> None:
 def save_user(pool: Pool, user_id: UUID, email: str, name: str) -> UUID:
     """Add a person or rename them; returns the id under which the address is known."""
     with pool.connection() as connection:
-        row = connection.execute(SAVE_USER, (user_id, email, name)).fetchone()
-    assert row is not None
-    found: UUID = row["id"]
-    return found
+        row = connection.execute(SAVE_USER, (user_id, email, name)).fetchone() or {}
+    return UUID(str(row["id"]))
 
 
 def save_membership(pool: Pool, user_id: UUID, tenant_id: UUID, role: Role) -> None:

@@ -70,7 +70,7 @@ class Child:
         """SIGKILL, as a machine that fails would do."""
         if self._process is not None:
             self._process.kill()
-            self._close()
+            self._close(self._process)
 
     def stop(self) -> None:
         """Ask it to stop, and make sure that it has."""
@@ -81,13 +81,12 @@ class Child:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        self._close()
+        self._close(self._process)
 
-    def _close(self) -> None:
-        assert self._process is not None
-        self._process.wait()
-        if self._process.stdin:
-            self._process.stdin.close()
+    def _close(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
         self._process = None
 
     @property

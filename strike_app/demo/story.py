@@ -42,9 +42,12 @@ def run_demo(options: Options, console: Console) -> int:
     """
     scenario = load(options.scenario)
     name, location = _place(options.geojson)
-    with console.status("Starting …") as status, open_world(
-        options.scenario, options.speed, lambda what: status.update(f"Starting: {what} …")
-    ) as world:
+    with (
+        console.status("Starting …") as status,
+        open_world(
+            options.scenario, options.speed, lambda what: status.update(f"Starting: {what} …")
+        ) as world,
+    ):
         status.stop()
         return asyncio.run(_tell(options, scenario, name, location, world, console))
 
