@@ -8,9 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from strike_adapters.postgres.changes import Changes
-from strike_adapters.postgres.queries import Queries, open_async_pool
-
 from strike_adapters.embedded import default_directory, embedded_postgres
 from strike_adapters.identity import (
     LoadBalancerIdentity,
@@ -18,11 +15,13 @@ from strike_adapters.identity import (
     http_key_fetcher,
 )
 from strike_adapters.postgres.accounts import PostgresAccounts
+from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.directory import Pool, PostgresDirectory, open_pool
 from strike_adapters.postgres.due import Worker
 from strike_adapters.postgres.due_work import field_work, pager_work
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
 from strike_adapters.postgres.prepare import prepare
+from strike_adapters.postgres.queries import Queries, open_async_pool
 from strike_adapters.postgres.store import store_env
 from strike_adapters.render import RenderFieldWork
 from strike_adapters.secrets import SecretBox, load_or_create_key
@@ -59,7 +58,7 @@ class Strike:
         return Callouts(self.log, self.directory, self.clock)
 
     def paging(self) -> Paging:
-        return Paging(self.log, self.router, self.clock)
+        return Paging(self.log, self.router, self.directory, self.clock)
 
     def followers(self, names: tuple[str, ...] = FOLLOWER_NAMES) -> list[Follower]:
         return [Follower(name, self.url, self.router, self.clock) for name in names]

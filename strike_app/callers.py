@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from uuid import UUID
 
 from aiohttp import web
-from strike_adapters.postgres.queries import User
 
 from strike_adapters.identity import Unauthenticated, is_trusted
+from strike_adapters.postgres.queries import User
 from strike_app.services import Services
 from strike_domain.actors import Actor
 from strike_domain.errors import Forbidden
@@ -23,7 +22,7 @@ async def user_of(request: web.Request, services: Services) -> User:
     if not is_trusted(request.remote or "", services.settings.trusted_networks):
         token = None  # Anybody can write headers; only a proxy of ours is believed.
     identity = await services.identity.verify(token)
-    user = await services.queries.user_by_email(identity.email)
+    user = await services.queries.user_by_email(identity.email or "")
     if user is None:
         raise Unauthenticated("USER_UNKNOWN", "You are not a user of Strike; ask an admin.")
     return user
@@ -44,11 +43,3 @@ def tenant_named(request: web.Request, params: Mapping[str, object] | None = Non
     """The tenant that a request, or the first message of a WebSocket, names."""
     named = (params or {}).get("tenantId") or request.headers.get(TENANT_HEADER)
     return str(named) if named else None
-
-
-def is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

@@ -109,11 +109,13 @@ def create_app(services: Services) -> web.Application:
 
 
 async def _start(app: web.Application) -> None:
+    await app[SERVICES].queries.open()
     await app[SERVICES].changes.start()
 
 
 async def _stop(app: web.Application) -> None:
     await app[SERVICES].changes.stop()
+    await app[SERVICES].queries.close()
 
 
 async def _home(request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -16,12 +16,12 @@ import structlog
 from aiohttp import web
 
 from strike_adapters.twilio.signature import verify_webhook
+from strike_adapters.twilio.states import CALL_STATES
 from strike_adapters.twilio.twiml import render_twiml, render_wait
 from strike_app.services import Services
 from strike_domain.contacts import Language
 from strike_domain.errors import Forbidden, NotFound, Rejected
 from strike_domain.paging import CallReport
-from strike_domain.ports import ProviderCallState
 from strike_domain.voice import Speech
 
 ANSWER_SECONDS = 5.0
@@ -32,17 +32,7 @@ MAX_REDIRECTS = 10
 COUNTS: Counter[str] = Counter()
 """How many webhooks were taken, refused, or for calls that nobody knows; since the start."""
 
-STATES = {
-    "queued": ProviderCallState.QUEUED,
-    "initiated": ProviderCallState.QUEUED,
-    "ringing": ProviderCallState.RINGING,
-    "in-progress": ProviderCallState.IN_PROGRESS,
-    "completed": ProviderCallState.COMPLETED,
-    "busy": ProviderCallState.BUSY,
-    "no-answer": ProviderCallState.NO_ANSWER,
-    "canceled": ProviderCallState.CANCELED,
-    "failed": ProviderCallState.FAILED,
-}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 logger = structlog.get_logger()
 
@@ -93,7 +83,7 @@ class Webhooks:
             run_id=_uuid(request.match_info["run"]),
             call_id=_uuid(request.match_info["call"]),
             sid=params.get("CallSid", ""),
-            state=STATES.get(params.get("CallStatus", "")),
+            state=CALL_STATES.get(params.get("CallStatus", "")),
             answered_by=params.get("AnsweredBy"),
         )
 
@@ -132,9 +122,6 @@ class Webhooks:
             return response
 
         return handle
-
-
-Handler = Callable[[web.Request], "asyncio.Future[web.StreamResponse]"]
 
 
 async def _params(request: web.Request) -> Mapping[str, str]:

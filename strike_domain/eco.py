@@ -24,12 +24,16 @@ MAX_TEXT = 4_000
 
 
 class JobType(StrEnum):
+    """What kind of job it is: CMR claims, MFR maintenance, FNOL first notice of loss."""
+
     CMR = "CMR"
     MFR = "MFR"
     FNOL = "FNOL"
 
 
 class EcoStatus(StrEnum):
+    """How far the work has come; says nothing of paging or Render."""
+
     OPEN = "OPEN"
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
@@ -38,6 +42,8 @@ class EcoStatus(StrEnum):
 
 
 class PagingState(StrEnum):
+    """What came of the attempts to find a responder."""
+
     NOT_STARTED = "NOT_STARTED"
     RUNNING = "RUNNING"
     ACCEPTED = "ACCEPTED"
@@ -47,6 +53,8 @@ class PagingState(StrEnum):
 
 
 class RenderState(StrEnum):
+    """Whether the field tasks exist in the contractor's Render instance."""
+
     NOT_CONFIGURED = "NOT_CONFIGURED"
     PENDING = "PENDING"
     TASKED = "TASKED"
@@ -61,6 +69,8 @@ class PagingPolicy(StrEnum):
 
 
 class Priority(StrEnum):
+    """How much it presses, from least to most."""
+
     LOW = "LOW"
     NORMAL = "NORMAL"
     HIGH = "HIGH"

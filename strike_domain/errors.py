@@ -3,7 +3,7 @@
 StrikeError
 ├── Rejected             the input is wrong: code, path of the wrong field, what would be right
 │   └── InvalidTransition    the ECO's or the run's state does not allow it
-├── NotFound             no such object, or not yours: the two look the same (specification, section 6)
+├── NotFound             no such object, or not yours: the two look the same (section 6)
 ├── Forbidden            the actor lacks the role, or acts for a tenant that is not theirs
 ├── Conflict             someone else was faster, and the command no longer makes sense as given
 ├── WaitTimedOut         a position was not reached in time; the write itself is safe

@@ -84,9 +84,8 @@ class CrewDesk:
         return Look(self._clock.now() + backoff, attempts, etag, error.message)
 
     def _poll(self, eco: Eco, last: Look) -> Look:
-        assert eco.subsector_id is not None
         try:
-            polled = self._field_work.poll(eco.osp_id, eco.subsector_id, last.etag)
+            polled = self._field_work.poll(eco.osp_id, str(eco.subsector_id), last.etag)
         except Unavailable as error:
             # A poll that failed says nothing about the work: it completes and closes nothing.
             return self._again_later(min(last.attempts + 1, 10), error, last.etag)

@@ -14,6 +14,7 @@ from eventsourcing.persistence import Tracking
 
 from strike_domain.callouts import Callouts
 from strike_domain.eco import EcoCreated, RenderState
+from strike_domain.errors import NotFound
 from strike_domain.field_work import CrewDesk, Look
 from strike_domain.log import StrikeLog
 from strike_domain.memory import ManualClock, MemoryDirectory, memory_env
@@ -42,7 +43,7 @@ class StrikeInMemory:
         router = Router(self.directory)
         self.process = PagerProcess(router, self.clock, env)
         self.callouts = Callouts(self.log, self.directory, self.clock)
-        self.paging = Paging(self.log, router, self.clock)
+        self.paging = Paging(self.log, router, self.directory, self.clock)
         self.ringer = Ringer(self.log, telephone, self.clock, known_calls=self)
         self.desk = CrewDesk(self.log, field_work, self.clock) if field_work else None
         self._runs: set[UUID] = set()
@@ -61,7 +62,8 @@ class StrikeInMemory:
     def run_of(self, eco_id: UUID) -> PagerRun:
         """The newest pager run of an ECO."""
         run_id = self.log.eco(eco_id).latest_run_id
-        assert run_id is not None, "The ECO has no pager run."
+        if run_id is None:
+            raise NotFound("pager run")
         return self.log.run(run_id)
 
     def settle(self) -> None:

@@ -22,6 +22,8 @@ from strike_domain.eventsourced import Aggregate, AggregateCreated, AggregateEve
 
 
 class RunState(StrEnum):
+    """What a run has come to."""
+
     RUNNING = "RUNNING"
     ACCEPTED = "ACCEPTED"
     EXHAUSTED = "EXHAUSTED"
@@ -29,6 +31,8 @@ class RunState(StrEnum):
 
 
 class CallOutcome(StrEnum):
+    """What one call came to. Only a key makes it ACCEPTED or DECLINED."""
+
     ACCEPTED = "ACCEPTED"
     DECLINED = "DECLINED"
     NO_ANSWER = "NO_ANSWER"

@@ -12,11 +12,11 @@ from uuid import UUID, uuid4
 from strike_domain.actors import Actor, Role, Side, Stamp
 from strike_domain.callouts import visible
 from strike_domain.eco import Eco, Responder
-from strike_domain.errors import Rejected
+from strike_domain.errors import NotFound, Rejected
 from strike_domain.geometry import Location
 from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
 from strike_domain.pager_run import Call, CallOutcome, CallState, PagerRun, RunState
-from strike_domain.ports import Clock, ProviderCallState
+from strike_domain.ports import Clock, Directory, ProviderCallState
 from strike_domain.routing import NoRoute, Route, Router, start_run
 from strike_domain.voice import Speech, Voice
 
@@ -47,16 +47,24 @@ class Paging:
         self,
         log: StrikeLog,
         router: Router,
+        directory: Directory,
         clock: Clock,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self.log = log
         self._router = router
+        self._directory = directory
         self._clock = clock
         self._new_id = new_id
 
-    def who_would_be_rung(self, osp_id: UUID, location: Location) -> Route | NoRoute:
-        """The list that a callout there would ring, and why. Stores nothing."""
+    def who_would_be_rung(self, osp_id: UUID, location: Location, actor: Actor) -> Route | NoRoute:
+        """The list that a callout there would ring, and why. Stores nothing.
+
+        For the contractor itself and for NOCs with a link to it; `NotFound` for everybody else.
+        """
+        is_linked = actor.tenant_id and self._directory.link(actor.tenant_id, osp_id)
+        if actor.tenant_id != osp_id and not is_linked:
+            raise NotFound("contractor")
         return self._router.route(osp_id, location)
 
     def dispatch(self, eco_id: UUID, actor: Actor, list_id: UUID | None = None) -> Receipt[Eco]:

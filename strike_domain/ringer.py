@@ -191,11 +191,11 @@ class Ringer:
 
     def _read_back(self, run: PagerRun, call: Call) -> None:
         """The deadline passed: the provider's word decides, then the call is ended."""
-        assert call.sid is not None
+        sid = str(call.sid)
         try:
-            actual = self._telephone.fetch(run.noc_id, call.sid)
+            actual = self._telephone.fetch(run.noc_id, sid)
             if _is_time_up(run, call, actual.state):
-                self._telephone.end(run.noc_id, call.sid)
+                self._telephone.end(run.noc_id, sid)
         except Unavailable as error:
             self._wait(run, call, f"The provider cannot be asked: {error.message}")
             return
@@ -217,9 +217,8 @@ class Ringer:
             take_state(run, call, actual.state, actual.answered_by, stamp)
 
     def _hang_up(self, run: PagerRun, call: Call) -> None:
-        assert call.sid is not None
         try:
-            self._telephone.end(run.noc_id, call.sid)
+            self._telephone.end(run.noc_id, str(call.sid))
         except Unavailable as error:
             self._wait(run, call, f"The call could not be ended: {error.message}")
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
@@ -15,16 +17,42 @@ from strike_domain.log import StrikeLog
 PREPARING = 7_305_114
 """Key of the advisory lock that lets one process prepare the database while others wait."""
 
+CREATE_MEMORY = """
+CREATE TABLE IF NOT EXISTS strike_prepared (
+    fingerprint text PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
+)
+"""
+
+REMEMBER = "INSERT INTO strike_prepared (fingerprint) VALUES (%s)"
+
 
 def prepare(url: str) -> None:
-    """Create or migrate every table in the database at `url`.
+    """Create or migrate every table in the database at `url`, unless this version has done it.
 
     Raises `psycopg.OperationalError` if it cannot be reached.
     """
     with psycopg.connect(url, autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(%s)", (PREPARING,))
+        if _is_prepared(gate):
+            return
         _migrate_directory(url)
         _create_log_and_views(url)
+        gate.execute(REMEMBER, (_fingerprint(),))
+
+
+def _is_prepared(gate: psycopg.Connection) -> bool:
+    gate.execute(CREATE_MEMORY)
+    row = gate.execute("SELECT 1 FROM strike_prepared WHERE fingerprint = %s", (_fingerprint(),))
+    return row.fetchone() is not None
+
+
+def _fingerprint() -> str:
+    """Changes with every table that this version would make otherwise."""
+    migrations = sorted((Path(__file__).parent / "migrations" / "versions").glob("m*.py"))
+    texts = [version("eventsourcing"), *(one.read_text("utf-8") for one in migrations)]
+    texts += [text for view in VIEWS for text in view.recorder_class.DDL]
+    return sha256("\0".join(texts).encode()).hexdigest()
 
 
 def _migrate_directory(url: str) -> None:

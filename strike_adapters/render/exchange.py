@@ -8,7 +8,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
-from strike_adapters.render.errors import RenderUnavailable, timed_out
+from strike_adapters.render.errors import RenderUnavailable, invalid_answer, timed_out
 from strike_adapters.render.patience import Patience
 
 MAX_BYTES = 5_000_000
@@ -70,7 +70,7 @@ class Exchange:
         """Return the answer, whatever its status.
 
         Raises `RenderUnavailable`: RENDER_UNREACHABLE, RENDER_TIMED_OUT, RENDER_BASE_URL,
-        RENDER_ANSWER_TOO_LARGE.
+        RENDER_ANSWER_TOO_LARGE, RENDER_INVALID_ANSWER (compressed).
         """
         try:
             with self._http.stream(
@@ -104,8 +104,10 @@ class Exchange:
 
 def _read(response: httpx.Response, patience: Patience) -> bytes:
     """An answer that drips stays below every read time-out, so the whole is timed as well."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise invalid_answer("it is compressed, though we asked for it as it is")
     body = bytearray()
-    for chunk in response.iter_raw():
+    for chunk in response.iter_bytes():
         body += chunk
         if len(body) > MAX_BYTES:
             raise RenderUnavailable(

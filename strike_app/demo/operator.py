@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +37,11 @@ fragment Everything on Eco {
 }
 """
 
-WATCH = "subscription Watch($id: UUID!) { ecoChanged(ecoId: $id) { ...Everything } }" + ECO_FIELDS
+WATCH = """
+subscription Watch($id: UUID!, $position: Position!) {
+  ecoChanged(ecoId: $id, waitFor: $position) { ...Everything }
+}
+"""
 
 HEADERS = {"X-Tenant-ID": str(NOC_ID)}
 
@@ -69,8 +73,8 @@ class Operator:
             answers.append((one.id, one.name, answer["reason"]))
         return next((one for one in answers if not one[2].startswith("default")), answers[0])
 
-    async def create(self, osp_id: UUID, location: Location, description: str) -> UUID:
-        """Create the callout and return its id."""
+    async def create(self, osp_id: UUID, location: Location, description: str) -> tuple[UUID, int]:
+        """Create the callout and return its id, and the position to wait for."""
         order = {
             "ospId": str(osp_id),
             "location": location.geojson(),
@@ -81,15 +85,16 @@ class Operator:
         answer = (await self._ask(CREATE, {"input": order}))["createEco"]
         if "code" in answer:
             raise ApiError(f"{answer['code']}: {answer['message']}")
-        return UUID(answer["eco"]["id"])
+        return UUID(answer["eco"]["id"]), answer["position"]
 
-    async def watch(self, eco_id: UUID) -> AsyncIterator[dict[str, Any]]:
-        """The ECO as it is now, and again after every change."""
+    async def watch(self, eco_id: UUID, position: int) -> AsyncGenerator[dict[str, Any], None]:
+        """The ECO as it is from `position` on, and again after every change."""
         url = self._gateway_url.replace("http", "ws", 1) + "/graphql"
         async with self._session.ws_connect(url, protocols=("graphql-transport-ws",)) as socket:
             payload = {"tenantId": str(NOC_ID)}
             await socket.send_json({"type": "connection_init", "payload": payload})
-            subscription = {"query": WATCH, "variables": {"id": str(eco_id)}}
+            variables = {"id": str(eco_id), "position": position}
+            subscription = {"query": WATCH + ECO_FIELDS, "variables": variables}
             async for message in socket:
                 body = message.json()
                 match body["type"]:

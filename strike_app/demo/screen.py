@@ -113,7 +113,8 @@ def timeline(eco: dict[str, Any]) -> Table:
         table.add_column(heading, justify="right" if heading == "position" else "left")
     for one in eco["timeline"]:
         position = str(one["position"])
-        table.add_row(position, _time(one["at"]), Text(one["line"]), Text(one["actor"], "dim"))
+        actor = Text(one["actor"].partition(":")[2], "dim")
+        table.add_row(position, _time(one["at"]), Text(one["line"]), actor)
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,9 @@ def _place(file: Path | None) -> tuple[str, Location]:
     for one in found:
         if one.location is not None:
             return one.name, one.location
-    if found and found[0].error:
-        raise found[0].error
+    for one in found:
+        if one.error is not None:
+            raise one.error
     raise Rejected("NO_GEOMETRY", f"{file} has no point and no line to call out to.", ("geojson",))
 
 
@@ -78,10 +80,11 @@ async def _tell(
         osp_id, contractor, reason = await operator.choose_contractor(location)
         if not options.as_json:
             _introduce(console, scenario, name, location, f"{contractor}, list {reason}")
-        eco_id = await operator.create(osp_id, location, f"Fibre cut: {name}"[:4000])
+        eco_id, position = await operator.create(osp_id, location, f"Fibre cut: {name}"[:4000])
+        changes = operator.watch(eco_id, position)
         screen = Screen(console, ScaledClock(world.speed, world.epoch))
         with screen:
-            eco, ended = await _follow(operator, eco_id, scenario, world, screen, options.as_json)
+            eco, ended = await _follow(changes, scenario, world, screen, options.as_json)
         return await _conclude(options, scenario, eco, ended, world, console)
 
 
@@ -95,8 +98,7 @@ def _introduce(
 
 
 async def _follow(
-    operator: Operator,
-    eco_id: Any,
+    changes: AsyncGenerator[dict[str, Any], None],
     scenario: Scenario,
     world: World,
     screen: Screen,
@@ -105,7 +107,6 @@ async def _follow(
     """Show every change until the story has ended, or should have."""
     limit = time.monotonic() + scenario.ending.within_seconds / world.speed + SLACK_SECONDS
     eco: dict[str, Any] = {}
-    changes = operator.watch(eco_id)
     try:
         while time.monotonic() < limit:
             async with asyncio.timeout(limit - time.monotonic()):
@@ -118,14 +119,14 @@ async def _follow(
     except TimeoutError:
         pass
     finally:
-        await changes.aclose()  # type: ignore[attr-defined]
+        await changes.aclose()
     return eco, False
 
 
 def differences(scenario: Scenario, eco: dict[str, Any]) -> list[str]:
     """In what the ECO is not as the story ends; empty if in nothing."""
     ending = scenario.ending
-    wanted = {
+    wanted: dict[str, str | None] = {
         "status": ending.status,
         "pagingState": ending.paging,
         "renderState": ending.render,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -64,16 +65,14 @@ def open_world(
         key_file = folder / "secrets.key"
         _seed(url, key_file, outside, facts["url"])
         env = _env(url, key_file, facts, speed, epoch)
+        strike_url = env["STRIKE_PUBLIC_URL"]
         server = Child("server", ["strike_app", "serve", "--no-followers"], folder, env)
         follower = Child("follower", ["strike_app", "follow"], folder, env)
-        _start(stack, server, say, "Server")
-        _start(stack, follower, say, "Followers")
-        strike_url = server.wait_ready()["url"]
-        env["STRIKE_PUBLIC_URL"] = strike_url
         worker = Child("worker", ["strike_app", "work"], folder, env)
-        _start(stack, worker, say, "Workers")
+        for child in (server, follower, worker):
+            _start(stack, child, say, "Server, followers and workers")
         httpx.post(f"{facts['url']}/_mock/upstream", json={"url": strike_url}).raise_for_status()
-        for child in (follower, worker):
+        for child in (server, follower, worker):
             child.wait_ready()
         children = {child.name: child for child in (mock, server, follower, worker)}
         yield World(url, facts["url"], facts["gateway_url"], strike_url, children, speed, epoch)
@@ -130,12 +129,21 @@ def _seed(url: str, key_file: Path, outside: Outside, mock_url: str) -> None:
         seed(PostgresDirectory(pool), PostgresAccounts(pool, box), known)
 
 
+def _free_port() -> int:
+    """Known beforehand, so that the workers can start beside the server that Twilio calls."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
 def _env(
     url: str, key_file: Path, mock: dict[str, Any], speed: float, epoch: datetime
 ) -> dict[str, str]:
+    port = _free_port()
     return {
         "STRIKE_DATABASE_URL": url,
-        "STRIKE_PORT": "0",
+        "STRIKE_PORT": str(port),
+        "STRIKE_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "STRIKE_SECRETS_KEY_FILE": str(key_file),
         "STRIKE_TWILIO_BASE_URL": mock["url"],
         "STRIKE_OIDC_SIGNER": mock["signer"],

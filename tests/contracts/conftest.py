@@ -34,9 +34,12 @@ def field_work_stage(request: pytest.FixtureRequest) -> Iterator[FieldWorkStage]
         yield FakeFieldWorkStage()
         return
     fault = Breakdown()
-    with stamina.set_testing(True, attempts=3), running_mock([fault]) as mock:
-        with RenderFieldWork(Instances.at(mock.url)) as field_work:
-            yield RenderStage(field_work, mock, fault)
+    with (
+        stamina.set_testing(True, attempts=3),
+        running_mock([fault]) as mock,
+        RenderFieldWork(Instances.at(mock.url)) as field_work,
+    ):
+        yield RenderStage(field_work, mock, fault)
 
 
 @pytest.fixture(params=["FakeTelephone", "TwilioTelephone"])

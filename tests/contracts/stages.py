@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from pydantic import SecretStr
 
 from strike_adapters.memory import FakeFieldWork, FakeTelephone, ManualClock
 from strike_adapters.render import RenderInstance
@@ -69,7 +70,7 @@ def instance(url: str, osp_id: UUID = OSP) -> RenderInstance:
         osp_id=osp_id,
         base_url=url,
         client_id=CLIENT.id,
-        client_secret=CLIENT.secret,
+        client_secret=SecretStr(CLIENT.secret),
         project=f"P-{osp_id.int}",
     )
 
@@ -231,7 +232,9 @@ class Accounts:
     def __init__(self) -> None:
         self._by_noc = {
             noc: TwilioAccount(
-                account_sid=account.sid, auth_token=account.token, from_number="+15125550000"
+                account_sid=account.sid,
+                auth_token=SecretStr(account.token),
+                from_number="+15125550000",
             )
             for noc, account in zip((NOC, OTHER_NOC), ACCOUNTS, strict=True)
         }

@@ -265,6 +265,11 @@ class Night:
     def eco(self) -> Eco:
         return self.strike.log.eco(self.eco_id)
 
+    def eco_is(self, **expected: object) -> None:
+        """The ECO has these attributes now."""
+        eco = self.eco
+        assert {name: getattr(eco, name) for name in expected} == expected
+
     @property
     def run(self) -> PagerRun:
         return self.strike.run_of(self.eco_id)

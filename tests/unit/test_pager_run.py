@@ -1,6 +1,6 @@
 """The pager run as an aggregate: what it stores, what it refuses, what it has due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -294,7 +294,7 @@ def test_whatever_happens_a_running_run_has_something_due_and_its_events_tell_it
     assert again == run
 
 
-def given_run_like(run: PagerRun, events: list[object]) -> PagerRun:
+def given_run_like(run: PagerRun, events: Sequence[object]) -> PagerRun:
     """The same run, from what is stored of it."""
     run._pending_events.clear()
     fresh = replayed_start(run)

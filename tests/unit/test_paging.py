@@ -18,6 +18,7 @@ from strike_domain import (
     Role,
     Route,
     RunState,
+    TaskSnapshot,
     TaskState,
     parse_location,
 )
@@ -43,7 +44,7 @@ def test_the_first_on_the_list_is_rung_and_accepts_with_a_key() -> None:
     night.phone(ANA).rings().presses("1").hears("Thank you, Ana", "2 6, 0 0 0 1 is yours")
     night.phone(BEN).is_silent()
     assert night.eco.responder is not None and night.eco.responder.name == "Ana"
-    assert night.eco.paging_state is PagingState.ACCEPTED
+    night.eco_is(paging_state=PagingState.ACCEPTED)
     assert night.run.state is RunState.ACCEPTED
     assert night.outcomes == ["Ana ACCEPTED"]
 
@@ -143,7 +144,7 @@ def test_everybody_declines_and_the_run_is_exhausted() -> None:
     night.phone(ANA).rings().presses("2")
     night.phone(BEN).rings().presses("2")
     assert night.run.state is RunState.EXHAUSTED
-    assert night.eco.paging_state is PagingState.EXHAUSTED
+    night.eco_is(paging_state=PagingState.EXHAUSTED)
     assert night.happened()[-2:] == ["PagerRunExhausted", "PagingExhausted"]
 
 
@@ -197,9 +198,9 @@ def test_a_late_key_after_the_run_was_exhausted_wins() -> None:
     night = Night(ANA).create()
     ana = night.phone(ANA).rings()
     night.after(60)
-    assert night.eco.paging_state is PagingState.EXHAUSTED
+    night.eco_is(paging_state=PagingState.EXHAUSTED)
     ana.presses("1").hears("is yours")
-    assert night.eco.paging_state is PagingState.ACCEPTED
+    night.eco_is(paging_state=PagingState.ACCEPTED)
     assert night.run.state is RunState.ACCEPTED
 
 
@@ -221,7 +222,7 @@ def test_a_late_key_in_an_earlier_run_wins_and_the_later_run_is_ended() -> None:
     again.is_silent()
     assert night.run.state is RunState.CANCELLED
     assert night.strike.log.run(night.eco.runs[0]).state is RunState.ACCEPTED
-    assert night.eco.paging_state is PagingState.ACCEPTED
+    night.eco_is(paging_state=PagingState.ACCEPTED)
     again.presses("1").hears("Ana already has this job")
 
 
@@ -267,7 +268,7 @@ def test_cancelling_ends_the_live_call_and_rings_nobody_else() -> None:
     ana.is_silent()
     assert night.switchboard.placed() == [ANA.phone]
     assert night.run.state is RunState.CANCELLED
-    assert night.eco.paging_state is PagingState.CANCELLED
+    night.eco_is(paging_state=PagingState.CANCELLED)
     assert night.outcomes == ["Ana CANCELLED"]
 
 
@@ -419,7 +420,7 @@ def test_with_nobody_to_ring_the_eco_is_no_list_at_once() -> None:
     night = Night(ANA)
     night.strike.directory.lists.clear()
     night.create()
-    assert night.eco.paging_state is PagingState.NO_LIST
+    night.eco_is(paging_state=PagingState.NO_LIST)
     assert night.happened() == ["EcoCreated", "PagingUnroutable"]
 
 
@@ -427,7 +428,7 @@ def test_an_empty_list_is_no_list_at_once() -> None:
     night = Night(ANA)
     night.strike.directory.add(PagerList(id=LIST, osp_id=OSP, name="nights", contacts=()))
     night.create()
-    assert night.eco.paging_state is PagingState.NO_LIST
+    night.eco_is(paging_state=PagingState.NO_LIST)
     assert night.switchboard.asked == []
 
 
@@ -442,7 +443,7 @@ def test_the_reason_of_the_choice_is_stored_and_can_be_previewed() -> None:
 
 def test_a_link_with_manual_paging_rings_nobody_until_told() -> None:
     night = Night(ANA, policy=PagingPolicy.MANUAL).create()
-    assert night.eco.paging_state is PagingState.NOT_STARTED
+    night.eco_is(paging_state=PagingState.NOT_STARTED)
     assert night.switchboard.asked == []
     night.dispatch()
     night.phone(ANA).rings().presses("1").hears("is yours")
@@ -493,18 +494,23 @@ def test_edits_of_the_list_do_not_reach_a_run_that_goes_on() -> None:
     night.phone(BEN).is_rung()
 
 
+def report(night: Night, snapshot: TaskSnapshot) -> None:
+    """The field says this, and the process hears of it."""
+    night.strike.log.change_eco(
+        night.eco_id, lambda eco: eco.record_tasks(snapshot, timedelta(1), stamp(1))
+    )
+    night.strike.settle()
+
+
 def test_an_acceptance_counts_after_the_work_was_completed_and_reactivated() -> None:
     """The run was cancelled with the completion, but the ECO needs somebody again."""
     night = Night(ANA).create()
     ana = night.phone(ANA).rings().answers()
     for snapshot in (tasks(TaskState.COMPLETED), tasks(TaskState.COMPLETED, TaskState.ALLOCATED)):
-        night.strike.log.change_eco(
-            night.eco_id, lambda e, s=snapshot: e.record_tasks(s, timedelta(1), stamp(1))
-        )
-        night.strike.settle()
+        report(night, snapshot)
     assert night.run.state is RunState.CANCELLED
     ana.presses("1").hears("is yours")
-    assert night.eco.paging_state is PagingState.ACCEPTED
+    night.eco_is(paging_state=PagingState.ACCEPTED)
 
 
 def test_both_sides_of_one_company_may_be_the_same_tenant() -> None:

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
+from eventsourcing.persistence import IntegrityError
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -62,6 +63,7 @@ class Provider(Switchboard):
         self.attempts: dict[UUID, list[str]] = defaultdict(list)
         self.asked_about: set[tuple[UUID, str]] = set()
         self.was_unreachable = False
+        self.picked_up: list[PaperCall] = []
         self.while_placing: Callable[[], object] | None = None
 
     def place(self, order: CallOrder) -> str:
@@ -137,6 +139,8 @@ class Provider(Switchboard):
 
     def goes_on(self, call: PaperCall, state: ProviderCallState, by: str | None) -> None:
         call.state, call.answered_by = state, by or call.answered_by
+        if state is ProviderCallState.IN_PROGRESS:
+            self.picked_up.append(call)
         self.letters.append(call.report)
 
 
@@ -172,6 +176,9 @@ class StrikeMachine(RuleBasedStateMachine):
         self.runs: dict[UUID, UUID] = {}
         self.mirror: dict[UUID, Any] = {}
         self.seen = 0
+        self.next_save = ""
+        self._save = self.strike.log.save
+        self.strike.log.save = self._save_with_trouble  # type: ignore[method-assign]
         self._ids = count(1)
         self.strike.callouts._new_id = self.strike.paging._new_id = self._new_id
         self.strike.ringer = self._new_worker()
@@ -183,6 +190,16 @@ class StrikeMachine(RuleBasedStateMachine):
     def _new_worker(self) -> Ringer:
         log, clock = self.strike.log, self.night.clock
         return Ringer(log, self.provider, clock, self.strike, self._new_id)
+
+    def _save_with_trouble(self, *aggregates: Any, **kwargs: Any) -> Any:
+        trouble, self.next_save = self.next_save, ""
+        if trouble == "somebody is faster" and self.provider.letters:
+            self._deliver(self.provider.letters.pop())
+        recordings = self._save(*aggregates, **kwargs)
+        if trouble == "the answer is lost":
+            # What the library's own second try then meets.
+            raise IntegrityError("duplicate key")
+        return recordings
 
     def _eco(self, which: int) -> Eco:
         return self.strike.log.eco(self.ecos[which % len(self.ecos)])
@@ -271,6 +288,10 @@ class StrikeMachine(RuleBasedStateMachine):
     def goes_wrong_next(self, what: str, fault: Fault) -> None:
         self.provider.wrong[what] = fault
 
+    @rule(trouble=st.sampled_from(["somebody is faster", "the answer is lost"]))
+    def the_store_has_trouble_next(self, trouble: str) -> None:
+        self.next_save = trouble
+
     @rule(reachable=st.booleans())
     def network(self, reachable: bool) -> None:
         self.provider.is_reachable = reachable
@@ -288,7 +309,9 @@ class StrikeMachine(RuleBasedStateMachine):
     def webhook_comes(self, which: int, again: bool) -> None:
         letters = self.provider.letters
         index = which % len(letters)
-        report = letters[index] if again else letters.pop(index)
+        self._deliver(letters[index] if again else letters.pop(index))
+
+    def _deliver(self, report: CallReport) -> None:
         if report.state is ProviderCallState.IN_PROGRESS:
             self.strike.paging.answered(report)
         self.strike.paging.reported(report)
@@ -298,13 +321,16 @@ class StrikeMachine(RuleBasedStateMachine):
     def webhook_is_lost(self, which: int) -> None:
         self.provider.letters.pop(which % len(self.provider.letters))
 
-    @precondition(lambda self: self.provider.calls)
+    @precondition(lambda self: self.provider.picked_up)
     @rule(which=any_number, key=st.sampled_from(["1", "1", "2", "9", "", "5"]))
     def key_is_pressed(self, which: int, key: str) -> None:
-        call = self.provider.calls[which % len(self.provider.calls)]
+        """Somebody who picked up presses a key; it may take long to arrive."""
+        picked_up = self.provider.picked_up
+        call = picked_up[which % len(picked_up)]
         before = self._eco_of(call.order.run_id)
         speech = self.strike.paging.key_pressed(call.report, key)
-        assert speech.sentences
+        if speech.gather is None and not call.state.is_final:
+            self.provider.goes_on(call, ProviderCallState.COMPLETED, None)
         if key == "1" and before.needs_responder:
             run = self.strike.log.run(call.order.run_id)
             assert run.accepted_by is not None, "A key was pressed, and nobody has it."
@@ -353,6 +379,7 @@ class StrikeMachine(RuleBasedStateMachine):
     def settles(self) -> None:
         """Everybody catches up, with nothing going wrong: then ECO and runs agree."""
         self.provider.wrong.clear()
+        self.next_save = ""
         self.strike.settle()
         self._check_agreement()
 
@@ -383,6 +410,7 @@ class StrikeMachine(RuleBasedStateMachine):
         """With a healthy provider and enough time every run ends, and the log tells it all."""
         self.provider.wrong.clear()
         self.provider.is_reachable = True
+        self.next_save = ""
         self.strike.settle()
         self.strike.advance(3_600)
         self.one_acceptance_and_nobody_rung_after_it()

@@ -1,0 +1,74 @@
+"""What resolvers are given: the services, who asks, and loaders that ask once for many."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg.rows import DictRow
+from strawberry.dataloader import DataLoader
+
+from strike_adapters.postgres.queries import User
+from strike_app.services import Services
+from strike_domain.actors import Actor
+from strike_domain.errors import Forbidden
+from strike_domain.ports import Tenant
+
+
+@dataclass
+class Context:
+    """Of one request, or of one WebSocket. `actor` is None until a tenant has been named."""
+
+    services: Services
+    user: User
+    actor: Actor | None
+    correlation_id: UUID = field(default_factory=uuid4)
+    connection_params: dict[str, Any] | None = None
+    _loaders: Loaders | None = None
+
+    def acting(self) -> tuple[Actor, UUID]:
+        """The actor and its tenant. Raises `Forbidden` (NO_TENANT) if none was named."""
+        if self.actor is None or self.actor.tenant_id is None:
+            raise Forbidden("Name the tenant you act for, in the header X-Tenant-ID.", "NO_TENANT")
+        return self.actor, self.actor.tenant_id
+
+    @property
+    def loaders(self) -> Loaders:
+        if self._loaders is None:
+            self._loaders = Loaders(self.services, self.acting()[1])
+        return self._loaders
+
+    def refresh(self) -> None:
+        """Forget what was loaded: a subscription asks anew after each change."""
+        self._loaders = None
+
+
+class Loaders:
+    """One statement for all the rows of a level, however many ECOs were asked for."""
+
+    def __init__(self, services: Services, tenant_id: UUID) -> None:
+        queries = services.queries
+
+        async def tenants(ids: list[UUID]) -> list[Tenant]:
+            found = await queries.tenants(ids)
+            return [found[one] for one in ids]
+
+        self.tenants: DataLoader[UUID, Tenant] = DataLoader(tenants)
+        self.timelines = _grouped(lambda ids: queries.timelines(tenant_id, ids), "eco_id")
+        self.runs = _grouped(lambda ids: queries.runs(tenant_id, ids), "eco_id")
+        self.calls = _grouped(lambda ids: queries.calls(tenant_id, ids), "run_id")
+
+
+def _grouped(
+    load: Callable[[Sequence[UUID]], Awaitable[Iterable[DictRow]]], key: str
+) -> DataLoader[UUID, list[DictRow]]:
+    async def load_groups(ids: list[UUID]) -> list[list[DictRow]]:
+        groups: defaultdict[UUID, list[DictRow]] = defaultdict(list)
+        for row in await load(ids):
+            groups[row[key]].append(row)
+        return [groups[one] for one in ids]
+
+    return DataLoader(load_groups)

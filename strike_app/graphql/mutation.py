@@ -1,0 +1,94 @@
+"""Commands. Each answers with the object and the position, or says why it was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from strike_app.graphql.problems import (
+    Conflict,
+    Forbidden,
+    InvalidTransition,
+    NotFound,
+    Rejected,
+    problem_of,
+)
+from strike_app.graphql.scalars import GeoJSON, Position
+from strike_app.graphql.types import Eco, StrikeInfo
+from strike_domain.actors import Actor
+from strike_domain.callouts import EcoOrder
+from strike_domain.eco import Eco as EcoAggregate
+from strike_domain.eco import Priority
+from strike_domain.errors import StrikeError
+from strike_domain.log import Receipt
+
+
+@strawberry.input(description="What to create. Everything is checked before anything is stored.")
+class CreateEcoInput:
+    osp_id: UUID = strawberry.field(description="The contractor; needs an active link.")
+    location: GeoJSON = strawberry.field(description="A Point or LineString, longitude first.")
+    job_type: str = strawberry.field(description="CMR, MFR or FNOL.")
+    description: str = strawberry.field(description="What is broken; up to 4,000 characters.")
+    client_reference: str | None = strawberry.field(
+        default=None, description="Idempotency key: the same one again gives the same ECO."
+    )
+    ticket: str | None = strawberry.field(default=None, description="Your own ticket number.")
+    priority: Priority = strawberry.field(default=Priority.NORMAL, description="How urgent it is.")
+    affected_customers: int | None = strawberry.field(
+        default=None, description="How many customers are without service."
+    )
+
+
+@strawberry.type(description="The command is durable.")
+class EcoChanged:
+    eco: Eco = strawberry.field(description="The ECO right after the command.")
+    position: Position = strawberry.field(
+        description="Give this to `waitFor`, to read your own write."
+    )
+
+
+EcoResult = Annotated[
+    EcoChanged | Rejected | InvalidTransition | NotFound | Forbidden | Conflict,
+    strawberry.union("EcoResult", description="The changed ECO, or why nothing was changed."),
+]
+
+Command = Callable[[Actor], Receipt[EcoAggregate]]
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(description="Call out a contractor. Paging starts by itself.")
+    async def create_eco(self, info: StrikeInfo, input: CreateEcoInput) -> EcoResult:
+        order = EcoOrder(**vars(input))
+        callouts = info.context.services.callouts
+        return await _run(info, lambda actor: callouts.create_eco(order, actor), "input")
+
+    @strawberry.mutation(description="Stop the callout: nobody else is rung, a live call is ended.")
+    async def cancel_eco(self, info: StrikeInfo, eco_id: UUID, reason: str) -> EcoResult:
+        callouts = info.context.services.callouts
+        return await _run(info, lambda actor: callouts.cancel_eco(eco_id, reason, actor))
+
+    @strawberry.mutation(description="Ring again, the list for the place or a chosen one.")
+    async def dispatch_pager(
+        self, info: StrikeInfo, eco_id: UUID, list_id: UUID | None = None
+    ) -> EcoResult:
+        paging = info.context.services.paging
+        return await _run(info, lambda actor: paging.dispatch(eco_id, actor, list_id))
+
+    @strawberry.mutation(description="Put a remark into the timeline, which both sides see.")
+    async def add_note(self, info: StrikeInfo, eco_id: UUID, text: str) -> EcoResult:
+        callouts = info.context.services.callouts
+        return await _run(info, lambda actor: callouts.add_note(eco_id, text, actor))
+
+
+async def _run(info: StrikeInfo, command: Command, *prefix: str) -> EcoResult:
+    try:
+        actor, _ = info.context.acting()
+        receipt = await info.context.services.run(lambda: command(actor))
+    except StrikeError as error:
+        return problem_of(error, prefix)
+    changed = Eco.of_aggregate(receipt.aggregate, receipt.position)
+    return EcoChanged(eco=changed, position=Position(receipt.position))

@@ -1,0 +1,120 @@
+"""Questions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from strike_adapters.postgres.queries import cursor_of
+from strike_app.graphql.scalars import GeoJSON, Position
+from strike_app.graphql.types import Eco, Me, StrikeInfo, TimelineEntry
+from strike_domain.eco import EcoStatus
+from strike_domain.geometry import parse_location
+from strike_domain.routing import NoRoute
+
+WaitFor = Annotated[
+    Position | None,
+    strawberry.argument(
+        description="Answer only when the read models have taken in this position (bounded)."
+    ),
+]
+
+
+@strawberry.type(description="Where a page begins and ends (Relay).")
+class PageInfo:
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@strawberry.type(description="One ECO in a list (Relay).")
+class EcoEdge:
+    cursor: str
+    node: Eco
+
+
+@strawberry.type(description="A page of ECOs, newest first (Relay).")
+class EcoConnection:
+    edges: list[EcoEdge]
+    page_info: PageInfo
+
+
+@strawberry.type(description="Who would be rung for a place, and why.")
+class WouldBeRung:
+    list_id: UUID | None = strawberry.field(description="Null if nobody can be rung.")
+    list_name: str | None
+    contacts: list[str] = strawberry.field(description="Names, in the order of ringing.")
+    reason: str
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="You and your tenants. Needs no X-Tenant-ID.")
+    async def me(self, info: StrikeInfo) -> Me:
+        return Me.of(info.context.user)
+
+    @strawberry.field(description="One ECO; null if there is none, or it is not yours.")
+    async def eco(self, info: StrikeInfo, id: UUID, wait_for: WaitFor = None) -> Eco | None:
+        _, tenant_id = info.context.acting()
+        await reach(info, wait_for)
+        row = await info.context.services.queries.eco(tenant_id, id)
+        return Eco.of(row) if row else None
+
+    @strawberry.field(description="Your tenant's ECOs, newest first.")
+    async def ecos(
+        self,
+        info: StrikeInfo,
+        first: int = 50,
+        after: str | None = None,
+        status: list[EcoStatus] | None = None,
+        wait_for: WaitFor = None,
+    ) -> EcoConnection:
+        _, tenant_id = info.context.acting()
+        await reach(info, wait_for)
+        page = await info.context.services.queries.ecos(
+            tenant_id, first=first, after=after, statuses=status
+        )
+        edges = [EcoEdge(cursor=cursor_of(row), node=Eco.of(row)) for row in page.rows]
+        page_info = PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=after is not None,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        )
+        return EcoConnection(edges=edges, page_info=page_info)
+
+    @strawberry.field(description="Everything that happened to an ECO; empty if it is not yours.")
+    async def eco_timeline(
+        self, info: StrikeInfo, eco_id: UUID, wait_for: WaitFor = None
+    ) -> list[TimelineEntry]:
+        _, tenant_id = info.context.acting()
+        await reach(info, wait_for)
+        rows = await info.context.services.queries.timelines(tenant_id, [eco_id])
+        return [TimelineEntry.of(row) for row in rows]
+
+    @strawberry.field(description="The list that a callout there would ring. Stores nothing.")
+    async def who_would_be_rung(
+        self, info: StrikeInfo, osp_id: UUID, location: GeoJSON
+    ) -> WouldBeRung:
+        actor, _ = info.context.acting()
+        services = info.context.services
+        place = parse_location(location)  # type: ignore[arg-type]
+        route = await services.run(lambda: services.paging.who_would_be_rung(osp_id, place, actor))
+        if isinstance(route, NoRoute):
+            return WouldBeRung(list_id=None, list_name=None, contacts=[], reason=route.reason)
+        chosen = route.pager_list
+        return WouldBeRung(
+            list_id=chosen.id,
+            list_name=chosen.name,
+            contacts=[one.name for one in chosen.contacts],
+            reason=route.reason,
+        )
+
+
+async def reach(info: StrikeInfo, position: Position | None) -> None:
+    """Wait until the read models have taken in `position`. Raises `WaitTimedOut`."""
+    if position is not None:
+        await info.context.services.queries.wait_for(position)

@@ -1,0 +1,255 @@
+"""The objects that clients see, built from rows of the read models."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import strawberry
+from strawberry.types import Info
+
+from strike_adapters.postgres.queries import Membership
+from strike_adapters.postgres.queries import User as UserRow
+from strike_adapters.postgres.views.eco_views import row_of
+from strike_app.graphql.context import Context
+from strike_app.graphql.scalars import GeoJSON, Position
+from strike_domain import eco, ports
+from strike_domain.actors import Role, Side
+from strike_domain.eco import EcoStatus, JobType, PagingState, Priority, RenderState
+from strike_domain.pager_run import CallOutcome, CallState, RunState
+
+# The domain's own enums; here they only get the words that the schema shows for them.
+for _enum, _description in (
+    (EcoStatus, "How far the repair is."),
+    (PagingState, "How far the search for a person is."),
+    (RenderState, "Whether the contractor's task system has the work."),
+    (
+        JobType,
+        "CMR: claims management resource; MFR: maintenance field request; "
+        "FNOL: first notice of loss.",
+    ),
+    (Priority, "How urgent the NOC says it is."),
+    (RunState, "State of one ring-down."),
+    (CallState, "How far a call has come."),
+    (CallOutcome, "How a call ended."),
+    (Side, "Orders repairs (NOC) or carries them out (OSP)."),
+    (Role, "What a user may do in a tenant."),
+):
+    strawberry.enum(_enum, description=_description)
+
+StrikeInfo = Info[Context, None]
+
+
+@strawberry.type(description="A company, on one side of the work.")
+class Tenant:
+    id: UUID
+    name: str
+    side: Side
+
+    @classmethod
+    def of(cls, tenant: ports.Tenant) -> Tenant:
+        return cls(id=tenant.id, name=tenant.name, side=tenant.side)
+
+
+@strawberry.type(description="A tenant that you belong to, and your role there.")
+class TenantMembership:
+    tenant: Tenant
+    role: Role
+
+    @classmethod
+    def of(cls, one: Membership) -> TenantMembership:
+        tenant = Tenant(id=one.tenant_id, name=one.name, side=one.side)
+        return cls(tenant=tenant, role=one.role)
+
+
+@strawberry.type(description="You, as the login vouches for you.")
+class Me:
+    id: UUID
+    email: str
+    name: str
+    memberships: list[TenantMembership] = strawberry.field(
+        description="Where you belong; name one of these tenants in X-Tenant-ID."
+    )
+
+    @classmethod
+    def of(cls, user: UserRow) -> Me:
+        memberships = [TenantMembership.of(one) for one in user.memberships]
+        return cls(id=user.id, email=user.email, name=user.name, memberships=memberships)
+
+
+@strawberry.type(description="One event of an ECO or of its pager runs, in words.")
+class TimelineEntry:
+    position: Position = strawberry.field(description="Its place in the log.")
+    at: datetime = strawberry.field(description="When it happened.")
+    kind: str = strawberry.field(description="The event's fixed name, such as strike.eco.created.")
+    line: str = strawberry.field(description="What happened, for people.")
+    actor: str = strawberry.field(description="Who did it: a user, a contact, a part of Strike.")
+    run_id: UUID | None = strawberry.field(description="The pager run it belongs to, if any.")
+    correlation_id: UUID = strawberry.field(description="The same for all that one request caused.")
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> TimelineEntry:
+        return cls(
+            position=Position(row["position"]),
+            at=row["at"],
+            kind=row["kind"],
+            line=row["line"],
+            actor=row["actor"],
+            run_id=row["run_id"],
+            correlation_id=row["correlation_id"],
+        )
+
+
+@strawberry.type(description="One call to one person.")
+class Call:
+    id: UUID
+    number: int = strawberry.field(description="Its place in the ring-down, from 1.")
+    contact_name: str = strawberry.field(description="Who was rung.")
+    phone: str = strawberry.field(description="The last four digits; nobody sees more here.")
+    state: CallState = strawberry.field(description="How far it is known to have come.")
+    outcome: CallOutcome | None = strawberry.field(
+        description="How it ended; null while it is live."
+    )
+    reason: str | None = strawberry.field(description="Why it ended so, or is tried again.")
+    sid: str | None = strawberry.field(description="The provider's id for it.")
+    requested_at: datetime = strawberry.field(description="When the intent was stored.")
+    ringing_at: datetime | None = strawberry.field(description="When it rang, if that was told.")
+    answered_at: datetime | None = strawberry.field(description="When it was picked up.")
+    ended_at: datetime | None = strawberry.field(description="When it ended.")
+    deadline: datetime = strawberry.field(description="When Strike looks at it again.")
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Call:
+        same = ("number", "contact_name", "reason", "sid", "requested_at", "ringing_at")
+        outcome = row["outcome"]
+        return cls(
+            id=row["call_id"],
+            phone=f"…{row['phone'][-4:]}",
+            state=CallState(row["state"]),
+            outcome=CallOutcome(outcome) if outcome else None,
+            answered_at=row["answered_at"],
+            ended_at=row["ended_at"],
+            deadline=row["deadline"],
+            **{name: row[name] for name in same},
+        )
+
+
+@strawberry.type(description="One ring-down of a pager list for one ECO.")
+class PagerRun:
+    id: UUID
+    list_id: UUID
+    list_name: str
+    state: RunState
+    started_at: datetime
+    ended_at: datetime | None
+    accepted_by: str | None = strawberry.field(description="Name of whoever accepted.")
+    total_calls: int = strawberry.field(description="How many calls it makes at the most.")
+
+    @strawberry.field(description="Its calls, in the order in which people were rung.")
+    async def calls(self, info: StrikeInfo) -> list[Call]:
+        return [Call.of(row) for row in await info.context.loaders.calls.load(self.id)]
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> PagerRun:
+        same = ("list_id", "list_name", "started_at", "ended_at", "accepted_by", "total_calls")
+        state = RunState(row["state"])
+        return cls(id=row["run_id"], state=state, **{name: row[name] for name in same})
+
+
+@strawberry.type(description="An emergency callout order: one incident.")
+class Eco:
+    id: UUID
+    job_number: str = strawberry.field(description="The contractor's own number for it.")
+    job_type: JobType
+    status: EcoStatus
+    paging_state: PagingState
+    render_state: RenderState
+    priority: Priority
+    stale: bool = strawberry.field(description="The field has been silent for too long.")
+    description: str
+    ticket: str | None = strawberry.field(description="The NOC's own ticket number.")
+    client_reference: str | None = strawberry.field(description="The NOC's idempotency key.")
+    affected_customers: int | None
+    location: GeoJSON = strawberry.field(description="A Point or LineString.")
+    responder_name: str | None = strawberry.field(description="Who has accepted.")
+    run_id: UUID | None = strawberry.field(description="The newest pager run.")
+    list_name: str | None = strawberry.field(description="The list that is, or was, rung.")
+    list_reason: str | None = strawberry.field(description="Why that list.")
+    field_summary: str | None = strawberry.field(description="The field tasks, in words.")
+    created_at: datetime
+    updated_at: datetime
+    accepted_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    closes_at: datetime | None = strawberry.field(description="End of the grace period.")
+    closed_at: datetime | None
+    cancelled_at: datetime | None
+    position: Position = strawberry.field(description="The newest event that this state contains.")
+    noc_id: strawberry.Private[UUID]
+    osp_id: strawberry.Private[UUID]
+
+    @strawberry.field(description="Who created it.")
+    async def noc(self, info: StrikeInfo) -> Tenant:
+        return Tenant.of(await info.context.loaders.tenants.load(self.noc_id))
+
+    @strawberry.field(description="Whose people are rung, and who does the work.")
+    async def osp(self, info: StrikeInfo) -> Tenant:
+        return Tenant.of(await info.context.loaders.tenants.load(self.osp_id))
+
+    @strawberry.field(description="Its ring-downs, oldest first.")
+    async def pager_runs(self, info: StrikeInfo) -> list[PagerRun]:
+        return [PagerRun.of(row) for row in await info.context.loaders.runs.load(self.id)]
+
+    @strawberry.field(description="Everything that happened, in the order of the log.")
+    async def timeline(self, info: StrikeInfo) -> list[TimelineEntry]:
+        rows = await info.context.loaders.timelines.load(self.id)
+        return [TimelineEntry.of(row) for row in rows]
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Eco:
+        """From a row of `eco_views`."""
+        made = {name: row[name] for name in _SAME}
+        return cls(
+            id=row["eco_id"],
+            job_type=JobType(row["job_type"]),
+            status=EcoStatus(row["status"]),
+            paging_state=PagingState(row["paging_state"]),
+            render_state=RenderState(row["render_state"]),
+            priority=Priority(row["priority"]),
+            location=GeoJSON(row["location"]),
+            position=Position(row["position"]),
+            **made,
+        )
+
+    @classmethod
+    def of_aggregate(cls, aggregate: eco.Eco, position: int) -> Eco:
+        """As the row will be: right before any read model has it."""
+        row = {**row_of(aggregate, position), "location": aggregate.location.geojson()}
+        return cls.of(row)
+
+
+_SAME = (
+    "noc_id",
+    "osp_id",
+    "job_number",
+    "stale",
+    "description",
+    "ticket",
+    "client_reference",
+    "affected_customers",
+    "responder_name",
+    "run_id",
+    "list_name",
+    "list_reason",
+    "field_summary",
+    "created_at",
+    "updated_at",
+    "accepted_at",
+    "started_at",
+    "completed_at",
+    "closes_at",
+    "closed_at",
+    "cancelled_at",
+)
+"""Columns of `eco_views` that are shown as they are."""

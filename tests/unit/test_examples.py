@@ -1,0 +1,49 @@
+"""Every example runs by itself, in a process of its own, and tells what it promises."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+TELLS = {
+    "01_first_callout.py": (
+        "Ben hears: This is Osprey Strike with an emergency callout for Ben.",
+        "Ben presses 1: Thank you, Ben.",
+        "On the way: Ben",
+        "ResponderAssigned",
+    )
+}
+
+
+def run(example: Path) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, str(example)], env=env, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs_and_tells_its_story(example: Path) -> None:
+    ran = run(example)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == ""
+    for words in TELLS.get(example.name, ()):
+        assert words in ran.stdout
+
+
+def test_every_example_is_listed_in_the_readme() -> None:
+    listed = (ROOT / "examples" / "README.md").read_text()
+    assert EXAMPLES
+    for example in EXAMPLES:
+        assert f"`{example.name}`" in listed
+
+
+def test_the_first_example_needs_the_domain_alone() -> None:
+    source = EXAMPLES[0].read_text()
+    imported = [line for line in source.splitlines() if line.startswith(("from ", "import "))]
+    assert imported == ["from uuid import uuid4", "from strike_domain import ("]

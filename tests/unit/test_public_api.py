@@ -1,0 +1,87 @@
+"""The public names of the domain: a change here is a change for everybody who embeds it."""
+
+import strike_domain
+
+PUBLIC = [
+    "Actor",
+    "CallOrder",
+    "CallOutcome",
+    "CallReport",
+    "CallState",
+    "Callouts",
+    "Clock",
+    "Conflict",
+    "Contact",
+    "CrewDesk",
+    "Directory",
+    "Eco",
+    "EcoOrder",
+    "EcoStatus",
+    "FieldTask",
+    "FieldWork",
+    "Forbidden",
+    "InvalidTransition",
+    "JobType",
+    "Language",
+    "Link",
+    "LinkStatus",
+    "Location",
+    "ManualClock",
+    "MemoryDirectory",
+    "NoRoute",
+    "NotFound",
+    "OutcomeUnknown",
+    "PagerList",
+    "PagerLists",
+    "PagerProcess",
+    "PagerRun",
+    "Paging",
+    "PagingPolicy",
+    "PagingState",
+    "PaperTelephone",
+    "Priority",
+    "ProviderCall",
+    "ProviderCallState",
+    "Receipt",
+    "RegionChoice",
+    "Rejected",
+    "RenderState",
+    "Responder",
+    "Ringer",
+    "Role",
+    "Route",
+    "Router",
+    "RunState",
+    "Side",
+    "Stamp",
+    "StrikeError",
+    "StrikeInMemory",
+    "StrikeLog",
+    "SystemClock",
+    "TaskSnapshot",
+    "TaskState",
+    "Telephone",
+    "Tenant",
+    "Unavailable",
+    "WaitTimedOut",
+    "choose_region",
+    "memory_env",
+    "parse_location",
+    "parse_phone",
+    "parse_region",
+]
+
+
+def test_the_public_names_are_these() -> None:
+    assert strike_domain.__all__ == PUBLIC
+
+
+def test_the_public_names_are_sorted_and_all_there() -> None:
+    assert sorted(PUBLIC) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(strike_domain, name) is not None
+
+
+def test_every_public_class_and_function_says_what_it_is() -> None:
+    undocumented = {name for name in PUBLIC if not getattr(strike_domain, name).__doc__}
+    assert undocumented <= {"LinkStatus", "Tenant"}

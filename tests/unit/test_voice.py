@@ -1,0 +1,97 @@
+"""What is heard on the phone (specification, section 4)."""
+
+from string import Formatter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strike_domain import Contact, Language
+from strike_domain.pager_run import Briefing
+from strike_domain.voice import (
+    _TEXT,
+    CHARACTERS_PER_SECOND,
+    MAX_SPOKEN,
+    MIN_KEY_SECONDS,
+    Voice,
+    speakable,
+    spelt,
+)
+from tests.unit.given import ANA, CEM
+
+KEY_SECONDS = 20
+
+
+def voice(contact: Contact = ANA, description: str = "A cable is cut.") -> Voice:
+    briefing = Briefing(
+        job_number="26-0042", job_type="FNOL", place="Near Boulder", description=description
+    )
+    return Voice(contact, briefing, KEY_SECONDS)
+
+
+def test_the_prompt_says_what_it_is_about_and_which_key_does_what() -> None:
+    speech = voice().prompt()
+    text = " ".join(speech.sentences)
+    for words in ("Ana", "2 6, 0 0 4 2", "Near Boulder", "A cable is cut.", "press 1", "press 2"):
+        assert words in text
+    assert speech.gather is not None
+
+
+def test_a_wrong_key_is_told_so_before_the_prompt_comes_again() -> None:
+    speech = voice().prompt(after_wrong_key=True)
+    assert "no meaning" in speech.sentences[0]
+    assert speech.gather is not None
+
+
+@pytest.mark.parametrize("say", ["accepted", "declined", "over", "silence"])
+@pytest.mark.parametrize("contact", [ANA, CEM], ids=["English", "Spanish"])
+def test_a_farewell_asks_for_nothing_and_is_in_the_contact_s_language(
+    say: str, contact: Contact
+) -> None:
+    speech = getattr(voice(contact), say)()
+    assert speech.gather is None
+    assert speech.language is contact.language
+    assert len(speech.sentences) == 1 and speech.sentences[0]
+
+
+def test_who_comes_too_late_hears_who_has_it() -> None:
+    assert "Ben already has this job" in voice().taken("Ben").sentences[0]
+    assert "Ben ya tiene este trabajo" in voice(CEM).taken("Ben").sentences[0]
+
+
+def test_every_language_has_the_same_texts_with_the_same_blanks() -> None:
+    def blanks(texts: dict[str, str]) -> dict[str, set[str | None]]:
+        return {key: {b for _, b, *_ in Formatter().parse(t) if b} for key, t in texts.items()}
+
+    assert set(_TEXT) == set(Language)
+    assert all(blanks(texts) == blanks(_TEXT[Language.ENGLISH]) for texts in _TEXT.values())
+
+
+def test_a_job_number_is_read_digit_by_digit() -> None:
+    assert spelt("26-0042") == "2 6, 0 0 4 2"
+
+
+def test_braces_and_format_signs_in_a_description_are_just_read() -> None:
+    assert "{name} {0} %s" in " ".join(voice(description="{name} {0} %s").prompt().sentences)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.text(min_size=1, max_size=4_000) | st.just("x" * 4_000) | st.just("word " * 800))
+def test_a_prompt_is_over_and_its_key_awaited_before_the_call_is_given_up(description: str) -> None:
+    """The run waits twice the key time from the answer; a prompt that takes longer is cut off."""
+    for contact in (ANA, CEM):
+        speech = voice(contact, description).prompt()
+        assert speech.gather is not None
+        spoken = sum(map(len, speech.sentences)) / CHARACTERS_PER_SECOND
+        assert MIN_KEY_SECONDS <= speech.gather.timeout_seconds <= KEY_SECONDS
+        assert spoken + speech.gather.timeout_seconds <= 2 * KEY_SECONDS
+        assert all(sentence.isprintable() for sentence in speech.sentences)
+
+
+def test_a_long_description_ends_at_a_word() -> None:
+    assert speakable("cable " * 100) == "cable " * (MAX_SPOKEN // 6) + "…"
+    assert speakable("x" * 300) == "x" * MAX_SPOKEN + " …"
+
+
+def test_what_cannot_be_read_aloud_is_left_out() -> None:
+    assert speakable("Pole\x0b 7\r\nleft\x01 side\t ok") == "Pole 7 left side ok"
