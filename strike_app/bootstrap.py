@@ -70,6 +70,7 @@ class Strike:
         telephone = TwilioTelephone(
             self.accounts, urls, base_url=str(base_url).rstrip("/") if base_url else None
         )
+        telephone.warm_up()
         ringer = Ringer(self.log, telephone, self.clock, self.directory)
         desk = CrewDesk(self.log, RenderFieldWork(self.accounts), self.clock)
         return [
