@@ -215,6 +215,6 @@ def _table(findings: list[Finding]) -> Table:
     for one in findings:
         said = Text(one.said)
         if one.cure:
-            said.append(f" {one.cure}", "bold")
+            said.append(f"\n{one.cure}", "bold")
         table.add_row(marks[one.verdict], one.what, said)
     return table

@@ -21,7 +21,8 @@ def sentence(error: Exception) -> str:
         return "".join(traceback.format_exception(error))
     match error:
         case StrikeError():
-            return f"{error.message} ({error.code})"
+            where = f" at {'.'.join(map(str, error.path))}" if error.path else ""
+            return f"{error.message} ({error.code}{where})"
         case EmbeddedPostgresError() | MockError() | ChildFailed():
             return str(error)
         case ValidationError():

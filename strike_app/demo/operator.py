@@ -37,6 +37,12 @@ fragment Everything on Eco {
 }
 """
 
+LOOK = """
+query Look($id: UUID!, $position: Position!) {
+  eco(id: $id, waitFor: $position) { ...Everything }
+}
+"""
+
 WATCH = """
 subscription Watch($id: UUID!, $position: Position!) {
   ecoChanged(ecoId: $id, waitFor: $position) { ...Everything }
@@ -86,6 +92,12 @@ class Operator:
         if "code" in answer:
             raise ApiError(f"{answer['code']}: {answer['message']}")
         return UUID(answer["eco"]["id"]), answer["position"]
+
+    async def look(self, eco_id: UUID, position: int) -> dict[str, Any]:
+        """The ECO with everything that every read model has to say up to `position`."""
+        answer = await self._ask(LOOK + ECO_FIELDS, {"id": str(eco_id), "position": position})
+        eco: dict[str, Any] = answer["eco"]
+        return eco
 
     async def watch(self, eco_id: UUID, position: int) -> AsyncGenerator[dict[str, Any], None]:
         """The ECO as it is from `position` on, and again after every change."""

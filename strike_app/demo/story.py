@@ -84,7 +84,10 @@ async def _tell(
         changes = operator.watch(eco_id, position)
         screen = Screen(console, ScaledClock(world.speed, world.epoch))
         with screen:
-            eco, ended = await _follow(changes, scenario, world, screen, options.as_json)
+            eco, ended = await _follow(changes, scenario, world, screen)
+            if eco:
+                eco = await operator.look(eco_id, eco["position"])
+                screen.show(eco)
         return await _conclude(options, scenario, eco, ended, world, console)
 
 
@@ -102,7 +105,6 @@ async def _follow(
     scenario: Scenario,
     world: World,
     screen: Screen,
-    quiet: bool,
 ) -> tuple[dict[str, Any], bool]:
     """Show every change until the story has ended, or should have."""
     limit = time.monotonic() + scenario.ending.within_seconds / world.speed + SLACK_SECONDS
@@ -111,8 +113,7 @@ async def _follow(
         while time.monotonic() < limit:
             async with asyncio.timeout(limit - time.monotonic()):
                 eco = await anext(changes)
-            if not quiet:
-                screen.show(eco)
+            screen.show(eco)
             world.check()
             if not differences(scenario, eco):
                 return eco, True
@@ -153,7 +154,7 @@ async def _conclude(
 ) -> int:
     if options.as_json:
         result = {"scenario": scenario.name, "ended_as_told": ended, "eco": eco}
-        console.out(json.dumps(result, indent=2), highlight=False)
+        Console().out(json.dumps(result, indent=2), highlight=False)
         return 0 if ended else 1
     console.print()
     if eco:

@@ -6,7 +6,7 @@ import json
 import secrets
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,11 +46,15 @@ class World:
 
 @contextmanager
 def open_world(
-    scenario: str, speed: float, say: Say = lambda _: None, database_url: str | None = None
+    scenario: str,
+    speed: float,
+    say: Say = lambda _: None,
+    more_env: Mapping[str, str] | None = None,
 ) -> Iterator[World]:
     """Start everything; at the end stop it all and drop the demo's database.
 
-    `speed` is how many simulated seconds pass in one real second. Raises `ChildFailed`.
+    `speed` is how many simulated seconds pass in one real second; `more_env` are further settings
+    of the processes. Raises `ChildFailed`.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strike-demo-")))
@@ -59,12 +63,12 @@ def open_world(
         mock = _mock(folder, scenario, speed, epoch, outside)
         _start(stack, mock, say, "Mock of Twilio, Render and the login gateway")
         say("PostgreSQL")
-        url = database_url or stack.enter_context(_fresh_database())
+        url = stack.enter_context(_fresh_database())
         prepare(url)
         facts = mock.wait_ready()
         key_file = folder / "secrets.key"
         _seed(url, key_file, outside, facts["url"])
-        env = _env(url, key_file, facts, speed, epoch)
+        env = {**_env(url, key_file, facts, speed, epoch), **(more_env or {})}
         strike_url = env["STRIKE_PUBLIC_URL"]
         server = Child("server", ["strike_app", "serve", "--no-followers"], folder, env)
         follower = Child("follower", ["strike_app", "follow"], folder, env)

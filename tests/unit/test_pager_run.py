@@ -206,6 +206,11 @@ def test_a_late_acceptance_says_that_it_is_late_and_leaves_the_other_call_to_be_
     assert isinstance(run.due_step(at()), HangUp)
 
 
+def test_an_acceptance_in_a_run_that_was_cancelled_is_late_even_in_a_live_call() -> None:
+    run = given_run(requested, placed, answered, cancelled)
+    assert run.accept(newest(run), stamp()) is True
+
+
 def test_the_second_acceptance_is_refused_and_nothing_is_stored() -> None:
     run = given_run(requested, placed, ended(CallOutcome.NO_ANSWER), requested, placed, accepted)
     with pytest.raises(InvalidTransition, match="Ben has it"):

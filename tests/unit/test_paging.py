@@ -247,6 +247,18 @@ def test_a_dispatch_by_hand_after_an_acceptance_looks_for_somebody_else() -> Non
     assert night.eco.responder.run_id == night.run.id
 
 
+def test_a_late_key_in_a_run_that_was_accepted_hears_who_had_it_while_others_are_rung() -> None:
+    night = Night(ANA, BEN).create()
+    ana = night.phone(ANA).rings()
+    night.after(30)
+    night.phone(BEN).rings().presses("1").hears("is yours")
+    late = ana.call
+    night.dispatch()
+    speech = night.strike.paging.key_pressed(late.report, "1")
+    assert "Ben already has this job" in speech.sentences[0]
+    assert night.eco.responder is None
+
+
 def test_accepting_twice_is_said_twice_and_stored_once() -> None:
     night = Night(ANA).create()
     ana = night.phone(ANA).rings().presses("1")
@@ -434,11 +446,21 @@ def test_an_empty_list_is_no_list_at_once() -> None:
 
 def test_the_reason_of_the_choice_is_stored_and_can_be_previewed() -> None:
     night = Night(ANA)
-    preview = night.strike.paging.who_would_be_rung(OSP, parse_location(BOULDER))
+    place = parse_location(BOULDER)
+    preview = night.strike.paging.who_would_be_rung(OSP, place, OPERATOR)
     assert isinstance(preview, Route) and preview.pager_list.id == LIST
     assert night.strike.log.position() == 0
     night.create()
     assert night.eco.route == ("nights", preview.reason)
+
+
+def test_only_the_contractor_and_its_nocs_may_ask_who_would_be_rung() -> None:
+    night = Night(ANA)
+    ask = night.strike.paging.who_would_be_rung
+    assert isinstance(ask(OSP, parse_location(BOULDER), DISPATCHER), Route)
+    stranger = OPERATOR.model_copy(update={"tenant_id": UUID(int=7)})
+    with pytest.raises(NotFound):
+        ask(OSP, parse_location(BOULDER), stranger)
 
 
 def test_a_link_with_manual_paging_rings_nobody_until_told() -> None:

@@ -1,10 +1,13 @@
 """The ringer: every fault between intent, request, answer and record (specification, section 4)."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from strike_domain import (
+    CallOrder,
     CallOutcome,
     Contact,
     OutcomeUnknown,
@@ -144,6 +147,42 @@ def test_a_call_to_a_twin_number_in_the_same_run_is_not_taken_for_ours() -> None
     assert night.switchboard.placed() == [ANA.phone, ANA.phone]
 
 
+def test_a_ringer_that_knows_no_other_runs_still_knows_its_own_calls() -> None:
+    twin = Contact(name="Twin", phone=ANA.phone)
+    night = Night(ANA, twin).create()
+    night.strike.ringer = Ringer(night.strike.log, night.switchboard, night.clock)
+    night.switchboard.faults = [UNKNOWN]
+    night.phone(ANA).rings().is_busy()
+    night.after(10)
+    assert night.switchboard.placed() == [ANA.phone, ANA.phone]
+
+
+def test_a_provider_whose_clock_is_behind_is_understood() -> None:
+    night = ordered(after_effect(UNKNOWN)).create()
+    night.switchboard.placed_at["paper-1"] -= timedelta(seconds=4)
+    night.after(10)
+    assert night.calls[0].sid == "paper-1"
+
+
+def test_of_two_calls_found_the_one_that_still_lives_is_ours() -> None:
+    night = Night(ANA)
+    night.order()
+    night.strike._follow()
+    place = night.switchboard.place
+
+    def after_a_stranger(order: CallOrder) -> str:
+        night.switchboard.place = place  # type: ignore[method-assign]
+        place(order)
+        night.switchboard.calls[0].state = ProviderCallState.BUSY
+        place(order)
+        raise UNKNOWN
+
+    night.switchboard.place = after_a_stranger  # type: ignore[method-assign]
+    night.strike.settle()
+    night.after(10)
+    assert night.calls[0].sid == "paper-2"
+
+
 def test_a_cancelled_run_asks_what_became_of_its_intent_and_ends_the_call() -> None:
     night = ordered(after_effect(UNKNOWN)).create()
     night.cancel().after(10)
@@ -245,6 +284,17 @@ def test_a_stale_worker_ends_the_call_it_should_not_have_placed() -> None:
     stale.night.strike.ringer.work_on(stale.run_id)
     live = [call.sid for call in stale.night.switchboard.live()]
     assert live == ["paper-1"] == [call.sid for call in stale.night.calls]
+
+
+def test_a_call_that_a_stale_worker_ended_is_not_taken_for_the_newer_attempt() -> None:
+    stale = StaleWorker(UNKNOWN)
+    night = stale.night
+    night.strike.ringer.work_on(stale.run_id)
+    assert night.switchboard.live() == []
+    assert night.calls[0].sid is None
+    night.after(10)
+    assert night.outcomes == ["Ana None"]
+    night.phone(ANA).rings().presses("1").hears("is yours")
 
 
 def test_a_stale_worker_whose_call_cannot_be_ended_does_not_fall_over_it() -> None:
@@ -388,6 +438,17 @@ def test_a_webhook_that_comes_while_the_provider_is_asked_wins() -> None:
     night.after(30)
     assert night.outcomes == ["Ana ACCEPTED"]
     assert night.switchboard.placed() == [ANA.phone]
+
+
+def test_an_answer_that_comes_while_the_provider_is_asked_is_not_overwritten() -> None:
+    night = Night(ANA, BEN).create()
+    ana = night.phone(ANA).rings()
+    answered = replace(ana.call.report, state=ProviderCallState.IN_PROGRESS)
+    night.switchboard.meanwhile["fetched"] = lambda: night.strike.paging.reported(answered)
+    night.after(30)
+    assert night.outcomes == ["Ana None"]
+    night.after(40)
+    assert night.outcomes[1:] == ["Ben None"]
 
 
 # A provider that cannot be reached ----------------------------------------------------------

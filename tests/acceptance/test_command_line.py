@@ -1,0 +1,87 @@
+"""The command line as a person meets it: help is instant, mistakes are one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STRIKE = [sys.executable, "-m", "strike_app"]
+
+HEAVY = ("aiohttp", "strawberry", "psycopg", "shapely", "eventsourcing", "twilio", "rich.markdown")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    # What makes help take less than 0.3 s; times themselves are kept in docs/performance.md.
+    code = f"""
+import sys
+from strike_app.cli import app
+try:
+    app(["--help"])
+except SystemExit:
+    pass
+print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["demo", "serve", "follow", "work", "doctor", "schema"])
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    done = subprocess.run([*STRIKE, command, "--help"], capture_output=True, text=True, check=True)
+    assert "Example:" in done.stdout
+
+
+def test_a_follower_that_does_not_exist_is_named_with_those_that_do() -> None:
+    done = subprocess.run(
+        [*STRIKE, "follow", "eco_view"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "eco_views" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_is_named() -> None:
+    done = _run(["work"], STRIKE_LEASE_SECONDS="soon")
+    assert done.returncode == 2
+    assert done.stderr.startswith("strike: STRIKE_LEASE_SECONDS: ")
+
+
+def test_a_database_that_is_not_there_is_one_sentence() -> None:
+    done = _run(["work"], STRIKE_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert done.returncode == 2
+    assert done.stderr.startswith("strike: The database cannot be reached")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_doctor_says_what_is_wrong_with_its_cure(tmp_path: Path) -> None:
+    done = _run(
+        ["doctor", "--json"],
+        STRIKE_DATA_DIR=str(tmp_path),
+        STRIKE_TWILIO_BASE_URL="http://127.0.0.1:1",
+    )
+    assert done.returncode == 1
+    findings = {one["what"]: one for one in json.loads(done.stdout)}
+    assert findings["public callback URL"]["verdict"] == "wrong"
+    assert "STRIKE_PUBLIC_URL" in findings["public callback URL"]["cure"]
+    assert findings["database"] == {
+        "what": "database",
+        "verdict": "ok",
+        "said": "PostgreSQL 18, embedded.",
+        "cure": "",
+    }
+    assert findings["twilio"]["verdict"] == "wrong"
+
+
+def _run(arguments: list[str], **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*STRIKE, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **env},
+    )
