@@ -22,7 +22,7 @@ async def user_of(request: web.Request, services: Services) -> User:
     if not is_trusted(request.remote or "", services.settings.trusted_networks):
         token = None  # Anybody can write headers; only a proxy of ours is believed.
     identity = await services.identity.verify(token)
-    user = await services.queries.user_by_email(identity.email or "")
+    user = await services.queries.user_of_login(identity.subject, identity.email)
     if user is None:
         raise Unauthenticated("USER_UNKNOWN", "You are not a user of Strike; ask an admin.")
     return user

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
+from contextvars import ContextVar
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
+from weakref import WeakSet
 
 import orjson
 import structlog
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from strawberry.aiohttp.views import GraphQLView
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
@@ -20,14 +24,29 @@ from strike_app.callers import actor_of, tenant_named, user_of
 from strike_app.graphql import Context, make_context, schema
 from strike_app.services import Services
 from strike_app.webhooks import Webhooks
-from strike_domain.errors import Forbidden, StrikeError
+from strike_domain.errors import Forbidden, StrikeError, Unavailable
 
 MAX_BODY = 1_000_000
 """Largest request body, in bytes."""
 
+MAX_MESSAGE = 100_000
+"""Largest message over a WebSocket, in bytes: a query with its variables."""
+
+ANSWER_SECONDS = 30.0
+"""How long a GraphQL request may take, from its first byte to its answer."""
+
+INIT_SECONDS = 10
+"""How long a WebSocket may stay silent before it says who it acts for."""
+
+HEARTBEAT_SECONDS = 30.0
+"""How often a WebSocket is asked whether somebody is still there."""
+
 ASSETS = Path(__file__).parent / "web" / "assets"
 
 SERVICES = web.AppKey("services", Services)
+
+_context: ContextVar[Context] = ContextVar("context")
+"""Of the request that the present task answers."""
 
 logger = structlog.get_logger()
 
@@ -41,15 +60,40 @@ class StrikeView(GraphQLView[Context, None]):
             graphql_ide=None,
             allow_queries_via_get=False,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
         )
         self._services = services
+        self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        # Before a WebSocket is opened: after that, no status can say what is wrong.
+        user = await user_of(request, self._services)
+        actor = actor_of(user, tenant_named(request))
+        _context.set(make_context(self._services, user, actor, _correlation_id(request)))
+        if self.is_websocket_request(request):
+            return await super().__call__(request)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            response = await super().__call__(request)
+        if isinstance(response, web.Response) and response.status >= 400:
+            return _refusal(response.status, "REQUEST_INVALID", _text(response))
+        return response
 
     async def get_context(
         self, request: web.Request, response: web.Response | web.WebSocketResponse
     ) -> Context:
-        user = await user_of(request, self._services)
-        actor = actor_of(user, tenant_named(request))
-        return make_context(self._services, user, actor, _correlation_id(request))
+        return _context.get()
+
+    async def create_websocket_response(
+        self, request: web.Request, subprotocol: str | None
+    ) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(
+            protocols=[subprotocol] if subprotocol else [],
+            heartbeat=HEARTBEAT_SECONDS,
+            max_msg_size=MAX_MESSAGE,
+        )
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        return socket
 
     async def on_ws_connect(self, context: Context) -> Any:
         """A browser cannot set headers on a WebSocket: it names the tenant in its first message."""
@@ -61,8 +105,20 @@ class StrikeView(GraphQLView[Context, None]):
                 raise ConnectionRejectionError({"code": error.code}) from error
         return await super().on_ws_connect(context)
 
+    async def hang_up(self, app: web.Application) -> None:
+        """Nobody who listens may hold up the end; clients come back to whoever serves then."""
+        for socket in tuple(self._sockets):
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is stopping")
+
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Strict JSON: no NaN, no half characters, no nesting without end."""
+        value = orjson.loads(data)
+        if not isinstance(value, dict):
+            raise json.JSONDecodeError("not an object", "", 0)
+        return value
 
 
 @web.middleware
@@ -71,19 +127,19 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
     try:
         response: web.StreamResponse = await handler(request)
         return response
-    except web.HTTPException:
-        raise
-    except Unauthenticated as error:
-        return _problem(401, error)
-    except Forbidden as error:
-        return _problem(403, error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _refusal(error.status, error.reason.upper().replace(" ", "_"), error.reason)
     except StrikeError as error:
-        return _problem(400, error)
+        return _refusal(_status_of(error), error.code, error.message, error.path)
+    except TimeoutError:
+        message = "The answer took too long. What was asked for may still happen."
+        return _refusal(504, "TIMED_OUT", message)
     except Exception:
-        correlation_id = _correlation_id(request)
-        logger.exception("request failed", correlation_id=str(correlation_id), path=request.path)
-        body = {"code": "INTERNAL", "correlationId": str(correlation_id)}
-        return web.json_response(body, status=500)
+        correlation_id = str(_correlation_id(request))
+        logger.exception("request failed", correlation_id=correlation_id, path=request.path)
+        return _json({"code": "INTERNAL", "correlationId": correlation_id}, 500)
 
 
 def create_app(services: Services) -> web.Application:
@@ -104,6 +160,7 @@ def create_app(services: Services) -> web.Application:
     if ASSETS.is_dir():
         app.router.add_static("/assets", ASSETS)
     app.on_startup.append(_start)
+    app.on_shutdown.append(graphql.hang_up)
     app.on_cleanup.append(_stop)
     return app
 
@@ -124,14 +181,13 @@ async def _home(request: web.Request) -> web.Response:
 
 async def _healthz(request: web.Request) -> web.Response:
     """The process is alive; says nothing of what it depends on."""
-    return web.json_response({"alive": True})
+    return _json({"alive": True})
 
 
 async def _readyz(request: web.Request) -> web.Response:
     """Whether requests can be served; 503 with the reasons if not."""
     reasons = await request.app[SERVICES].queries.not_ready()
-    status = 503 if reasons else 200
-    return web.json_response({"ready": not reasons, "reasons": reasons}, status=status)
+    return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
 
 def _graphiql_or(graphql: StrikeView) -> Any:
@@ -205,9 +261,33 @@ show();
 """
 
 
-def _problem(status: int, error: StrikeError) -> web.Response:
-    body = {"code": error.code, "message": error.message, "path": list(error.path)}
-    return web.json_response(body, status=status)
+def _status_of(error: StrikeError) -> int:
+    match error:
+        case Unauthenticated():
+            return 401
+        case Forbidden():
+            return 403
+        case Unavailable():
+            return 503
+        case _:
+            return 400
+
+
+def _refusal(
+    status: int, code: str, message: str, path: tuple[str | int, ...] = ()
+) -> web.Response:
+    return _json({"code": code, "message": message, "path": list(path)}, status)
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(body), status=status, content_type="application/json", charset="utf-8"
+    )
+
+
+def _text(response: web.Response) -> str:
+    body = response.body
+    return body.decode() if isinstance(body, bytes) else "This is not a GraphQL request."
 
 
 def _correlation_id(request: web.Request) -> UUID:

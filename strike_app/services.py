@@ -9,16 +9,29 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from strike_adapters.postgres.changes import Changes
-from strike_adapters.postgres.queries import Queries
+import psycopg
+import structlog
+from eventsourcing import persistence
 
 from strike_adapters.identity import LoadBalancerIdentity
+from strike_adapters.postgres.changes import Changes
+from strike_adapters.postgres.queries import Queries
 from strike_adapters.twilio.accounts import TwilioAccounts, WebhookUrls
 from strike_app.settings import Settings
 from strike_domain.callouts import Callouts
+from strike_domain.errors import OutcomeUnknown
 from strike_domain.paging import Paging
 
 T = TypeVar("T")
+
+DATABASE_FAILURES = (
+    psycopg.OperationalError,
+    persistence.OperationalError,
+    persistence.InterfaceError,
+)
+"""What the drivers raise when the database is away, too slow or stopping."""
+
+logger = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,16 @@ class Services:
     executor: Executor
 
     async def run(self, command: Callable[[], T]) -> T:
-        """Run a command of the domain, which blocks, without blocking the loop."""
+        """Run a command of the domain, which blocks, without blocking the loop.
+
+        Raises what the command raises, and `OutcomeUnknown` if the database fails meanwhile: the
+        command may have been stored, or not.
+        """
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.executor, lambda: context.run(command))
+        try:
+            return await loop.run_in_executor(self.executor, lambda: context.run(command))
+        except DATABASE_FAILURES as error:
+            logger.warning("the database failed a command", reason=type(error).__name__)
+            message = "The database did not answer. Look whether it was done, then try again."
+            raise OutcomeUnknown(message) from error

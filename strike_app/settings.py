@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from pydantic import AnyHttpUrl, Field, field_validator
+from pydantic import AnyHttpUrl, AwareDatetime, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
@@ -19,7 +18,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STRIKE_", frozen=True, extra="ignore")
 
     database_url: str | None = Field(
-        None, description="PostgreSQL 15 to 18; unset: an embedded PostgreSQL 18 is started."
+        None,
+        repr=False,  # It may hold a password.
+        description="PostgreSQL 15 to 18; unset: an embedded PostgreSQL 18 is started.",
     )
     host: str = Field("127.0.0.1", description="Address that `strike serve` listens on.")
     port: int = Field(8080, ge=0, le=65_535, description="Port of `strike serve`; 0: a free one.")
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
     clock_speed: float = Field(
         1.0, gt=0, description="How many times faster than real time (demos only)."
     )
-    clock_epoch: datetime | None = Field(
+    clock_epoch: AwareDatetime | None = Field(
         None, description="When the faster clock showed real time; shared by all processes."
     )
 

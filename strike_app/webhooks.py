@@ -1,7 +1,7 @@
 """What Twilio calls: to hear what to say, to tell the key that was pressed, how a call goes.
 
-Only a valid signature is believed. Every answer is given within 5 seconds: a key whose effect the
-database delays is kept in a redirect, and Twilio brings it again.
+Only a valid signature is believed. Every answer to a person is given within 5 seconds: if the
+database delays it, they hear "one moment", and a redirect makes Twilio bring the same key again.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 from urllib.parse import urlencode
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from aiohttp import web
@@ -20,7 +21,7 @@ from strike_adapters.twilio.states import CALL_STATES
 from strike_adapters.twilio.twiml import render_twiml, render_wait
 from strike_app.services import Services
 from strike_domain.contacts import Language
-from strike_domain.errors import Forbidden, NotFound, Rejected
+from strike_domain.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
 from strike_domain.paging import CallReport
 from strike_domain.voice import Speech
 
@@ -29,10 +30,18 @@ ANSWER_SECONDS = 5.0
 
 MAX_REDIRECTS = 10
 
+REMEMBERED_SECONDS = 60.0
+"""How long what a key did is kept for the redirect that asks for it."""
+
+MAX_BODY = 16_384
+"""Largest webhook, in bytes; Twilio's have about one thousand."""
+
 COUNTS: Counter[str] = Counter()
 """How many webhooks were taken, refused, or for calls that nobody knows; since the start."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Params: TypeAlias = Mapping[str, str]
+Command = Callable[[CallReport], Speech]
 
 logger = structlog.get_logger()
 
@@ -42,112 +51,150 @@ class Webhooks:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._turns = Turns(services)
 
     def routes(self) -> list[web.RouteDef]:
         where = "{run}/{call}"
         return [
-            web.post(f"/twilio/voice/{where}", self._refusing(self.voice)),
-            web.post(f"/twilio/key/{where}", self._refusing(self.key)),
-            web.post(f"/twilio/status/{where}", self._refusing(self.status)),
+            web.post(f"/twilio/voice/{where}", _refusing(self.voice)),
+            web.post(f"/twilio/key/{where}", _refusing(self.key)),
+            web.post(f"/twilio/status/{where}", _refusing(self.status)),
         ]
 
     async def voice(self, request: web.Request) -> web.Response:
         """Somebody answered: say what it is about."""
-        report = await self._report(request)
-        paging = self._services.paging
-        return await self._speak(request, report, lambda: paging.answered(report))
+        params = await _params(request)
+        address = self._services.webhook_urls.voice(*_call(request))
+        return await self._speak(request, params, self._services.paging.answered, address)
 
     async def key(self, request: web.Request) -> web.Response:
         """A key was pressed, or none in time (empty)."""
-        report = await self._report(request)
-        pressed = request.query.get("key", (await _params(request)).get("Digits", ""))
-        paging = self._services.paging
-        return await self._speak(
-            request, report, lambda: paging.key_pressed(report, pressed), key=pressed
-        )
+        params = await _params(request)
+        key = request.query.get("key", params.get("Digits", ""))
+        address = self._services.webhook_urls.key(*_call(request))
+
+        def command(report: CallReport) -> Speech:
+            return self._services.paging.key_pressed(report, key)
+
+        return await self._speak(request, params, command, address, {"key": key})
 
     async def status(self, request: web.Request) -> web.Response:
         """How the call goes. Nobody listens: it may take as long as it takes."""
-        report = await self._report(request)
+        params = await _params(request)
+        await self._verify(request, params)
+        report = _report(request, params)
         await self._services.run(lambda: self._services.paging.reported(report))
         return web.Response(status=204)
-
-    async def _report(self, request: web.Request) -> CallReport:
-        """Check the signature, then read what is said. Raises `Forbidden` and `NotFound`."""
-        params = await _params(request)
-        url = f"{self._services.settings.webhook_base}{request.raw_path}"
-        signature = request.headers.get("X-Twilio-Signature")
-        accounts = self._services.twilio_accounts
-        await self._services.run(lambda: verify_webhook(accounts, url, params, signature))
-        return CallReport(
-            run_id=_uuid(request.match_info["run"]),
-            call_id=_uuid(request.match_info["call"]),
-            sid=params.get("CallSid", ""),
-            state=CALL_STATES.get(params.get("CallStatus", "")),
-            answered_by=params.get("AnsweredBy"),
-        )
 
     async def _speak(
         self,
         request: web.Request,
-        report: CallReport,
-        command: Callable[[], Speech],
-        key: str | None = None,
+        params: Params,
+        command: Command,
+        address: str,
+        kept: Mapping[str, str] | None = None,
     ) -> web.Response:
-        work = asyncio.ensure_future(self._services.run(command))
+        """What `command` says; a redirect to `address` with what is `kept`, if that takes long."""
+        turn = request.query.get("turn") or uuid4().hex
         try:
-            speech = await asyncio.wait_for(asyncio.shield(work), ANSWER_SECONDS)
-        except TimeoutError:
-            # What was begun goes on; taking the same key again changes nothing.
-            work.add_done_callback(_look_at)
-            return _twiml(render_wait(_again(request, key), Language.ENGLISH))
-        key_url = self._services.webhook_urls.key(report.run_id, report.call_id)
-        return _twiml(render_twiml(speech, key_url))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._verify(request, params)
+                speech = await self._turns.take(turn, command, _report(request, params))
+        except (TimeoutError, Unavailable, Conflict):
+            COUNTS["one moment"] += 1
+            again = {**(kept or {}), "turn": turn, "retry": str(_retry(request) + 1)}
+            return _twiml(render_wait(f"{address}?{urlencode(again)}", Language.ENGLISH))
+        return _twiml(render_twiml(speech, self._services.webhook_urls.key(*_call(request))))
 
-    def _refusing(self, handler: Handler) -> Handler:
-        """Turn refusals into answers that tell a stranger nothing."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            try:
-                response = await handler(request)
-            except Forbidden:
-                COUNTS["bad signature"] += 1
-                logger.warning("webhook with a bad signature", path=request.path)
-                return web.Response(status=403)
-            except (NotFound, Rejected):
-                COUNTS["unknown call"] += 1
-                logger.warning("webhook for an unknown call", path=request.path)
-                return web.Response(status=404)
-            COUNTS["taken"] += 1
-            return response
-
-        return handle
+    async def _verify(self, request: web.Request, params: Params) -> None:
+        """Check the signature over the public address. Raises `Forbidden`."""
+        url = f"{self._services.settings.webhook_base}{request.raw_path}"
+        signature = request.headers.get("X-Twilio-Signature")
+        accounts = self._services.twilio_accounts
+        await self._services.run(lambda: verify_webhook(accounts, url, params, signature))
 
 
-async def _params(request: web.Request) -> Mapping[str, str]:
-    form = await request.post()
+class Turns:
+    """What is being done for people who wait: a redirect joins it, so that nothing is done twice.
+
+    Only this process knows them. Another one that gets the redirect gives the command anew, and
+    there the state of the call decides what is left to do.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._under_way: dict[str, asyncio.Task[Speech]] = {}
+
+    async def take(self, turn: str, command: Command, report: CallReport) -> Speech:
+        """Give `command`, or await it where it is under way. Goes on when the caller gives up."""
+        task = self._under_way.get(turn)
+        if task is None:
+            task = asyncio.create_task(self._services.run(lambda: command(report)))
+            self._under_way[turn] = task
+            task.add_done_callback(lambda _: self._finish(turn, task))
+        speech = await asyncio.shield(task)
+        self._under_way.pop(turn, None)
+        return speech
+
+    def _finish(self, turn: str, task: asyncio.Task[Speech]) -> None:
+        """Forget a failure at once, so that it is tried again; the rest if nobody comes for it."""
+        has_failed = task.cancelled() or task.exception() is not None
+        seconds = 0 if has_failed else REMEMBERED_SECONDS
+        task.get_loop().call_later(seconds, self._under_way.pop, turn, None)
+
+
+def _refusing(handler: Handler) -> Handler:
+    """Turn refusals into answers that tell a stranger nothing."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except Forbidden:
+            COUNTS["bad signature"] += 1
+            logger.warning("webhook with a bad signature", path=request.path)
+            return web.Response(status=403)
+        except (NotFound, Rejected):
+            COUNTS["unknown call"] += 1
+            logger.warning("webhook for an unknown call", path=request.path)
+            return web.Response(status=404)
+        COUNTS["taken"] += 1
+        return response
+
+    return handle
+
+
+async def _params(request: web.Request) -> Params:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        form = await request.clone(client_max_size=MAX_BODY).post()
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-def _uuid(text: str) -> UUID:
+def _report(request: web.Request, params: Params) -> CallReport:
+    run_id, call_id = _call(request)
+    return CallReport(
+        run_id=run_id,
+        call_id=call_id,
+        sid=params.get("CallSid", ""),
+        state=CALL_STATES.get(params.get("CallStatus", "")),
+        answered_by=params.get("AnsweredBy"),
+    )
+
+
+def _call(request: web.Request) -> tuple[UUID, UUID]:
+    """The ids of run and call. Raises `NotFound` for what cannot be any."""
     try:
-        return UUID(text)
+        return UUID(request.match_info["run"]), UUID(request.match_info["call"])
     except ValueError:
         raise NotFound("call") from None
 
 
-def _again(request: web.Request, key: str | None) -> str:
-    """The same address once more, with the key that was pressed and how often we asked to wait."""
-    waited = int(request.query.get("waited", "0")) + 1
-    if waited > MAX_REDIRECTS:
+def _retry(request: web.Request) -> int:
+    """How often "one moment" was said already. Raises `HTTPServiceUnavailable` in the end."""
+    text = request.query.get("retry", "0")
+    retry = int(text) if text.isdecimal() else 0
+    if retry >= MAX_REDIRECTS:
         raise web.HTTPServiceUnavailable
-    query = {"waited": waited} if key is None else {"waited": waited, "key": key}
-    return f"{request.path}?{urlencode(query)}"
-
-
-def _look_at(work: asyncio.Future[Speech]) -> None:
-    if not work.cancelled() and (error := work.exception()) is not None:
-        logger.error("webhook failed after its answer", exc_info=error)
+    return retry
 
 
 def _twiml(text: str) -> web.Response:

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
 
 from strike_adapters.postgres.views.view import CHANGES
+from strike_domain.log import LOG_NAME
+
+FOLLOWED = ("eco_views", "eco_timeline", "pager_run_views")
+"""The read models that answers are made from, and that `waitFor` waits for."""
 
 LOOK_EVERY = 1.0
-"""Seconds after which everyone looks although nobody was told: a NOTIFY can be lost."""
+"""Seconds between two looks at how far the read models are: a NOTIFY can be lost."""
+
+LOOK_SECONDS = 5.0
+"""A look that takes longer means that the connection is dead, although nobody said so."""
 
 RECONNECT = 0.5
 """Seconds before a lost connection is opened again."""
+
+KEEPALIVE: dict[str, Any] = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5}
+
+POSITIONS = "\nUNION ALL\n".join(
+    f"SELECT '{view}' AS view, notification_id AS position FROM {view}_tracking "  # noqa: S608
+    "WHERE application_name = %(log)s"
+    for view in FOLLOWED
+)
+"""How far each read model is; no row for one that has not begun."""
 
 logger = structlog.get_logger()
 
@@ -33,7 +52,7 @@ class Watch:
     def wake(self) -> None:
         self._woken.set()
 
-    async def wait(self, seconds: float = LOOK_EVERY) -> bool:
+    async def wait(self, seconds: float) -> bool:
         """Until something changed, or so many seconds are over; whether something changed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -49,6 +68,7 @@ class Changes:
     def __init__(self, url: str) -> None:
         self._url = url
         self._watches: set[Watch] = set()
+        self._positions: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -71,33 +91,60 @@ class Changes:
         finally:
             self._watches.discard(one)
 
-    async def _listen_always(self) -> None:
-        while True:
-            try:
-                await self._listen()
-            except psycopg.Error:
-                logger.exception("the change feed lost the database")
-            await asyncio.sleep(RECONNECT)
+    def reached(self) -> int:
+        """The position that all read models are known to have taken in; they may be further."""
+        return min(self._positions.get(view, 0) for view in FOLLOWED)
 
-    async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-        async with connection:
-            await connection.execute(f"LISTEN {CHANGES}")
-            self._wake_all()  # What was told while nobody listened is gone.
-            async for payload in _payloads(connection):
-                self._tell(payload)
-
-    def _tell(self, payload: str) -> None:
-        eco_id = json.loads(payload).get("eco_id")
+    def take(self, payload: str) -> None:
+        """Note what a read model has announced, and wake those whom it concerns."""
+        told = json.loads(payload)
+        view, position = told["view"], int(told["position"])
+        if view in FOLLOWED:
+            self._positions[view] = max(position, self._positions.get(view, 0))
         for one in tuple(self._watches):
-            if one.eco_id is None or str(one.eco_id) == eco_id:
+            if one.eco_id is None or str(one.eco_id) == told["eco_id"]:
                 one.wake()
+
+    def take_look(self, positions: dict[str, int]) -> None:
+        """Note how far the read models really are; wake everybody if that was not told."""
+        was_told = positions == self._positions
+        self._positions = dict(positions)
+        if not was_told:
+            self._wake_all()
 
     def _wake_all(self) -> None:
         for one in tuple(self._watches):
             one.wake()
 
+    async def _listen_always(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (psycopg.Error, TimeoutError) as error:
+                logger.warning("the change feed lost the database", reason=type(error).__name__)
+            except Exception:
+                # Without the feed everybody would wait in vain: nothing may end it.
+                logger.exception("the change feed failed")
+            await asyncio.sleep(RECONNECT)
 
-async def _payloads(connection: psycopg.AsyncConnection[object]) -> AsyncIterator[str]:
-    async for notify in connection.notifies():
-        yield notify.payload
+    async def _listen(self) -> None:
+        connection: AsyncConnection[DictRow] = await AsyncConnection.connect(
+            self._url, autocommit=True, row_factory=dict_row, **KEEPALIVE
+        )
+        try:
+            await connection.execute(f"LISTEN {CHANGES}")
+            self._wake_all()  # What was told while nobody listened is gone.
+            while True:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    self.take_look(await read_positions(connection))
+                async for notify in connection.notifies(timeout=LOOK_EVERY):
+                    self.take(notify.payload)
+        finally:
+            # Not the context manager: on a dead connection it would wait for an answer.
+            await connection.close()
+
+
+async def read_positions(connection: AsyncConnection[DictRow]) -> dict[str, int]:
+    """How far each read model of `FOLLOWED` is; one that has not begun is left out."""
+    cursor = await connection.execute(POSITIONS.encode(), {"log": LOG_NAME})
+    return {row["view"]: row["position"] for row in await cursor.fetchall()}

@@ -5,42 +5,63 @@ A missing row and one of somebody else look the same: neither is found.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import psycopg
+import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
-from strike_adapters.postgres.changes import Changes
+from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes, read_positions
 from strike_domain.actors import Role, Side
-from strike_domain.errors import Rejected, WaitTimedOut
+from strike_domain.errors import Rejected, Unavailable, WaitTimedOut
 from strike_domain.log import LOG_NAME
 from strike_domain.ports import Tenant
 
 AsyncPool = AsyncConnectionPool[AsyncConnection[DictRow]]
+
+logger = structlog.get_logger()
 
 MAX_PAGE = 200
 """Most rows that one page of a list can have."""
 
 READY_SECONDS = 2.0
 
-USER_BY_EMAIL = """
-SELECT u.id, u.email, u.name,
-       m.tenant_id, m.role, t.name AS tenant_name, t.side
-FROM users u
-LEFT JOIN memberships m ON m.user_id = u.id
+POOL_SECONDS = 5.0
+"""How long a question waits for a free connection."""
+
+STATEMENT_SECONDS = 10
+"""How long the database may think about one question."""
+
+FIRST_PAUSE, MAX_PAUSE = 0.05, 1.0
+"""Seconds until `wait_for` looks by itself: doubling, up to the second. Mostly it is woken."""
+
+# A stored subject pins the login: whoever can change an e-mail address there becomes nobody else.
+USER_OF_LOGIN = """
+WITH who AS (
+    SELECT id, email, name FROM users
+    WHERE subject = %(subject)s OR (subject IS NULL AND email = lower(%(email)s))
+    ORDER BY subject NULLS LAST
+    LIMIT 1
+)
+SELECT who.*, m.tenant_id, m.role, t.name AS tenant_name, t.side
+FROM who
+LEFT JOIN memberships m ON m.user_id = who.id
 LEFT JOIN tenants t ON t.id = m.tenant_id
-WHERE u.email = lower(%(email)s)
 ORDER BY t.name
 """
+
+IS_MEMBER = "SELECT 1 FROM memberships WHERE user_id = %(user)s AND tenant_id = %(tenant)s"
 
 ECO = """
 SELECT * FROM eco_views
@@ -63,15 +84,20 @@ WHERE eco_id = ANY(%(ids)s) AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)
 ORDER BY position
 """
 
-POSITIONS = """
-SELECT
-    (SELECT coalesce(max(position), 0) FROM eco_views
-     WHERE eco_id = %(eco_id)s AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)) AS eco,
-    (SELECT coalesce(max(position), 0) FROM eco_timeline
-     WHERE eco_id = %(eco_id)s AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)) AS timeline,
-    (SELECT coalesce(max(position), 0) FROM pager_run_views
-     WHERE eco_id = %(eco_id)s AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)) AS runs
-"""
+# One statement, so one moment: the row, the newest event of this ECO that each read model has,
+# and how far all of them are.
+ECO_NOW = f"""
+SELECT v.*,
+    v.position AS eco_mark,
+    (SELECT coalesce(max(t.position), 0) FROM eco_timeline t
+     WHERE t.eco_id = v.eco_id) AS timeline_mark,
+    (SELECT coalesce(max(r.position), 0) FROM pager_run_views r
+     WHERE r.eco_id = v.eco_id) AS runs_mark,
+    (SELECT CASE count(*) WHEN %(views)s THEN min(p.position) ELSE 0 END
+     FROM ({POSITIONS}) AS p) AS reached
+FROM eco_views v
+WHERE v.eco_id = %(eco_id)s AND (v.noc_id = %(tenant)s OR v.osp_id = %(tenant)s)
+"""  # noqa: S608 - nothing of it comes from outside
 
 RUNS = """
 SELECT * FROM pager_run_views
@@ -86,11 +112,6 @@ ORDER BY c.run_id, c.number
 """
 
 TENANTS = "SELECT id, name, side FROM tenants WHERE id = ANY(%(ids)s)"
-
-POSITION = "SELECT notification_id FROM {view}_tracking WHERE application_name = %(log)s"
-
-FOLLOWED = ("eco_views", "eco_timeline", "pager_run_views")
-"""The read models that answers are made from, and that `waitFor` waits for."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +131,34 @@ class User:
 
 
 @dataclass(frozen=True)
+class EcoNow:
+    """An ECO at one moment. `row` has the columns of `eco_views`.
+
+    `marks` are the newest events of this ECO in its row, its timeline and its runs; `reached` is
+    what every read model has taken in.
+    """
+
+    row: DictRow
+    marks: tuple[int, int, int]
+    reached: int
+
+    @property
+    def newest(self) -> int:
+        """The newest event of this ECO that any read model has."""
+        return max(self.marks)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all read models have what one of them has; they go at their own pace."""
+        return self.reached >= self.newest
+
+    @property
+    def position(self) -> int:
+        """Up to here nothing is missing: who goes on from it misses nothing either."""
+        return self.newest if self.is_whole else self.reached
+
+
+@dataclass(frozen=True)
 class Page:
     """A part of a list. `rows` have the columns of `eco_views`."""
 
@@ -126,8 +175,14 @@ def open_async_pool(url: str, *, size: int) -> AsyncPool:
         min_size=1,
         max_size=size,
         open=False,
+        timeout=POOL_SECONDS,
+        configure=_limit,
         check=AsyncConnectionPool.check_connection,
     )
+
+
+async def _limit(connection: AsyncConnection[DictRow]) -> None:
+    await connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
 
 
 class Queries:
@@ -144,8 +199,9 @@ class Queries:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def user_by_email(self, email: str) -> User | None:
-        rows = await self._all(USER_BY_EMAIL, email=email)
+    async def user_of_login(self, subject: str, email: str | None) -> User | None:
+        """The user of that subject; by e-mail address for one whose subject is not known yet."""
+        rows = await self._all(USER_OF_LOGIN, subject=subject, email=email)
         if not rows:
             return None
         memberships = tuple(
@@ -154,6 +210,9 @@ class Queries:
             if row["tenant_id"]
         )
         return User(rows[0]["id"], rows[0]["email"], rows[0]["name"], memberships)
+
+    async def is_member(self, user_id: UUID, tenant_id: UUID) -> bool:
+        return bool(await self._all(IS_MEMBER, user=user_id, tenant=tenant_id))
 
     async def eco(self, tenant_id: UUID, eco_id: UUID) -> DictRow | None:
         rows = await self._all(ECO, tenant=tenant_id, eco_id=eco_id)
@@ -186,10 +245,16 @@ class Queries:
         """Every event of those ECOs, in the order of the log."""
         return await self._all(TIMELINES, tenant=tenant_id, ids=list(eco_ids))
 
-    async def positions(self, tenant_id: UUID, eco_id: UUID) -> tuple[int, ...]:
-        """The newest event of this ECO that each read model has; 0 where it has none yet."""
-        rows = await self._all(POSITIONS, tenant=tenant_id, eco_id=eco_id)
-        return tuple(rows[0].values())
+    async def eco_now(self, tenant_id: UUID, eco_id: UUID) -> EcoNow | None:
+        """The ECO with how far the read models are, of one and the same moment."""
+        rows = await self._all(
+            ECO_NOW, tenant=tenant_id, eco_id=eco_id, views=len(FOLLOWED), log=LOG_NAME
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        marks = (row["eco_mark"], row["timeline_mark"], row["runs_mark"])
+        return EcoNow(row, marks, row["reached"])
 
     async def runs(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:
         """Every pager run of those ECOs, oldest first."""
@@ -204,35 +269,56 @@ class Queries:
         rows = await self._all(TENANTS, ids=list(ids))
         return {row["id"]: Tenant(**row) for row in rows}
 
-    async def wait_for(self, position: int, views: Sequence[str] = FOLLOWED) -> None:
-        """Return when the read models have taken in `position`. Raises `WaitTimedOut`."""
-        deadline = time.monotonic() + self._wait_seconds
+    async def wait_for(self, position: int, seconds: float | None = None) -> None:
+        """Return when the read models have taken in `position`. Raises `WaitTimedOut`.
+
+        `seconds`: how long at the most, unless that is left to the settings.
+        """
+        limit = self._wait_seconds if seconds is None else seconds
+        deadline = time.monotonic() + limit
         with self._changes.watch() as watch:
-            while not await self._is_reached(position, views):
+            if self._changes.reached() >= position or await self._is_reached(position):
+                return
+            pause = FIRST_PAUSE
+            while self._changes.reached() < position:
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise WaitTimedOut(position, self._wait_seconds)
-                await watch.wait(min(left, 0.25))
+                    raise WaitTimedOut(position, limit)
+                if await watch.wait(min(left, pause)):
+                    continue
+                if await self._is_reached(position):
+                    return
+                pause = min(2 * pause, MAX_PAUSE)
 
-    async def _is_reached(self, position: int, views: Sequence[str]) -> bool:
-        lowest = " UNION ALL ".join(f"({POSITION.format(view=view)})" for view in views)
-        rows = await self._all(lowest, log=LOG_NAME)
-        reached = [row["notification_id"] for row in rows]
-        return len(reached) == len(views) and min(reached) >= position
+    async def _is_reached(self, position: int) -> bool:
+        async with self._connection() as connection:
+            reached = await read_positions(connection)
+        return len(reached) == len(FOLLOWED) and min(reached.values()) >= position
 
     async def not_ready(self) -> list[str]:
         """Why requests cannot be served; empty if they can."""
         try:
-            async with self._pool.connection(timeout=READY_SECONDS) as connection:
-                await connection.execute("SELECT 1 FROM eco_views LIMIT 1")
-        except (psycopg.Error, PoolTimeout):
+            async with asyncio.timeout(READY_SECONDS):
+                await self._all("SELECT 1 FROM eco_views LIMIT 1")
+        except (TimeoutError, Unavailable, psycopg.Error):
             return ["the database cannot be reached, or is not prepared"]
         return []
 
     async def _all(self, statement: str, **values: Any) -> list[DictRow]:
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             cursor = await connection.execute(statement.encode(), values)
             return await cursor.fetchall()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """A free connection. Raises `Unavailable` if there is none, or it is lost meanwhile."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            logger.warning("the database did not answer", reason=type(error).__name__)
+            message = "The database does not answer at the moment. Try again."
+            raise Unavailable(message, "DATABASE_UNAVAILABLE") from error
 
 
 def cursor_of(row: DictRow) -> str:

@@ -41,13 +41,12 @@ class Context:
             self._loaders = Loaders(self.services, self.acting()[1])
         return self._loaders
 
-    def refresh(self) -> None:
-        """Forget what was loaded: a subscription asks anew after each change."""
-        self._loaders = None
-
 
 class Loaders:
-    """One statement for all the rows of a level, however many ECOs were asked for."""
+    """One statement for all the rows of a level, however many ECOs were asked for.
+
+    They keep nothing: a WebSocket lives for hours, and each of its answers is to be of now.
+    """
 
     def __init__(self, services: Services, tenant_id: UUID) -> None:
         queries = services.queries
@@ -56,7 +55,7 @@ class Loaders:
             found = await queries.tenants(ids)
             return [found[one] for one in ids]
 
-        self.tenants: DataLoader[UUID, Tenant] = DataLoader(tenants)
+        self.tenants: DataLoader[UUID, Tenant] = DataLoader(tenants, cache=False)
         self.timelines = _grouped(lambda ids: queries.timelines(tenant_id, ids), "eco_id")
         self.runs = _grouped(lambda ids: queries.runs(tenant_id, ids), "eco_id")
         self.calls = _grouped(lambda ids: queries.calls(tenant_id, ids), "run_id")
@@ -71,4 +70,4 @@ def _grouped(
             groups[row[key]].append(row)
         return [groups[one] for one in ids]
 
-    return DataLoader(load_groups)
+    return DataLoader(load_groups, cache=False)

@@ -16,6 +16,7 @@ from strike_app.graphql.problems import (
     Rejected,
     problem_of,
 )
+from strike_app.graphql.query import EcoId
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_app.graphql.types import Eco, StrikeInfo
 from strike_domain.actors import Actor
@@ -58,28 +59,47 @@ EcoResult = Annotated[
 Command = Callable[[Actor], Receipt[EcoAggregate]]
 
 
-@strawberry.type
+@strawberry.type(description="Commands: durable when they are answered.")
 class Mutation:
     @strawberry.mutation(description="Call out a contractor. Paging starts by itself.")
-    async def create_eco(self, info: StrikeInfo, input: CreateEcoInput) -> EcoResult:
+    async def create_eco(
+        self,
+        info: StrikeInfo,
+        input: Annotated[CreateEcoInput, strawberry.argument(description="What is broken where.")],
+    ) -> EcoResult:
         order = EcoOrder(**vars(input))
         callouts = info.context.services.callouts
         return await _run(info, lambda actor: callouts.create_eco(order, actor), "input")
 
     @strawberry.mutation(description="Stop the callout: nobody else is rung, a live call is ended.")
-    async def cancel_eco(self, info: StrikeInfo, eco_id: UUID, reason: str) -> EcoResult:
+    async def cancel_eco(
+        self,
+        info: StrikeInfo,
+        eco_id: EcoId,
+        reason: Annotated[str, strawberry.argument(description="Why; up to 4,000 characters.")],
+    ) -> EcoResult:
         callouts = info.context.services.callouts
         return await _run(info, lambda actor: callouts.cancel_eco(eco_id, reason, actor))
 
     @strawberry.mutation(description="Ring again, the list for the place or a chosen one.")
     async def dispatch_pager(
-        self, info: StrikeInfo, eco_id: UUID, list_id: UUID | None = None
+        self,
+        info: StrikeInfo,
+        eco_id: EcoId,
+        list_id: Annotated[
+            UUID | None, strawberry.argument(description="Null: the list for the place.")
+        ] = None,
     ) -> EcoResult:
         paging = info.context.services.paging
         return await _run(info, lambda actor: paging.dispatch(eco_id, actor, list_id))
 
     @strawberry.mutation(description="Put a remark into the timeline, which both sides see.")
-    async def add_note(self, info: StrikeInfo, eco_id: UUID, text: str) -> EcoResult:
+    async def add_note(
+        self,
+        info: StrikeInfo,
+        eco_id: EcoId,
+        text: Annotated[str, strawberry.argument(description="Up to 4,000 characters.")],
+    ) -> EcoResult:
         callouts = info.context.services.callouts
         return await _run(info, lambda actor: callouts.add_note(eco_id, text, actor))
 

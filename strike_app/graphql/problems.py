@@ -1,12 +1,21 @@
-"""Refusals as members of a mutation's union: the domain's own codes, messages and paths."""
+"""Refusals: the domain's own codes, messages and paths, as clients see them.
+
+A mutation answers with one as a member of its union; a question, and what nobody foresaw, with an
+entry in `errors` that has the code in its `extensions`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
 import strawberry
+import structlog
+from graphql import GraphQLError
 
+from strike_app.graphql.context import Context
 from strike_domain import errors
+
+logger = structlog.get_logger()
 
 
 @strawberry.interface(description="Why a command was refused. Nothing was stored.")
@@ -52,10 +61,6 @@ _MEMBERS: tuple[tuple[type[errors.StrikeError], type[Problem]], ...] = (
     (errors.Conflict, Conflict),
 )
 
-AnyProblem = Annotated[
-    Rejected | InvalidTransition | NotFound | Forbidden | Conflict, strawberry.union("AnyProblem")
-]
-
 
 def problem_of(
     error: errors.StrikeError, prefix: tuple[str, ...] = ()
@@ -68,3 +73,42 @@ def problem_of(
                 code=error.code, message=error.message, path=path
             )
     raise error
+
+
+def presentable(error: GraphQLError, context: Context | None) -> GraphQLError:
+    """The entry of `errors` as a client may see it; what it may not see goes into the log."""
+    cause = _root(error)
+    if isinstance(cause, errors.StrikeError):
+        path = [str(step) for step in cause.path]
+        return _entry(error, cause.message, {"code": cause.code, "path": path})
+    if _is_the_callers(error):
+        return _entry(error, error.message, {"code": "QUERY_INVALID"})
+    correlation_id = str(context.correlation_id) if context else ""
+    logger.error("resolver failed", correlation_id=correlation_id, exc_info=cause)
+    message = "Something went wrong here; the correlation id finds it in the log."
+    return _entry(error, message, {"code": "INTERNAL", "correlationId": correlation_id})
+
+
+def _root(error: GraphQLError) -> BaseException:
+    cause: BaseException = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
+def _is_the_callers(error: GraphQLError) -> bool:
+    """Whether query or variables are wrong: then no field was reached, and no code of ours ran."""
+    return error.path is None and (
+        error.original_error is None or isinstance(error.original_error, GraphQLError)
+    )
+
+
+def _entry(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )

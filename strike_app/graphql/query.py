@@ -14,6 +14,8 @@ from strike_domain.eco import EcoStatus
 from strike_domain.geometry import parse_location
 from strike_domain.routing import NoRoute
 
+EcoId = Annotated[UUID, strawberry.argument(description="Which ECO.")]
+
 WaitFor = Annotated[
     Position | None,
     strawberry.argument(
@@ -24,40 +26,40 @@ WaitFor = Annotated[
 
 @strawberry.type(description="Where a page begins and ends (Relay).")
 class PageInfo:
-    has_next_page: bool
-    has_previous_page: bool
-    start_cursor: str | None
-    end_cursor: str | None
+    has_next_page: bool = strawberry.field(description="Whether older ones follow.")
+    has_previous_page: bool = strawberry.field(description="Whether this is not the first page.")
+    start_cursor: str | None = strawberry.field(description="Of the first edge; null without any.")
+    end_cursor: str | None = strawberry.field(description="Give it to `after` for the next page.")
 
 
 @strawberry.type(description="One ECO in a list (Relay).")
 class EcoEdge:
-    cursor: str
-    node: Eco
+    cursor: str = strawberry.field(description="Where it stands in the list.")
+    node: Eco = strawberry.field(description="The ECO.")
 
 
 @strawberry.type(description="A page of ECOs, newest first (Relay).")
 class EcoConnection:
-    edges: list[EcoEdge]
-    page_info: PageInfo
+    edges: list[EcoEdge] = strawberry.field(description="The ECOs of this page.")
+    page_info: PageInfo = strawberry.field(description="What comes before and after.")
 
 
 @strawberry.type(description="Who would be rung for a place, and why.")
 class WouldBeRung:
     list_id: UUID | None = strawberry.field(description="Null if nobody can be rung.")
-    list_name: str | None
+    list_name: str | None = strawberry.field(description="Its name.")
     contacts: list[str] = strawberry.field(description="Names, in the order of ringing.")
-    reason: str
+    reason: str = strawberry.field(description="Why that list, or why none.")
 
 
-@strawberry.type
+@strawberry.type(description="Questions, answered from the read models.")
 class Query:
     @strawberry.field(description="You and your tenants. Needs no X-Tenant-ID.")
     async def me(self, info: StrikeInfo) -> Me:
         return Me.of(info.context.user)
 
     @strawberry.field(description="One ECO; null if there is none, or it is not yours.")
-    async def eco(self, info: StrikeInfo, id: UUID, wait_for: WaitFor = None) -> Eco | None:
+    async def eco(self, info: StrikeInfo, id: EcoId, wait_for: WaitFor = None) -> Eco | None:
         _, tenant_id = info.context.acting()
         await reach(info, wait_for)
         row = await info.context.services.queries.eco(tenant_id, id)
@@ -67,9 +69,13 @@ class Query:
     async def ecos(
         self,
         info: StrikeInfo,
-        first: int = 50,
-        after: str | None = None,
-        status: list[EcoStatus] | None = None,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 200.")] = 50,
+        after: Annotated[
+            str | None, strawberry.argument(description="Only older ones than at this cursor.")
+        ] = None,
+        status: Annotated[
+            list[EcoStatus] | None, strawberry.argument(description="Only in one of these.")
+        ] = None,
         wait_for: WaitFor = None,
     ) -> EcoConnection:
         _, tenant_id = info.context.acting()
@@ -88,7 +94,7 @@ class Query:
 
     @strawberry.field(description="Everything that happened to an ECO; empty if it is not yours.")
     async def eco_timeline(
-        self, info: StrikeInfo, eco_id: UUID, wait_for: WaitFor = None
+        self, info: StrikeInfo, eco_id: EcoId, wait_for: WaitFor = None
     ) -> list[TimelineEntry]:
         _, tenant_id = info.context.acting()
         await reach(info, wait_for)
@@ -97,7 +103,12 @@ class Query:
 
     @strawberry.field(description="The list that a callout there would ring. Stores nothing.")
     async def who_would_be_rung(
-        self, info: StrikeInfo, osp_id: UUID, location: GeoJSON
+        self,
+        info: StrikeInfo,
+        osp_id: Annotated[UUID, strawberry.argument(description="The contractor.")],
+        location: Annotated[
+            GeoJSON, strawberry.argument(description="A Point or LineString, longitude first.")
+        ],
     ) -> WouldBeRung:
         actor, _ = info.context.acting()
         services = info.context.services

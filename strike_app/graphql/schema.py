@@ -3,62 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import strawberry
-import structlog
-from graphql import GraphQLError
-from strawberry.extensions import ParserCache, QueryDepthLimiter, SchemaExtension, ValidationCache
+from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.extensions import (
+    AddValidationRules,
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    ParserCache,
+    QueryDepthLimiter,
+    SchemaExtension,
+    ValidationCache,
+)
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
 
 from strike_app.graphql.context import Context
 from strike_app.graphql.mutation import Mutation
+from strike_app.graphql.problems import presentable
 from strike_app.graphql.query import Query
 from strike_app.graphql.scalars import SCALARS
 from strike_app.graphql.subscription import Subscription
-from strike_domain.errors import StrikeError
 
 MAX_DEPTH = 12
+"""Most levels of a query."""
 
-logger = structlog.get_logger()
+MAX_TOKENS = 2_000
+"""Most words and brackets of a query: about ten times what the console asks for."""
+
+CACHED = 500
+"""How many different queries are parsed and checked once only."""
+
+MAX_ALIASES = 30
+"""Most renamed fields: the same list a thousand times is one short query."""
 
 
-class Errors(SchemaExtension):
-    """Refusals keep their code and path; anything unforeseen tells a stranger nothing."""
+# Made once: the cache knows a document by the rules that it has passed, too.
+LIMITS = [
+    *QueryDepthLimiter(max_depth=MAX_DEPTH).validation_rules,
+    *MaxAliasesLimiter(max_alias_count=MAX_ALIASES).validation_rules,
+]
 
-    def on_operation(self) -> Iterator[None]:
+
+class ErrorsOfStreams(SchemaExtension):
+    """What `StrikeSchema.execute` does, for each answer over a WebSocket."""
+
+    def on_stream_result(self, result: object) -> Iterator[None]:
+        _make_presentable(result, self.execution_context.context)
         yield
-        result = self.execution_context.result
-        context = self.execution_context.context
-        errors: list[GraphQLError] | None = getattr(result, "errors", None)
-        if result is not None and errors:
-            result.errors = [presentable(error, context) for error in errors]
 
 
-def presentable(error: GraphQLError, context: Context | None) -> GraphQLError:
-    """The error as a client may see it."""
-    cause = error.original_error
-    if cause is None:
-        return error
-    if isinstance(cause, StrikeError):
-        extensions: dict[str, Any] = {"code": cause.code, "path": [str(p) for p in cause.path]}
-        message = cause.message
-    else:
-        correlation_id = str(context.correlation_id) if context else ""
-        logger.error("resolver failed", correlation_id=correlation_id, exc_info=cause)
-        extensions = {"code": "INTERNAL", "correlationId": correlation_id}
-        message = "Something went wrong here; the correlation id finds it in the log."
-    return GraphQLError(message, nodes=error.nodes, path=error.path, extensions=extensions)
+class ForgivingParserCache(ParserCache):
+    """The library's lets a syntax error escape from where it would become an answer."""
+
+    def on_parse(self) -> Iterator[None]:
+        now = self.execution_context
+        with suppress(GraphQLSyntaxError):
+            now.graphql_document = self.cached_parse_document(now.query, **now.parse_options)
+        yield
 
 
 class StrikeSchema(strawberry.Schema):
-    """Logs nothing by itself: `Errors` does, with the correlation id."""
+    """Refusals keep their code and path; anything unforeseen tells a stranger nothing."""
+
+    async def execute(self, *args: Any, **options: Any) -> ExecutionResult:
+        result = await super().execute(*args, **options)
+        _make_presentable(result, options.get("context_value"))
+        return result
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
-        pass
+        """Log nothing here: `presentable` does, with the correlation id."""
+
+
+def _make_presentable(result: Any, context: Context | None) -> None:
+    if result.errors:
+        result.errors = [presentable(error, context) for error in result.errors]
 
 
 schema = StrikeSchema(
@@ -67,9 +90,10 @@ schema = StrikeSchema(
     subscription=Subscription,
     config=StrawberryConfig(scalar_map=SCALARS),
     extensions=[
-        Errors,
-        lambda: ParserCache(maxsize=500),
-        lambda: ValidationCache(maxsize=500),
-        lambda: QueryDepthLimiter(max_depth=MAX_DEPTH),
+        ErrorsOfStreams,
+        lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
+        lambda: ForgivingParserCache(maxsize=CACHED),
+        lambda: ValidationCache(maxsize=CACHED),
+        lambda: AddValidationRules(LIMITS),
     ],
 )

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
-from strike_app.graphql.query import WaitFor, reach
+from strike_adapters.postgres.queries import EcoNow, Queries
+from strike_app.graphql.context import Context
+from strike_app.graphql.query import EcoId, WaitFor, reach
 from strike_app.graphql.scalars import Position
 from strike_app.graphql.types import Eco, StrikeInfo
-from strike_domain.errors import NotFound
+from strike_domain.errors import Forbidden, NotFound, WaitTimedOut
+
+SETTLE_SECONDS = 0.25
+"""How long an answer waits for the slowest read model; one that has failed delays no longer."""
+
+MEMBER_SECONDS = 30.0
+"""How long somebody who left the tenant may still be told something."""
 
 AfterPosition = Annotated[
     Position | None,
@@ -19,33 +29,58 @@ AfterPosition = Annotated[
 ]
 
 
-@strawberry.type
+@strawberry.type(description="What changes, as it changes.")
 class Subscription:
     @strawberry.subscription(
         description="The ECO as it is now, and again after every change of it, of its calls or of "
-        "its timeline. Changes in quick succession may arrive as one: the latest state wins."
+        "its timeline. Changes in quick succession may arrive as one: the latest state wins. "
+        "To go on after a lost connection, give the last position as `afterPosition`."
     )
     async def eco_changed(
         self,
         info: StrikeInfo,
-        eco_id: UUID,
+        eco_id: EcoId,
         after_position: AfterPosition = None,
         wait_for: WaitFor = None,
     ) -> AsyncGenerator[Eco, None]:
-        context = info.context
-        _, tenant_id = context.acting()
-        queries = context.services.queries
+        info.context.acting()
         await reach(info, wait_for)
-        told: tuple[int, ...] = () if after_position is None else (after_position,)
-        with context.services.changes.watch(eco_id) as watch:
-            while True:
-                context.refresh()
-                row = await queries.eco(tenant_id, eco_id)
-                if row is None:
-                    raise NotFound("ECO")
-                # Each read model is on its own way: the state is new when any of them moved.
-                positions = await queries.positions(tenant_id, eco_id)
-                if positions != told and (max(positions),) != told:
-                    yield Eco.of({**row, "position": max(positions)})
-                told = positions
-                await watch.wait()
+        told: tuple[int, ...] | None = None
+        async with aclosing(_moments(info.context, eco_id)) as moments:
+            async for now in moments:
+                known = after_position if told is None else None
+                if now.marks != told and (known is None or now.newest > known):
+                    yield Eco.of({**now.row, "position": now.position})
+                told = now.marks
+
+
+async def _moments(context: Context, eco_id: UUID) -> AsyncGenerator[EcoNow, None]:
+    """The ECO now, and whenever it may have changed. Raises `NotFound` and `Forbidden`."""
+    _, tenant_id = context.acting()
+    services = context.services
+    is_member_until = time.monotonic() + MEMBER_SECONDS
+    with services.changes.watch(eco_id) as watch:
+        while True:
+            yield await _settled(services.queries, tenant_id, eco_id)
+            await watch.wait(MEMBER_SECONDS)
+            if time.monotonic() >= is_member_until:
+                if not await services.queries.is_member(context.user.id, tenant_id):
+                    raise Forbidden("You are not a member of this tenant.", "NOT_A_MEMBER")
+                is_member_until = time.monotonic() + MEMBER_SECONDS
+
+
+async def _settled(queries: Queries, tenant_id: UUID, eco_id: UUID) -> EcoNow:
+    """The ECO as soon as all read models agree on it; as it is, if one of them stays behind."""
+    now = await _now(queries, tenant_id, eco_id)
+    if not now.is_whole:
+        with suppress(WaitTimedOut):
+            await queries.wait_for(now.newest, SETTLE_SECONDS)
+        now = await _now(queries, tenant_id, eco_id)
+    return now
+
+
+async def _now(queries: Queries, tenant_id: UUID, eco_id: UUID) -> EcoNow:
+    now = await queries.eco_now(tenant_id, eco_id)
+    if now is None:
+        raise NotFound("ECO")
+    return now

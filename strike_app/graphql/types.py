@@ -43,9 +43,9 @@ StrikeInfo = Info[Context, None]
 
 @strawberry.type(description="A company, on one side of the work.")
 class Tenant:
-    id: UUID
-    name: str
-    side: Side
+    id: UUID = strawberry.field(description="What X-Tenant-ID names.")
+    name: str = strawberry.field(description="The company's name.")
+    side: Side = strawberry.field(description="Which half of the work it does.")
 
     @classmethod
     def of(cls, tenant: ports.Tenant) -> Tenant:
@@ -54,8 +54,8 @@ class Tenant:
 
 @strawberry.type(description="A tenant that you belong to, and your role there.")
 class TenantMembership:
-    tenant: Tenant
-    role: Role
+    tenant: Tenant = strawberry.field(description="Where.")
+    role: Role = strawberry.field(description="As what.")
 
     @classmethod
     def of(cls, one: Membership) -> TenantMembership:
@@ -65,9 +65,9 @@ class TenantMembership:
 
 @strawberry.type(description="You, as the login vouches for you.")
 class Me:
-    id: UUID
-    email: str
-    name: str
+    id: UUID = strawberry.field(description="Your id in Strike.")
+    email: str = strawberry.field(description="In lower case.")
+    name: str = strawberry.field(description="As an admin entered it.")
     memberships: list[TenantMembership] = strawberry.field(
         description="Where you belong; name one of these tenants in X-Tenant-ID."
     )
@@ -103,7 +103,7 @@ class TimelineEntry:
 
 @strawberry.type(description="One call to one person.")
 class Call:
-    id: UUID
+    id: UUID = strawberry.field(description="Its id, also in the provider's webhooks.")
     number: int = strawberry.field(description="Its place in the ring-down, from 1.")
     contact_name: str = strawberry.field(description="Who was rung.")
     phone: str = strawberry.field(description="The last four digits; nobody sees more here.")
@@ -137,12 +137,12 @@ class Call:
 
 @strawberry.type(description="One ring-down of a pager list for one ECO.")
 class PagerRun:
-    id: UUID
-    list_id: UUID
-    list_name: str
-    state: RunState
-    started_at: datetime
-    ended_at: datetime | None
+    id: UUID = strawberry.field(description="Its id.")
+    list_id: UUID = strawberry.field(description="The list, as it was when the run started.")
+    list_name: str = strawberry.field(description="Its name.")
+    state: RunState = strawberry.field(description="How far it is.")
+    started_at: datetime = strawberry.field(description="When it began.")
+    ended_at: datetime | None = strawberry.field(description="When it ended; null until then.")
     accepted_by: str | None = strawberry.field(description="Name of whoever accepted.")
     total_calls: int = strawberry.field(description="How many calls it makes at the most.")
 
@@ -159,32 +159,34 @@ class PagerRun:
 
 @strawberry.type(description="An emergency callout order: one incident.")
 class Eco:
-    id: UUID
+    id: UUID = strawberry.field(description="Its id.")
     job_number: str = strawberry.field(description="The contractor's own number for it.")
-    job_type: JobType
-    status: EcoStatus
-    paging_state: PagingState
-    render_state: RenderState
-    priority: Priority
+    job_type: JobType = strawberry.field(description="What kind of work.")
+    status: EcoStatus = strawberry.field(description="How far the repair is.")
+    paging_state: PagingState = strawberry.field(description="Whether somebody has been found.")
+    render_state: RenderState = strawberry.field(
+        description="Whether the contractor's system has it."
+    )
+    priority: Priority = strawberry.field(description="How urgent it is.")
     stale: bool = strawberry.field(description="The field has been silent for too long.")
-    description: str
+    description: str = strawberry.field(description="What is broken.")
     ticket: str | None = strawberry.field(description="The NOC's own ticket number.")
     client_reference: str | None = strawberry.field(description="The NOC's idempotency key.")
-    affected_customers: int | None
+    affected_customers: int | None = strawberry.field(description="How many are without service.")
     location: GeoJSON = strawberry.field(description="A Point or LineString.")
     responder_name: str | None = strawberry.field(description="Who has accepted.")
     run_id: UUID | None = strawberry.field(description="The newest pager run.")
     list_name: str | None = strawberry.field(description="The list that is, or was, rung.")
     list_reason: str | None = strawberry.field(description="Why that list.")
     field_summary: str | None = strawberry.field(description="The field tasks, in words.")
-    created_at: datetime
-    updated_at: datetime
-    accepted_at: datetime | None
-    started_at: datetime | None
-    completed_at: datetime | None
+    created_at: datetime = strawberry.field(description="When the NOC called for help.")
+    updated_at: datetime = strawberry.field(description="When it last changed.")
+    accepted_at: datetime | None = strawberry.field(description="When somebody accepted.")
+    started_at: datetime | None = strawberry.field(description="When work started.")
+    completed_at: datetime | None = strawberry.field(description="When all field tasks were done.")
     closes_at: datetime | None = strawberry.field(description="End of the grace period.")
-    closed_at: datetime | None
-    cancelled_at: datetime | None
+    closed_at: datetime | None = strawberry.field(description="When the grace period was over.")
+    cancelled_at: datetime | None = strawberry.field(description="When the NOC called it off.")
     position: Position = strawberry.field(description="The newest event that this state contains.")
     noc_id: strawberry.Private[UUID]
     osp_id: strawberry.Private[UUID]

@@ -1,0 +1,105 @@
+"""A real PostgreSQL for all tests here, a fresh database for each, and Strike opened on it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import aiohttp
+import psycopg
+import pytest
+from aiohttp import web
+from pydantic import AnyHttpUrl
+
+from strike_adapters.embedded import EmbeddedServer, embedded_postgres
+from strike_adapters.identity import LoadBalancerIdentity, LoadBalancerSettings
+from strike_adapters.postgres.prepare import prepare
+from strike_app.bootstrap import Strike, open_services, open_strike
+from strike_app.demo.seed import Outside, seed
+from strike_app.settings import Settings
+from strike_mock.clock import VirtualClock
+from strike_mock.identity import IdentitySigner
+from strike_mock.settings import DEFAULT_SIGNER
+from tests.integration.served import ACCOUNT_SID, AUTH_TOKEN, Served
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    with embedded_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        server.ensure_database("prepared")
+        prepare(server.url("prepared"))
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedServer) -> Iterator[str]:
+    """The URL of a fresh, prepared database, dropped afterwards."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE prepared")
+    yield postgres.url(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def strike(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strike]:
+    """Strike's parts on a fresh database, with the demo's companies."""
+    settings = Settings(
+        database_url=database_url,
+        secrets_key_file=tmp_path_factory.mktemp("secrets") / "key",
+        public_url=AnyHttpUrl("https://strike.example/in"),
+        oidc_signer=DEFAULT_SIGNER,
+        wait_for_seconds=5,
+    )
+    with open_strike(settings) as opened:
+        outside = Outside("http://render.invalid", ACCOUNT_SID, AUTH_TOKEN, "strike", "secret")
+        seed(opened.directory, opened.accounts, outside)
+        yield opened
+
+
+@pytest.fixture
+def followers(strike: Strike) -> Iterator[None]:
+    """Every follower, running beside the test."""
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=follower.run, args=(stop,)) for follower in strike.followers()
+    ]
+    for thread in threads:
+        thread.start()
+    yield
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.fixture
+async def served(strike: Strike) -> AsyncIterator[Served]:
+    """The HTTP server on a free port, behind a signer that it trusts."""
+    from strike_app.server import create_app
+
+    signer = IdentitySigner(VirtualClock(), signer=DEFAULT_SIGNER, issuer="iss", client="strike")
+
+    async def fetch_key(kid: str) -> str | None:
+        return signer.public_key(UUID(kid))
+
+    identity = LoadBalancerIdentity(
+        LoadBalancerSettings(signer=DEFAULT_SIGNER, key_endpoint="https://keys.invalid"),
+        fetch_key=fetch_key,
+        now=lambda: datetime.now(UTC),
+    )
+    services = replace(open_services(strike, strike.settings), identity=identity)
+    runner = web.AppRunner(create_app(services))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    async with aiohttp.ClientSession() as session:
+        yield Served(f"http://127.0.0.1:{port}", session, signer, services)
+    await runner.cleanup()
+    services.executor.shutdown()

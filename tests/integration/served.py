@@ -1,0 +1,101 @@
+"""A client of the real server: people with a signed header, Twilio with its signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
+
+from strike_app.demo.seed import CONTRACTORS, NOC_ID, OPERATOR
+from strike_app.services import Services
+from strike_mock.identity import IdentitySigner
+from strike_mock.settings import Person
+
+ACCOUNT_SID = f"AC{7:032d}"
+AUTH_TOKEN = "token-of-the-test"
+OSP_ID = CONTRACTORS[0].id
+PLACE = {"type": "Point", "coordinates": [-105.27, 40.01]}
+
+ORDER: dict[str, Any] = {
+    "ospId": str(OSP_ID),
+    "location": PLACE,
+    "jobType": "FNOL",
+    "description": "Cable cut by an excavator",
+}
+
+CREATE = """
+mutation Create($input: CreateEcoInput!) {
+  createEco(input: $input) {
+    __typename
+    ... on EcoChanged { position eco { id status pagingState renderState jobNumber } }
+    ... on Problem { code message path }
+  }
+}
+"""
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+
+
+@dataclass
+class Served:
+    """The server at `url`, over HTTP."""
+
+    url: str
+    session: aiohttp.ClientSession
+    signer: IdentitySigner
+    services: Services
+    public: str = field(default="https://strike.example/in")
+
+    def headers(self, email: str = OPERATOR.email, tenant: UUID | None = NOC_ID) -> dict[str, str]:
+        token = self.signer.sign(Person(sub=email, email=email, name=email))
+        named = {"X-Tenant-ID": str(tenant)} if tenant else {}
+        return {"x-amzn-oidc-data": token, **named}
+
+    async def post(
+        self, query: str, variables: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        async with self.session.post(
+            f"{self.url}/graphql",
+            json={"query": query, "variables": variables or {}},
+            headers=self.headers() if headers is None else headers,
+        ) as response:
+            is_json = response.content_type == "application/json"
+            return Answer(
+                response.status, await response.json() if is_json else await response.text()
+            )
+
+    async def ask(self, query: str, variables: Any = None, **who: Any) -> dict[str, Any]:
+        """The data of an answer without errors."""
+        answer = await self.post(query, variables, self.headers(**who))
+        assert "errors" not in answer.body, answer.body
+        data: dict[str, Any] = answer.body["data"]
+        return data
+
+    async def create(self, **changes: Any) -> dict[str, Any]:
+        """What `createEco` answers."""
+        data = await self.ask(CREATE, {"input": ORDER | changes})
+        created: dict[str, Any] = data["createEco"]
+        return created
+
+    async def webhook(
+        self,
+        path: str,
+        params: dict[str, str],
+        *,
+        token: str = AUTH_TOKEN,
+        sent_to: str | None = None,
+    ) -> Answer:
+        """A signed request, as Twilio makes it to the public address; `sent_to`: forged."""
+        params = {"AccountSid": ACCOUNT_SID, **params}
+        signature = RequestValidator(token).compute_signature(f"{self.public}{path}", params)
+        async with self.session.post(
+            f"{self.url}{sent_to or path}", data=params, headers={"X-Twilio-Signature": signature}
+        ) as response:
+            return Answer(response.status, await response.text())
