@@ -72,6 +72,10 @@ class Aggregate(BaseAggregate[UUID]):
     subclass each of them once more.
     """
 
+    # The library's raises NotImplementedError, and Python 3.13 asks for it to cache the method that
+    # `singledispatchmethod` gives. Unhashable is what a mutable object is, and then nothing caches.
+    __hash__ = None  # type: ignore[assignment]
+
     def evolve(self, event: Any) -> None:
         """Apply one event to the state. No decisions here: this runs at every replay."""
         raise NotImplementedError
