@@ -48,6 +48,17 @@ SERVICES = web.AppKey("services", Services)
 _context: ContextVar[Context] = ContextVar("context")
 """Of the request that the present task answers."""
 
+# Not from the status's name, which differs between versions of Python.
+HTTP_CODES = {
+    400: "BAD_REQUEST",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "REQUEST_ENTITY_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    503: "SERVICE_UNAVAILABLE",
+}
+
 logger = structlog.get_logger()
 
 
@@ -130,7 +141,8 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _refusal(error.status, error.reason.upper().replace(" ", "_"), error.reason)
+        code = HTTP_CODES.get(error.status, f"HTTP_{error.status}")
+        return _refusal(error.status, code, error.reason)
     except StrikeError as error:
         return _refusal(_status_of(error), error.code, error.message, error.path)
     except TimeoutError:
