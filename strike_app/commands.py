@@ -49,10 +49,20 @@ def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
 def run_server(
     *, with_followers: bool, with_workers: bool, ready_file: Path | None, exit_with_parent: bool
 ) -> None:
-    """Serve until stopped; requests under way are finished first."""
+    """Serve until stopped; requests under way are finished first.
+
+    Raises `Rejected` if nobody is trusted to say who is calling: there is no mode without.
+    """
+    settings = Settings()
+    if not settings.oidc_signer:
+        message = (
+            "Set STRIKE_OIDC_SIGNER to the ARN of the load balancer that signs who is calling "
+            "(strike demo --keep runs a server behind the mock's)."
+        )
+        raise Rejected("NO_SIGNER", message)
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with open_strike(Settings()) as strike:
+    with open_strike(settings) as strike:
         threads = start(strike.followers() if with_followers else (), stop)
         try:
             asyncio.run(_serve(strike, stop, ready_file, with_workers=with_workers))

@@ -51,6 +51,12 @@ def test_a_wrong_setting_is_named() -> None:
     assert done.stderr.startswith("strike: STRIKE_LEASE_SECONDS: ")
 
 
+def test_nobody_is_served_without_a_trusted_signer() -> None:
+    done = _run(["serve"], STRIKE_OIDC_SIGNER="")
+    assert done.returncode == 2
+    assert done.stderr.startswith("strike: Set STRIKE_OIDC_SIGNER")
+
+
 def test_a_database_that_is_not_there_is_one_sentence() -> None:
     done = _run(["work"], STRIKE_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert done.returncode == 2
