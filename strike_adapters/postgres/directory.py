@@ -11,6 +11,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
+from strike_adapters.postgres.pools import check_together
 from strike_domain.contacts import Contact, PagerList
 from strike_domain.geometry import Location
 from strike_domain.ports import Link, Tenant
@@ -68,15 +69,17 @@ KNOWN_SIDS = "SELECT sid FROM pager_calls WHERE sid = ANY(%s)"
 
 def open_pool(url: str, *, size: int = 4) -> Pool:
     """A pool of at most `size` connections that are checked before use; opened at first use."""
-    return ConnectionPool(
+    pool = ConnectionPool(
         url,
         connection_class=Connection[DictRow],
         kwargs={"row_factory": dict_row, "autocommit": True},
         min_size=1,
         max_size=size,
-        open=True,
-        check=ConnectionPool.check_connection,
+        open=False,
     )
+    check_together(pool)
+    pool.open()
+    return pool
 
 
 class PostgresDirectory:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
-from uuid import UUID
 
 import psycopg
 import structlog
@@ -36,9 +35,10 @@ WHERE {key} IN (
 RETURNING *
 """
 
+# Only this very claim: when its lease ran out, somebody may have the row since, even we ourselves.
 RELEASE = """
 UPDATE {table} SET claimed_by = NULL, claimed_until = NULL
-WHERE {key} = %(id)s AND claimed_by = %(worker)s
+WHERE {key} = %(id)s AND claimed_by = %(claimed_by)s AND claimed_until = %(claimed_until)s
 """
 
 NEXT = """
@@ -113,11 +113,20 @@ class Worker:
     ) -> None:
         connection.execute(f"LISTEN {DUE}")
         while not stop.is_set():
+            if not self._is_a_thread_free() or stop.is_set():
+                continue
             claimed = self._claim(connection)
             for row in claimed:
                 executor.submit(self._handle, row)
             if not claimed:
                 self._wait(connection)
+
+    def _is_a_thread_free(self) -> bool:
+        """Waits until one is, but not for ever."""
+        is_free = self._free.acquire(timeout=LOOK_EVERY)
+        if is_free:
+            self._free.release()
+        return is_free
 
     def _claim(self, connection: psycopg.Connection[DictRow]) -> list[DictRow]:
         places = 0
@@ -146,22 +155,24 @@ class Worker:
             pause = min(LOOK_EVERY, max(0.01, self._clock.seconds_until(row["deadline"])))
         for _ in connection.notifies(timeout=pause, stop_after=1):
             pass
+        # One look answers all that came meanwhile.
+        for _ in connection.notifies(timeout=0):
+            pass
 
     def _handle(self, row: DictRow) -> None:
-        row_id: UUID = row[self._table.key]
         try:
             statement, values = self._table.handle(row)
             with self._connection() as connection, connection.transaction():
                 connection.execute(statement, values)
-                self._release(connection, row_id)
+                self._release(connection, row)
         except Exception:
             # The lease keeps others off it for some seconds; then it is tried again.
-            self._logger.exception("could not handle what was due", id=str(row_id))
+            self._logger.exception("could not handle what was due", id=str(row[self._table.key]))
         finally:
             self._free.release()
 
-    def _release(self, connection: psycopg.Connection[DictRow], row_id: UUID) -> None:
-        values = {"id": row_id, "worker": self.name}
+    def _release(self, connection: psycopg.Connection[DictRow], row: DictRow) -> None:
+        values = {"id": row[self._table.key], **row}
         connection.execute(self._table.sql(RELEASE), values)
         connection.execute(f"NOTIFY {DUE}")
 

@@ -17,6 +17,7 @@ import structlog
 from eventsourcing.persistence import InfrastructureFactory, TrackingRecorder
 from eventsourcing.projection import BaseProjectionRunner, EventSourcedProjection, Projection
 from eventsourcing.utils import Environment
+from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.fold import Fold
 from strike_adapters.postgres.store import store_env
@@ -26,7 +27,7 @@ from strike_adapters.postgres.views.pager_process_state import PagerProcessState
 from strike_adapters.postgres.views.pager_run_views import PagerRunViews
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
 from strike_adapters.postgres.views.view import View
-from strike_domain.log import StrikeLog
+from strike_domain.log import LOG_NAME, StrikeLog
 from strike_domain.pager_process import PagerProcess
 from strike_domain.ports import Clock
 from strike_domain.routing import Router
@@ -93,30 +94,43 @@ class Follower:
 
     def run(self, stop: threading.Event) -> None:
         """Follow the log until told to stop; after a failure again, later and later."""
-        backoff = FIRST_BACKOFF
+        backoff, failed_at = FIRST_BACKOFF, self._position()
         while not stop.is_set():
             try:
-                if self._follow_once(stop):
-                    backoff = FIRST_BACKOFF
+                self._follow_once(stop)
             except Exception:
-                # One event that cannot be processed stops this follower only.
+                # One event that cannot be processed stops this follower only. Failures that lie
+                # far apart, with progress in between, do not add up to long waits.
+                position = self._position()
+                if position != failed_at:
+                    backoff, failed_at = FIRST_BACKOFF, position
                 self._logger.exception("follower failed", again_in_seconds=backoff)
                 stop.wait(backoff)
                 backoff = min(2 * backoff, MAX_BACKOFF)
 
-    def _follow_once(self, stop: threading.Event) -> bool:
-        """Follow as the active one; False if another process is."""
+    def _position(self) -> int | None:
+        """How far it is; None if the database cannot say."""
+        table = f"{LOG_NAME if self.name == PAGER else self.name}_tracking"
+        query = SQL("SELECT notification_id FROM {} WHERE application_name = %s")
+        try:
+            with psycopg.connect(self._url) as connection:
+                row = connection.execute(query.format(Identifier(table)), (LOG_NAME,)).fetchone()
+        except psycopg.Error:
+            return None
+        return int(row[0]) if row else None
+
+    def _follow_once(self, stop: threading.Event) -> None:
+        """Follow as the active one, or stand by for a second if another process is."""
         with self._turn() as (is_mine, is_still_mine):
             if not is_mine:
                 stop.wait(STAND_BY)
-                return False
+                return
             self._logger.info("following")
             with self._runner() as runner:
                 while not stop.is_set() and is_still_mine():
                     runner.run_forever(timeout=STAND_BY)
                     if runner.is_interrupted.is_set():
                         break
-            return True
 
     @contextmanager
     def _turn(self) -> Iterator[tuple[bool, Callable[[], bool]]]:

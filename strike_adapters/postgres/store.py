@@ -19,6 +19,8 @@ from eventsourcing.postgres import (
 from eventsourcing.utils import Environment, EnvType
 from psycopg.conninfo import conninfo_to_dict
 
+from strike_adapters.postgres.pools import check_together
+
 DATABASE_URL = "STRIKE_DATABASE_URL"
 
 _NAMES = {
@@ -73,6 +75,7 @@ class Factory(PostgresFactory):
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
         self.datastore.enable_db_functions = False
+        check_together(self.datastore.pool)
         url = self.env.get(DATABASE_URL)
         if url:
             extra = {k: v for k, v in conninfo_to_dict(url).items() if k not in _NAMES}

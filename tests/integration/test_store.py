@@ -1,0 +1,264 @@
+"""The log in PostgreSQL: the library's own tests on our recorders, and the domain's stories."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+import eventsourcing.cryptography
+import psycopg
+import pytest
+from eventsourcing.persistence import InfrastructureFactory, IntegrityError, Tracking
+from eventsourcing.postgres import PostgresTrackingRecorder
+from eventsourcing.utils import Environment
+
+from strike_adapters.postgres.directory import PostgresDirectory, open_pool
+from strike_adapters.postgres.followers import VIEWS
+from strike_adapters.postgres.store import Factory, LogRecorder, ProcessRecorder, store_env
+from strike_domain import Eco, JobType, StrikeLog, parse_location
+from strike_domain.memory import MEMORY_LOG, MemoryFactory, memory_env
+from tests.integration.stored import LongNight, eventually, rows, stored_night
+from tests.integration.stories import STORIES
+from tests.unit.given import BOULDER, NOC, OSP, stamp
+
+# The library's tests import its older cipher, which wants a package that we do not use.
+sys.modules.setdefault("eventsourcing.cipher", eventsourcing.cryptography)
+
+from eventsourcing.tests.persistence import (  # noqa: E402
+    ApplicationRecorderTestCase,
+    NonInterleavingNotificationIDsBaseCase,
+    ProcessRecorderTestCase,
+    TrackingRecorderTestCase,
+)
+
+
+def new_eco(eco_id: UUID | None = None) -> Eco:
+    return Eco.create(
+        eco_id or uuid4(),
+        stamp(),
+        noc_id=NOC,
+        osp_id=OSP,
+        location=parse_location(BOULDER),
+        job_type=JobType.FNOL,
+        description="A digger went through the cable.",
+        job_number="26-0001",
+    )
+
+
+# The library's own tests of what a recorder must do ------------------------------------------
+
+
+class OnOurDatabase:
+    """Recorders of our factory, in tables of a fresh database."""
+
+    url: ClassVar[str]
+
+    @pytest.fixture(autouse=True)
+    def _database(self, database_url: str) -> Iterator[None]:
+        type(self).url = database_url
+        with Factory(Environment("recorded", store_env(database_url, creates_tables=True))) as made:
+            self.factory = made
+            yield
+
+
+class TestLogRecorder(OnOurDatabase, ApplicationRecorderTestCase[LogRecorder]):
+    def create_recorder(self) -> LogRecorder:
+        recorder = self.factory.application_recorder()
+        assert type(recorder) is LogRecorder
+        return recorder
+
+
+class TestProcessRecorderAsLog(OnOurDatabase, ApplicationRecorderTestCase[ProcessRecorder]):
+    def create_recorder(self) -> ProcessRecorder:
+        recorder = self.factory.process_recorder()
+        assert type(recorder) is ProcessRecorder
+        return recorder
+
+
+class TestProcessRecorder(OnOurDatabase, ProcessRecorderTestCase):
+    def create_recorder(self) -> ProcessRecorder:
+        recorder = self.factory.process_recorder()
+        assert isinstance(recorder, ProcessRecorder)
+        return recorder
+
+
+class TestNotificationIds(OnOurDatabase, NonInterleavingNotificationIDsBaseCase):
+    def create_recorder(self) -> LogRecorder:
+        recorder = self.factory.application_recorder()
+        assert isinstance(recorder, LogRecorder)
+        return recorder
+
+
+class TestProcessTracking(OnOurDatabase, TrackingRecorderTestCase):
+    def create_recorder(self) -> PostgresTrackingRecorder:
+        recorder = self.factory.process_recorder()
+        assert isinstance(recorder, PostgresTrackingRecorder)
+        return recorder
+
+
+class TestViewTracking(OnOurDatabase, TrackingRecorderTestCase):
+    def create_recorder(self) -> PostgresTrackingRecorder:
+        return self.factory.tracking_recorder(VIEWS[0].recorder_class)
+
+
+# Ours ----------------------------------------------------------------------------------------
+
+
+def canonical(events: list[tuple[int, object]]) -> list[tuple[str, Any]]:
+    """Types and payloads, with ids replaced by the order in which they first appear."""
+    numbers: dict[UUID, int] = {}
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, UUID):
+            return numbers.setdefault(value, len(numbers))
+        if isinstance(value, dict):
+            return {key: plain(one) for key, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(one) for one in value]
+        return value
+
+    return [(type(one).__name__, plain(one.model_dump())) for _, one in events]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_a_story_makes_the_same_events_in_memory_and_in_postgresql(
+    story: Callable[[LongNight], None], database_url: str
+) -> None:
+    in_memory = LongNight()
+    story(in_memory)
+    with stored_night(database_url) as night:
+        story(night)
+        assert canonical(night.strike.events()) == canonical(in_memory.strike.events())
+
+
+def test_applications_with_one_name_of_a_memory_log_share_it() -> None:
+    env = Environment("strike", memory_env())
+    assert MemoryFactory(env).application_recorder() is MemoryFactory(env).process_recorder()
+    other = Environment("strike", {**memory_env()})
+    assert other[MEMORY_LOG] != env[MEMORY_LOG]
+    assert MemoryFactory(other).process_recorder() is not MemoryFactory(env).process_recorder()
+
+
+def test_the_insert_path_without_a_lock_cannot_be_turned_on(database_url: str) -> None:
+    env = store_env(database_url) | {"POSTGRES_ENABLE_DB_FUNCTIONS": "y"}
+    with Factory(Environment("strike", env)) as factory:
+        assert not factory.datastore.enable_db_functions
+
+
+def test_a_url_decides_host_user_database_and_whatever_else_it_says(database_url: str) -> None:
+    with StrikeLog(store_env(f"{database_url}&application_name=strike-test")) as log:
+        log.store(new_eco())
+        found = rows(database_url, "SELECT application_name FROM pg_stat_activity")
+        assert {"application_name": "strike-test"} in found
+
+
+def test_a_reader_never_sees_a_later_event_before_an_earlier_one(database_url: str) -> None:
+    """Six writers at once; a reader that only goes forward misses nothing."""
+    writers, each = 6, 25
+    with StrikeLog(store_env(database_url)) as log, ThreadPoolExecutor(writers) as threads:
+        done = [
+            threads.submit(lambda: [log.store(new_eco()) for _ in range(each)])
+            for _ in range(writers)
+        ]
+        seen: list[int] = []
+        while len(seen) < writers * each and not any(one.exception() for one in done if one.done()):
+            last = seen[-1] if seen else None
+            found = log.recorder.select_notifications(last, 500, inclusive_of_start=False)
+            seen += [one.id for one in found]
+        stored = [position for one in done for position in one.result()]
+    assert seen == sorted(stored)
+
+
+def test_of_two_who_store_the_same_version_one_is_told_and_leaves_nothing(
+    database_url: str,
+) -> None:
+    with StrikeLog(store_env(database_url)) as log:
+        eco_id = uuid4()
+        log.store(new_eco(eco_id))
+        first, second, other = log.eco(eco_id), log.eco(eco_id), new_eco()
+        first.add_note("first", stamp())
+        second.add_note("second", stamp())
+        log.store(first)
+        with pytest.raises(IntegrityError):
+            log.store(second, other)
+        assert len(rows(database_url, "SELECT 1 FROM strike_events")) == 2
+
+
+def test_a_save_whose_answer_was_lost_is_recognised(database_url: str) -> None:
+    with StrikeLog(store_env(database_url)) as log:
+        eco = new_eco()
+        pending = list(eco.pending_events)
+        position = log.store(eco)
+        eco.pending_events.extend(pending)
+        assert log.store(eco) == position
+        assert len(rows(database_url, "SELECT 1 FROM strike_events")) == 1
+
+
+def test_the_first_command_after_the_server_closed_all_connections_does_not_wait(
+    database_url: str,
+) -> None:
+    with StrikeLog(store_env(database_url, pool_size=8)) as log, open_pool(database_url) as pool:
+        pool.wait()
+        eventually(lambda: idle(log) == 8)
+        end_connections(database_url)
+        started = time.monotonic()
+        log.store(new_eco())
+        assert not PostgresDirectory(pool).has_render(OSP)
+        assert time.monotonic() - started < 1
+        assert idle(log) >= 1
+
+
+def idle(log: StrikeLog) -> int:
+    recorder: Any = log.recorder
+    available: int = recorder.datastore.pool.get_stats()["pool_available"]
+    return available
+
+
+def end_connections(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def test_a_follower_notices_an_event_within_two_seconds_although_the_wake_up_is_lost(
+    database_url: str,
+) -> None:
+    """The event is written past the library, which alone says NOTIFY."""
+    with StrikeLog(store_env(database_url)) as log, log.recorder.subscribe(gt=0) as subscription:
+        give_up = threading.Timer(10, subscription.stop)
+        give_up.start()
+        stored = log.mapper.to_stored_event(new_eco().pending_events[0])
+        with psycopg.connect(database_url) as connection:
+            connection.execute(
+                "INSERT INTO strike_events (originator_id, originator_version, topic, state) "
+                "VALUES (%s, %s, %s, %s)",
+                (stored.originator_id, stored.originator_version, stored.topic, stored.state),
+            )
+        assert next(subscription).originator_id == stored.originator_id
+        give_up.cancel()
+
+
+def test_a_process_stores_events_and_its_position_together_or_not_at_all(
+    database_url: str,
+) -> None:
+    factory: InfrastructureFactory[Any] = InfrastructureFactory.construct(
+        Environment("strike", store_env(database_url))
+    )
+    with factory, StrikeLog(store_env(database_url)) as log:
+        recorder = factory.process_recorder()
+        stored = [log.mapper.to_stored_event(event) for event in new_eco().pending_events]
+        recorder.insert_events(stored, tracking=Tracking("strike", 5))
+        again = [log.mapper.to_stored_event(event) for event in new_eco().pending_events]
+        with pytest.raises(IntegrityError):
+            recorder.insert_events(again, tracking=Tracking("strike", 5))
+        with pytest.raises(IntegrityError):
+            recorder.insert_events(stored, tracking=Tracking("strike", 6))
+        assert recorder.max_tracking_id("strike") == 5
+        assert len(rows(database_url, "SELECT 1 FROM strike_events")) == 1
