@@ -11,7 +11,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
-from strike_adapters.postgres.pools import check_together
+from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
 from strike_domain.contacts import Contact, PagerList
 from strike_domain.geometry import Location
 from strike_domain.ports import Link, Tenant
@@ -72,7 +72,11 @@ def open_pool(url: str, *, size: int = 4) -> Pool:
     pool = ConnectionPool(
         url,
         connection_class=Connection[DictRow],
-        kwargs={"row_factory": dict_row, "autocommit": True},
+        kwargs={
+            "row_factory": dict_row,
+            "autocommit": True,
+            "connect_timeout": CONNECT_SECONDS,
+        },
         min_size=1,
         max_size=size,
         open=False,

@@ -23,6 +23,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes, read_positions
+from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together_async
 from strike_domain.actors import Role, Side
 from strike_domain.errors import Rejected, Unavailable, WaitTimedOut
 from strike_domain.log import LOG_NAME
@@ -168,17 +169,22 @@ class Page:
 
 def open_async_pool(url: str, *, size: int) -> AsyncPool:
     """A pool of at most `size` connections; the server opens it when its loop runs."""
-    return AsyncConnectionPool(
+    pool = AsyncConnectionPool(
         url,
         connection_class=AsyncConnection[DictRow],
-        kwargs={"row_factory": dict_row, "autocommit": True},
+        kwargs={
+            "row_factory": dict_row,
+            "autocommit": True,
+            "connect_timeout": CONNECT_SECONDS,
+        },
         min_size=1,
         max_size=size,
         open=False,
         timeout=POOL_SECONDS,
         configure=_limit,
-        check=AsyncConnectionPool.check_connection,
     )
+    check_together_async(pool)
+    return pool
 
 
 async def _limit(connection: AsyncConnection[DictRow]) -> None:

@@ -19,7 +19,7 @@ from eventsourcing.postgres import (
 from eventsourcing.utils import Environment, EnvType
 from psycopg.conninfo import conninfo_to_dict
 
-from strike_adapters.postgres.pools import check_together
+from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
 
@@ -76,6 +76,7 @@ class Factory(PostgresFactory):
         super().__init__(env)
         self.datastore.enable_db_functions = False
         check_together(self.datastore.pool)
+        self.datastore.pool.kwargs.update(connect_timeout=CONNECT_SECONDS)  # type: ignore[union-attr]
         url = self.env.get(DATABASE_URL)
         if url:
             extra = {k: v for k, v in conninfo_to_dict(url).items() if k not in _NAMES}

@@ -19,6 +19,7 @@ import pytest
 from eventsourcing.persistence import IntegrityError, Tracking
 
 from strike_adapters.embedded import EmbeddedServer, embedded_postgres
+from strike_adapters.embedded.sockets import accepts
 from strike_adapters.postgres.directory import PostgresDirectory
 from strike_adapters.postgres.due import Worker
 from strike_adapters.postgres.due_work import pager_work
@@ -275,6 +276,8 @@ def test_followers_and_workers_outlive_a_crash_of_the_database(own_server: Embed
             night.order()
             eventually(lambda: night.switchboard.placed() == [ANA.phone])
             os.kill(own_server.pid, signal.SIGKILL)
+            # A killed process lives on for a moment, and whoever asks just then joins it.
+            eventually(lambda: not accepts(own_server.socket_directory))
             with embedded_postgres(own_server.directory) as again:
                 assert again.url("strike") == night.url
                 night.order()

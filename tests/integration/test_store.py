@@ -204,7 +204,7 @@ def test_the_first_command_after_the_server_closed_all_connections_does_not_wait
 ) -> None:
     with StrikeLog(store_env(database_url, pool_size=8)) as log, open_pool(database_url) as pool:
         pool.wait()
-        eventually(lambda: idle(log) == 8)
+        eventually(lambda: idle(log) >= 8)  # A command that had to wait makes the pool grow by one.
         end_connections(database_url)
         started = time.monotonic()
         log.store(new_eco())
