@@ -20,7 +20,10 @@ Params = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Letter:
-    """A request to Strike: a status callback, or a request for TwiML. `token` signs it."""
+    """A request to Strike: a status callback, or a request for TwiML. `token` signs it.
+
+    `sealed` is the signature it was given before somebody changed it on the way.
+    """
 
     kind: Literal["status", "twiml"]
     call_sid: str
@@ -28,6 +31,7 @@ class Letter:
     url: str
     params: Params
     token: str
+    sealed: str | None = None
 
     def address(self) -> str:
         """Return the URL as requested: without fragment, and with the parameters if it is a GET."""
@@ -38,6 +42,8 @@ class Letter:
 
     def signature(self) -> str:
         """Return the letter's X-Twilio-Signature."""
+        if self.sealed is not None:
+            return self.sealed
         posted = self.params if self.method == "POST" else ()
         return signature(self.token, self.address(), posted)
 

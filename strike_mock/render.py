@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field, ValidationError
 from strike_mock.clock import Clock
 from strike_mock.credentials import basic_credentials
 from strike_mock.crew import Crew
-from strike_mock.edges import Fault
 from strike_mock.ids import Ids
 from strike_mock.settings import RenderClient
 from strike_mock.stage import Stage
@@ -147,19 +146,6 @@ async def refusals_in_form(edge: str, request: web.Request, handler: Handler) ->
         return await handler(request)
     except RenderRefusal as refusal:
         return _error(refusal.status, refusal.code, str(refusal))
-
-
-def scripted_failures(stage: Stage) -> Fault:
-    """Return the fault that fails what the scenario's `[render] fails` says, before any effect."""
-
-    async def fail(edge: str, request: web.Request, handler: Handler) -> web.StreamResponse:
-        fails: Mapping[str, int] = {str(k): v for k, v in stage.scenario.render.fails.items()}
-        status = fails.get(edge.removeprefix("render."))
-        if status is None or not edge.startswith("render."):
-            return await handler(request)
-        return _error(status, "unavailable", f"scenario {stage.scenario.name}: {edge} fails")
-
-    return fail
 
 
 async def _body(request: web.Request, model: type[Body]) -> Body:

@@ -23,7 +23,18 @@ from strike_mock.errors import InvalidScenario, UnknownScenario
 
 AnsweredBy = Literal["human", "machine_start", "machine_end_beep", "fax", "unknown"]
 TaskState = Literal["blueprinted", "allocated", "releasable", "released", "jeopardy", "completed"]
-RenderRequest = Literal["token", "subsectors", "tasks", "list"]
+FaultKind = Literal[
+    "refuse",
+    "delay",
+    "hang",
+    "lose",
+    "lose_answer",
+    "cut",
+    "die",
+    "die_after",
+    "double",
+    "corrupt",
+]
 
 
 class _Data(BaseModel):
@@ -114,17 +125,85 @@ class Crew(_Data):
         return self
 
 
-class RenderBehaviour(_Data):
-    """`fails`: the HTTP status that each kind of request is answered with, for good."""
+class FaultRule(_Data):
+    """Something that goes wrong on an edge between Strike and the outside.
 
-    fails: dict[RenderRequest, int] = {}
+    `edge` is a glob pattern over the names of edges: `twilio.calls.create|fetch|list|update`,
+    `render.token|subsectors|tasks|list` (Strike asks), `webhook.status|twiml` (Twilio asks).
+
+    - `refuse`: answered with `status` (for Twilio with the error number `code`) before any effect,
+      with `retry_after` as Retry-After; a webhook reaches nobody, and is tried again as Twilio does
+    - `delay`: it arrives later by a time between the two `seconds`; different ones shuffle
+    - `hang`: no answer and no effect for so long, then the connection breaks
+    - `lose`: no effect, no answer; a status callback is lost without Twilio's noticing
+    - `lose_answer`: the effect happens, the answer is lost
+    - `cut`: the effect happens, the connection breaks in the middle of the answer
+    - `die`, `die_after`: the process of Strike that asks dies, before or after the effect
+    - `double`: a webhook arrives twice
+    - `corrupt`: a webhook's content is changed after it was signed
+
+    It hits the share `share` of the requests, at most `times`, not the first `skip`, and only from
+    `from_seconds` until `until_seconds` of the story, which begins with its first request.
+    """
+
+    edge: str = Field(min_length=1)
+    kind: FaultKind
+    share: float = Field(default=1.0, gt=0, le=1)
+    times: int | None = Field(default=None, gt=0)
+    skip: int = Field(default=0, ge=0)
+    from_seconds: NonNegativeFloat = 0.0
+    until_seconds: NonNegativeFloat | None = None
+    seconds: tuple[NonNegativeFloat, NonNegativeFloat] = (1.0, 10.0)
+    status: int = Field(default=503, ge=400, le=599)
+    code: int | None = None
+    retry_after: NonNegativeFloat | None = None
 
     @model_validator(mode="after")
-    def _are_failures(self) -> Self:
-        wrong = [status for status in self.fails.values() if not 400 <= status <= 599]
-        if wrong:
-            raise ValueError(f"not an HTTP failure: {wrong}")
+    def _fits_its_edge(self) -> Self:
+        is_webhook = self.edge.startswith("webhook.")
+        if self.kind in ("double", "corrupt") and not is_webhook:
+            raise ValueError(f"{self.kind} is for webhooks: edge must begin with webhook.")
+        if self.kind in ("cut", "die", "die_after") and is_webhook:
+            raise ValueError(f"{self.kind} is for what Strike asks, not for webhooks")
+        if not any(fnmatchcase(edge, self.edge) for edge in EDGES):
+            raise ValueError(f"no edge is called {self.edge!r}; there are: {', '.join(EDGES)}")
         return self
+
+
+EDGES = (
+    "twilio.calls.create",
+    "twilio.calls.fetch",
+    "twilio.calls.list",
+    "twilio.calls.update",
+    "render.token",
+    "render.subsectors",
+    "render.tasks",
+    "render.list",
+    "webhook.status",
+    "webhook.twiml",
+)
+
+
+class OperatorStep(_Data):
+    """What a person at the NOC does, `after_seconds` after the ECO was created."""
+
+    after_seconds: NonNegativeFloat
+    does: Literal["cancel", "dispatch", "note"]
+    text: str = "Signal is back."
+
+
+class Stakes(_Data):
+    """How the contractor of the story is set up: people on its list, and Render's settings.
+
+    `has_list` False: nobody drew a region there and there is no default list.
+    """
+
+    people: int = Field(default=3, ge=1, le=20)
+    has_list: bool = True
+    rounds: int = Field(default=1, ge=1, le=5)
+    polling_seconds: float = Field(default=30.0, gt=0)
+    grace_seconds: float = Field(default=86_400.0, gt=0)
+    inactivity_seconds: float = Field(default=259_200.0, gt=0)
 
 
 class Timing(_Data):
@@ -149,6 +228,7 @@ class Ending(_Data):
     paging: Literal["NOT_STARTED", "RUNNING", "ACCEPTED", "EXHAUSTED", "NO_LIST", "CANCELLED"]
     render: Literal["NOT_CONFIGURED", "PENDING", "TASKED", "FAILED"]
     accepted_by: str | None = None
+    stale: bool = False
     within_seconds: float = Field(default=600.0, gt=0)
 
     @model_validator(mode="after")
@@ -164,9 +244,11 @@ class Scenario(_Data):
     name: str = Field(pattern=r"^[a-z0-9-]+$")
     title: str = Field(min_length=1)
     story: str = Field(min_length=1)
+    stakes: Stakes = Stakes()
     phones: tuple[Phone, ...] = ()
     crew: Crew = Crew()
-    render: RenderBehaviour = RenderBehaviour()
+    operator: tuple[OperatorStep, ...] = ()
+    faults: tuple[FaultRule, ...] = ()
     timing: Timing = Timing()
     ending: Ending
 

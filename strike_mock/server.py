@@ -14,11 +14,12 @@ from strike_mock.control import ControlApi
 from strike_mock.courier import Courier, HttpCourier
 from strike_mock.edges import Fault, rest_edge
 from strike_mock.exchange import Exchange
+from strike_mock.faults import Faults, OnDeath, broken_connections
 from strike_mock.gateway import Gateway
 from strike_mock.identity import IdentitySigner
 from strike_mock.ids import Ids
 from strike_mock.proxy import Proxy
-from strike_mock.render import RenderApi, refusals_in_form, scripted_failures
+from strike_mock.render import RenderApi, refusals_in_form
 from strike_mock.scenarios import Scenario, load
 from strike_mock.settings import MockSettings
 from strike_mock.stage import Stage
@@ -32,7 +33,8 @@ class Mock:
     """Twilio, Render, control API and keys on one port, the login gateway on another.
 
     For tests: `clock` replaces the scaled one, `scenario` the named one, `courier` the way to
-    Strike, and `faults` are put on the edge where REST requests come in.
+    Strike, `faults` are put on the edge where REST requests come in, and `on_death` is called
+    where the scenario wants Strike's process to die.
     """
 
     def __init__(
@@ -43,20 +45,23 @@ class Mock:
         scenario: Scenario | None = None,
         courier: Courier | None = None,
         faults: Sequence[Fault] = (),
+        on_death: OnDeath | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or ScaledClock(settings.speed, settings.epoch)
         self.stage = Stage(scenario or load(settings.scenario))
         ids = Ids(settings.seed)
         self._http_courier = HttpCourier()
-        self.exchange = Exchange(self.clock, courier or self._http_courier, self.stage, ids)
+        self.faults = Faults(self.stage, self.clock, settings.seed, on_death)
+        out = self.faults.around(courier or self._http_courier)
+        self.exchange = Exchange(self.clock, out, self.stage, ids)
         clients = {client.id: client for client in settings.render_clients}
         self.render = RenderApi(self.clock, self.stage, ids, clients)
         self.identity = IdentitySigner(
             self.clock, signer=settings.signer, issuer=settings.issuer, client=settings.client
         )
         self._proxy = Proxy(settings.upstream)
-        self._faults = (*faults, scripted_failures(self.stage), refusals_in_form)
+        self._edges = (broken_connections, *faults, self.faults.on_request, refusals_in_form)
         self._runners: list[web.AppRunner] = []
         self._url = self._gateway_url = ""
 
@@ -110,7 +115,7 @@ class Mock:
         }
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[rest_edge(self._faults)])
+        app = web.Application(middlewares=[rest_edge(self._edges)])
         accounts = {account.sid: account for account in self.settings.accounts}
         TwilioApi(self.exchange, accounts).add_routes(app.router)
         self.render.add_routes(app.router)

@@ -41,8 +41,10 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         ("[[phones]]\nnumber = '*'\npresses = [{key = '1'}]", "need answers_after"),
         ("[[crew.steps]]\nafter_seconds = 1\ntask = 'repair'\nstate = 'released'", "'repair'"),
         ("[[crew.steps]]\nafter_seconds = 1\ntask = 'investigation'", "either task and state"),
-        ("[render]\nfails = {tasks = 200}", "not an HTTP failure"),
-        ("[render]\nfails = {posts = 503}", "render.fails.posts"),
+        ("[[faults]]\nedge = 'render.tasks'\nkind = 'refuse'\nstatus = 200", "faults.0.status"),
+        ("[[faults]]\nedge = 'render.posts'\nkind = 'lose'", "no edge is called 'render.posts'"),
+        ("[[faults]]\nedge = 'render.*'\nkind = 'double'", "double is for webhooks"),
+        ("[[faults]]\nedge = 'webhook.*'\nkind = 'die'", "die is for what Strike asks"),
         ("][", "not TOML"),
     ],
 )
