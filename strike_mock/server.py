@@ -79,7 +79,7 @@ class Mock:
         """Listen on both ports. Raises OSError if one is taken; then neither stays open."""
         gateway = Gateway(self.settings.people, self.identity, self._proxy)
         try:
-            self._url = await self._listen(web.AppRunner(self._app(), **_RUN), self.settings.port)
+            self._url = await self._listen(web.AppRunner(self.app(), **_RUN), self.settings.port)
             # A browser that goes away must end the event stream held open for it: cancellation.
             forwarding = web.AppRunner(gateway.app(), handler_cancellation=True, **_RUN)
             self._gateway_url = await self._listen(forwarding, self.settings.gateway_port)
@@ -114,7 +114,8 @@ class Mock:
             "client": self.settings.client,
         }
 
-    def _app(self) -> web.Application:
+    def app(self) -> web.Application:
+        """A new application with everything of the main port, for who brings another way in."""
         app = web.Application(middlewares=[rest_edge(self._edges)])
         accounts = {account.sid: account for account in self.settings.accounts}
         TwilioApi(self.exchange, accounts).add_routes(app.router)
