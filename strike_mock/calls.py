@@ -80,7 +80,10 @@ class KeyPress:
 
 @dataclass
 class Call:
-    """One call, from the request to its end, with everything heard, pressed and sent."""
+    """One call, from the request to its end, with everything heard, pressed and sent.
+
+    `waits_for_key` tells whether a key pressed right now would go to a Gather.
+    """
 
     sid: str
     account: Account
@@ -95,6 +98,7 @@ class Call:
     keys: list[KeyPress] = field(default_factory=list)
     callbacks: list[SentCallback] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    waits_for_key: bool = False
 
     @property
     def duration(self) -> int:
@@ -126,6 +130,7 @@ class Call:
             "answered_by": self.answered_by,
             "twiml_url": self.request.url,
             "heard": self.heard,
+            "waits_for_key": self.waits_for_key,
             "keys": [{"key": k.key, "at": _iso(k.at), "heeded": k.heeded} for k in self.keys],
             "callbacks": [vars(c) | {"at": _iso(c.at)} for c in self.callbacks],
             "errors": self.errors,

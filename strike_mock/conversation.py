@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from urllib.parse import urljoin
 
 from strike_mock.clock import Clock, first_of
 from strike_mock.courier import Params
 from strike_mock.errors import TwimlFault
-from strike_mock.phones import Finger, Keypad
+from strike_mock.phones import Finger, Keypad, Keys
 from strike_mock.twiml import Gather, Hangup, Pause, Redirect, Say, Verb, parse
 
 # Fetches the document at an absolute URL with extra parameters; raises TwimlFault.
@@ -46,14 +45,11 @@ class Conversation:
 
         A fault is what the callee hears as "an application error has occurred", and the end.
         """
-        self._finger.answered()
         try:
             await self._obey_all(url or "", method, twiml)
         except TwimlFault as fault:
             self._errors.append(f"{fault.code}: {fault}")
             await self._say(APPLICATION_ERROR)
-        finally:
-            self._finger.rest()
 
     async def _obey_all(self, url: str, method: str, twiml: str | None) -> None:
         document = twiml if twiml is not None else await self._fetch(method, url, ())
@@ -84,38 +80,34 @@ class Conversation:
         return None
 
     async def _gather(self, gather: Gather) -> _Onward | None:
-        with self._keypad.listening() as keys:
+        keys = Keys(gather.num_digits, gather.finish_on_key)
+        with self._keypad.listening(keys):
             self._finger.asked()
-            digits, finished = await self._collect(gather, keys)
-        if not digits and not gather.action_on_empty_result:
+            await self._collect(gather, keys)
+        if not keys.digits and not gather.action_on_empty_result:
             return None
-        params = (("Digits", digits), ("FinishedOnKey", finished), ("msg", "Gather End"))
+        params = (
+            ("Digits", keys.digits),
+            ("FinishedOnKey", keys.finished_on),
+            ("msg", "Gather End"),
+        )
         return _Onward(gather.method, gather.action, params)
 
-    async def _collect(self, gather: Gather, keys: asyncio.Queue[str]) -> tuple[str, str]:
-        digits = ""
-        key = await self._first_key(gather, keys)
-        while key is not None:
-            if key == gather.finish_on_key:
-                return digits, key
-            digits += key
-            if len(digits) == gather.num_digits:
-                return digits, ""
-            self._finger.asked()
-            key = await first_of(keys.get(), self._silence(gather.timeout))
-        return digits, ""
-
-    async def _first_key(self, gather: Gather, keys: asyncio.Queue[str]) -> str | None:
+    async def _collect(self, gather: Gather, keys: Keys) -> None:
         """A key cuts the prompts short; the time-out starts when they are over."""
-        return await first_of(keys.get(), self._prompt_then_wait(gather))
+        goes_on = await first_of(_key(keys), self._prompt_then_wait(gather))
+        while goes_on and not keys.is_complete:
+            self._finger.asked()
+            goes_on = await first_of(_key(keys), self._silence(gather.timeout))
 
-    async def _prompt_then_wait(self, gather: Gather) -> None:
+    async def _prompt_then_wait(self, gather: Gather) -> bool:
         for prompt in gather.prompts:
             await self._utter(prompt)
-        await self._silence(gather.timeout)
+        return await self._silence(gather.timeout)
 
-    async def _silence(self, seconds: float) -> None:
+    async def _silence(self, seconds: float) -> bool:
         await self._clock.sleep(seconds)
+        return False
 
     async def _utter(self, verb: Say | Pause) -> None:
         if isinstance(verb, Pause):
@@ -126,6 +118,11 @@ class Conversation:
     async def _say(self, text: str) -> None:
         self._heard.append(text)
         await self._clock.sleep(len(text.split()) / self._pace)
+
+
+async def _key(keys: Keys) -> bool:
+    await keys.pressed()
+    return True
 
 
 class _Onward:

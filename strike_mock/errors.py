@@ -6,6 +6,7 @@ MockError
 │   └── InvalidScenario
 ├── TwilioRefusal       answered to the caller in Twilio's error form
 ├── TwimlFault          heard by the callee as "an application error has occurred"
+├── NotNow              a phone taken by hand cannot do that at this moment
 └── Undeliverable       a request of ours reached nobody
 """
 
@@ -46,6 +47,10 @@ class TwimlFault(MockError):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+class NotNow(MockError):
+    """The call's state does not allow what somebody wants to do by hand; the message says why."""
 
 
 class Undeliverable(MockError):

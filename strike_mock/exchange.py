@@ -6,21 +6,26 @@ import asyncio
 
 from strike_mock.callbacks import StatusCallbacks, call_params
 from strike_mock.calls import Call, CallBook, CallRequest, CallStatus
-from strike_mock.clock import Clock, first_of
+from strike_mock.clock import Clock
 from strike_mock.conversation import Conversation
 from strike_mock.courier import Courier, Letter, Params
-from strike_mock.errors import TwimlFault, Undeliverable
+from strike_mock.errors import NotNow, TwimlFault, Undeliverable
 from strike_mock.ids import Ids
-from strike_mock.phones import Finger, Keypad, ring_outcome
-from strike_mock.scenarios import Phone, Scenario
+from strike_mock.lines import Line
+from strike_mock.phones import ring_outcome
 from strike_mock.settings import Account
 from strike_mock.stage import Stage
 
 _HTTP_RETRIEVAL_FAILURE = 11200
+_KEYS = "0123456789*#"
 
 
 class Exchange:
-    """Places calls and lives them, each in a task of its own, by the clock and the scenario."""
+    """Places calls and lives them, each in a task of its own, by the clock and the scenario.
+
+    What the scenario says of a phone holds until somebody takes it by hand (`pick_up`, `reject`,
+    `press`, `put_down`); each of these raises NotNow when the call is not in a state for it.
+    """
 
     def __init__(self, clock: Clock, courier: Courier, stage: Stage, ids: Ids) -> None:
         self.book = CallBook()
@@ -29,7 +34,7 @@ class Exchange:
         self._stage = stage
         self._ids = ids
         self._callbacks = StatusCallbacks(clock, courier)
-        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._lines: dict[str, Line] = {}
 
     def place(self, account: Account, request: CallRequest) -> Call:
         """Queue a call and return it; it goes on by itself."""
@@ -37,10 +42,9 @@ class Exchange:
         call = Call(self._ids.new("CA"), account, request, created=now, updated=now)
         self.book.add(call)
         scenario = self._stage.scenario
-        phone = scenario.phone(request.to)
-        life = asyncio.ensure_future(self._live(call, phone, scenario))
-        self._lives[call.sid] = life
-        life.add_done_callback(lambda _: self._lives.pop(call.sid, None))
+        line = Line(call, scenario.phone(request.to), scenario.timing, self._clock)
+        self._lines[call.sid] = line
+        line.goes_on(self._connect(line))
         return call
 
     def cancel(self, call: Call) -> None:
@@ -55,16 +59,49 @@ class Exchange:
         else:
             self.cancel(call)
 
+    def pick_up(self, call: Call) -> None:
+        """The callee answers the ringing phone. Raises NotNow."""
+        line = self._taken(call, CallStatus.RINGING, "picked up")
+        self._answer(line)
+
+    def reject(self, call: Call) -> None:
+        """The callee declines the ringing call. Raises NotNow."""
+        line = self._taken(call, CallStatus.RINGING, "rejected")
+        self._finish(call, CallStatus.BUSY, sip_code=line.phone.rejects_with)
+
+    def press(self, call: Call, key: str) -> None:
+        """The callee presses `key`; it is lost unless a Gather waits for one. Raises NotNow.
+
+        Raises ValueError for what is not one of 0 to 9, * and #.
+        """
+        if len(key) != 1 or key not in _KEYS:
+            raise ValueError(f"a phone has no key {key!r}")
+        line = self._taken(call, CallStatus.IN_PROGRESS, "used to press a key")
+        line.keypad.press(key)
+
+    def put_down(self, call: Call) -> None:
+        """The callee hangs up. Raises NotNow."""
+        self._taken(call, CallStatus.IN_PROGRESS, "put down")
+        self._finish(call, CallStatus.COMPLETED)
+
     async def close(self) -> None:
         """Drop every line, telling nobody."""
-        lives = list(self._lives.values())
-        for life in lives:
-            life.cancel()
-        await asyncio.gather(*lives, return_exceptions=True)
+        tasks = [task for line in self._lines.values() for task in line.tasks()]
+        for line in self._lines.values():
+            line.drop()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._callbacks.close()
 
-    async def _live(self, call: Call, phone: Phone, scenario: Scenario) -> None:
-        timing = scenario.timing
+    def _taken(self, call: Call, needed: CallStatus, what: str) -> Line:
+        line = self._lines.get(call.sid)
+        if line is None or call.status is not needed:
+            reason = f"the call to it is {call.status.value}, not {needed.value}"
+            raise NotNow(f"The phone {call.request.to} cannot be {what} now: {reason}.")
+        line.take_in_hand()
+        return line
+
+    async def _connect(self, line: Line) -> None:
+        call, phone, timing = line.call, line.phone, line.timing
         await self._clock.sleep(timing.queue_seconds)
         self._move(call, CallStatus.INITIATED)
         await self._clock.sleep(phone.rings_after)
@@ -76,36 +113,39 @@ class Exchange:
         await self._clock.sleep(outcome.after)
         if outcome.status.is_final:
             self._finish(call, outcome.status, sip_code=outcome.sip_code)
-            return
-        call.sip_code = outcome.sip_code
-        self._move(call, outcome.status)
-        await self._until_hung_up(call, phone, scenario)
-        self._finish(call, CallStatus.COMPLETED)
-
-    async def _until_hung_up(self, call: Call, phone: Phone, scenario: Scenario) -> None:
-        talk = self._talk(call, phone, scenario)
-        if phone.hangs_up_after is None:
-            await talk
         else:
-            await first_of(talk, self._clock.sleep(phone.hangs_up_after))
+            self._answer(line)
 
-    async def _talk(self, call: Call, phone: Phone, scenario: Scenario) -> None:
-        timing = scenario.timing
+    def _answer(self, line: Line) -> None:
+        line.call.sip_code = 200
+        self._move(line.call, CallStatus.IN_PROGRESS)
+        if line.follows_script:
+            line.finger.answered()
+            if line.phone.hangs_up_after is not None:
+                line.scripted(self._hang_up_after(line, line.phone.hangs_up_after))
+        line.goes_on(self._converse(line))
+
+    async def _hang_up_after(self, line: Line, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._finish(line.call, CallStatus.COMPLETED)
+
+    async def _converse(self, line: Line) -> None:
+        call = line.call
         if call.request.machine_detection:
-            await self._clock.sleep(timing.machine_detection_seconds)
-            call.answered_by = phone.answered_by
-        keypad = Keypad(call, self._clock)
+            await self._clock.sleep(line.timing.machine_detection_seconds)
+            call.answered_by = line.phone.answered_by
         conversation = Conversation(
             fetch=lambda method, url, extra: self._fetch(call, method, url, extra),
-            keypad=keypad,
-            finger=Finger(phone, keypad, self._clock),
+            keypad=line.keypad,
+            finger=line.finger,
             clock=self._clock,
-            words_per_second=timing.words_per_second,
+            words_per_second=line.timing.words_per_second,
             heard=call.heard,
             errors=call.errors,
         )
         request = call.request
         await conversation.run(request.url, request.method, request.twiml)
+        self._finish(call, CallStatus.COMPLETED)
 
     async def _fetch(self, call: Call, method: str, url: str, extra: Params) -> str:
         params = call_params(call) + extra
@@ -123,8 +163,8 @@ class Exchange:
         self._callbacks.tell(call)
 
     def _finish(self, call: Call, status: CallStatus, sip_code: int | None = None) -> None:
-        life = self._lives.get(call.sid)
-        if life is not None and life is not asyncio.current_task():
-            life.cancel()
+        line = self._lines.pop(call.sid, None)
+        if line is not None:
+            line.drop()
         call.sip_code = sip_code if sip_code is not None else call.sip_code
         self._move(call, status)

@@ -27,8 +27,35 @@ def ring_outcome(phone: Phone, limit: float) -> RingOutcome:
     if answered is not None and answered <= limit:
         return RingOutcome(answered, CallStatus.IN_PROGRESS, 200)
     if rejected is not None and rejected <= limit:
-        return RingOutcome(rejected, CallStatus.BUSY, 486)
+        return RingOutcome(rejected, CallStatus.BUSY, phone.rejects_with)
     return RingOutcome(limit, CallStatus.NO_ANSWER, 487)
+
+
+class Keys:
+    """The keys that one Gather has got: complete with `wanted` of them, or with `finish_on`."""
+
+    def __init__(self, wanted: int | None = None, finish_on: str = "#") -> None:
+        self.digits = ""
+        self.finished_on = ""
+        self.is_complete = False
+        self._wanted = wanted
+        self._finish_on = finish_on
+        self._pressed = asyncio.Event()
+
+    def take(self, key: str) -> None:
+        """Add `key`."""
+        if key in self._finish_on:
+            self.finished_on = key
+            self.is_complete = True
+        else:
+            self.digits += key
+            self.is_complete = len(self.digits) == self._wanted
+        self._pressed.set()
+
+    async def pressed(self) -> None:
+        """Wait for the next key."""
+        await self._pressed.wait()
+        self._pressed.clear()
 
 
 class Keypad:
@@ -37,23 +64,36 @@ class Keypad:
     def __init__(self, call: Call, clock: Clock) -> None:
         self._call = call
         self._clock = clock
-        self._listener: asyncio.Queue[str] | None = None
+        self._keys: Keys | None = None
 
     def press(self, key: str) -> None:
         """Press `key` now."""
-        heeded = self._listener is not None
-        self._call.keys.append(KeyPress(key, self._clock.now(), heeded))
-        if self._listener is not None:
-            self._listener.put_nowait(key)
+        keys = self._keys
+        self._call.keys.append(KeyPress(key, self._clock.now(), heeded=keys is not None))
+        if keys is None:
+            return
+        keys.take(key)
+        if keys.is_complete:
+            self.ignore()
+
+    def ignore(self) -> None:
+        """Listen no more: whatever is pressed from now on is lost."""
+        self._listen_to(None)
 
     @contextmanager
-    def listening(self) -> Iterator[asyncio.Queue[str]]:
-        """Collect the keys pressed while the block runs."""
-        self._listener = asyncio.Queue()
+    def listening(self, keys: Keys) -> Iterator[None]:
+        """Collect in `keys` what is pressed while the block runs, until they are complete."""
+        self._listen_to(keys)
         try:
-            yield self._listener
+            yield
         finally:
-            self._listener = None
+            # A document that was left may end after the next one has begun to listen.
+            if self._keys is keys:
+                self.ignore()
+
+    def _listen_to(self, keys: Keys | None) -> None:
+        self._keys = keys
+        self._call.waits_for_key = keys is not None
 
 
 class Finger:
@@ -78,7 +118,8 @@ class Finger:
             self._pending = self._start(self._on_prompt.pop(0))
 
     def rest(self) -> None:
-        """Press nothing more."""
+        """Press nothing more, whoever asks."""
+        self._on_prompt.clear()
         for task in self._tasks:
             task.cancel()
 

@@ -57,9 +57,10 @@ class Press(_Data):
 class Phone(_Data):
     """How the phones whose number matches the glob pattern `number` behave.
 
-    It takes `rings_after` to reach the phone. Then it fails with a SIP code, is rejected, is
-    answered, or (none given) rings until the caller gives up. `rejects_after` and `answers_after`
-    count from the first ring, `hangs_up_after` from the answer.
+    It takes `rings_after` to reach the phone. Then it fails with a SIP code, is rejected (with
+    `rejects_with`), is answered, or (none given) rings until the caller gives up. `rejects_after`
+    and `answers_after` count from the first ring, `hangs_up_after` from the answer. With `by_hand`
+    it rings until somebody acts or the caller gives up.
     """
 
     number: str = Field(min_length=1)
@@ -67,7 +68,9 @@ class Phone(_Data):
     rings_after: NonNegativeFloat = 1.0
     answers_after: NonNegativeFloat | None = None
     rejects_after: NonNegativeFloat | None = None
+    rejects_with: Literal[486, 603] = 486
     fails_with: int | None = Field(default=None, ge=400, le=699)
+    by_hand: bool = False
     answered_by: AnsweredBy = "human"
     presses: tuple[Press, ...] = ()
     hangs_up_after: NonNegativeFloat | None = None
@@ -75,8 +78,8 @@ class Phone(_Data):
     @model_validator(mode="after")
     def _one_fate(self) -> Self:
         fates = (self.answers_after, self.rejects_after, self.fails_with)
-        if sum(fate is not None for fate in fates) > 1:
-            raise ValueError("give one of answers_after, rejects_after, fails_with")
+        if sum(fate is not None for fate in fates) + self.by_hand > 1:
+            raise ValueError("give one of answers_after, rejects_after, fails_with, by_hand")
         if self.answers_after is None and (self.presses or self.hangs_up_after is not None):
             raise ValueError("presses and hangs_up_after need answers_after")
         return self
