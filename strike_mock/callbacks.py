@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from email.utils import format_datetime
 
-from strike_mock.calls import Call, CallStatus, SentCallback
+from strike_mock.calls import Call, CallStatus, Detection, SentCallback
 from strike_mock.clock import Clock
 from strike_mock.courier import Courier, Letter, Params
 from strike_mock.errors import Undeliverable
@@ -39,9 +39,16 @@ def call_params(call: Call) -> Params:
         ("Direction", "outbound-api"),
         ("ApiVersion", "2010-04-01"),
     )
-    if call.answered_by is not None:
-        params += (("AnsweredBy", call.answered_by),)
-    return params
+    return params + _verdict(call)
+
+
+def _verdict(call: Call) -> Params:
+    if call.answered_by is None:
+        return ()
+    return (
+        ("AnsweredBy", call.answered_by),
+        ("MachineDetectionDuration", str(call.detection_ms)),
+    )
 
 
 class StatusCallbacks:
@@ -60,19 +67,29 @@ class StatusCallbacks:
     def tell(self, call: Call) -> None:
         """Send the callback for the call's present status, if it is wanted; returns at once."""
         event = event_of(call.status)
-        url = call.request.status_callback
-        if url is None or event not in call.request.status_callback_events:
+        request = call.request
+        if request.status_callback is None or event not in request.status_callback_events:
             return
-        sent = SentCallback(event, call.status.value, len(call.callbacks), self._clock.now())
+        sequence = sum(sent.sequence is not None for sent in call.callbacks)
+        sent = SentCallback(event, call.status.value, sequence, self._clock.now())
+        params = call_params(call) + _status_params(call, sent)
+        method, url = request.status_callback_method, request.status_callback
+        self._post(call, sent, Letter("status", call.sid, method, url, params, call.account.token))
+
+    def tell_who_answered(self, call: Call, detection: Detection) -> None:
+        """Send the result of a detection in the background, if it is wanted; returns at once.
+
+        https://www.twilio.com/docs/voice/answering-machine-detection#asyncamdstatuscallback
+        """
+        if detection.callback is None:
+            return
+        sent = SentCallback("amd", call.status.value, None, self._clock.now())
+        params = (("CallSid", call.sid), ("AccountSid", call.account.sid), *_verdict(call))
+        method, url = detection.callback_method, detection.callback
+        self._post(call, sent, Letter("amd", call.sid, method, url, params, call.account.token))
+
+    def _post(self, call: Call, sent: SentCallback, letter: Letter) -> None:
         call.callbacks.append(sent)
-        letter = Letter(
-            kind="status",
-            call_sid=call.sid,
-            method=call.request.status_callback_method,
-            url=url,
-            params=call_params(call) + _status_params(call, sent),
-            token=call.account.token,
-        )
         turn = self._turns.setdefault(call.sid, asyncio.Lock())
         task = asyncio.ensure_future(self._send(letter, sent, turn))
         self._tasks.add(task)

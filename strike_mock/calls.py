@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from strike_mock.settings import Account
 
@@ -41,6 +41,32 @@ _FINAL = frozenset(
 
 
 @dataclass(frozen=True)
+class Document:
+    """The TwiML that a call is to obey: given as it is, or to be fetched from `url`."""
+
+    url: str | None = None
+    method: str = "POST"
+    twiml: str | None = None
+
+
+DetectionMode = Literal["Enable", "DetectMessageEnd"]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Finding out whether a machine answered, for at most `timeout` seconds.
+
+    With `in_background` the call goes on meanwhile, and `callback` is told in the end.
+    """
+
+    mode: DetectionMode = "Enable"
+    in_background: bool = False
+    callback: str | None = None
+    callback_method: str = "POST"
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True)
 class CallRequest:
     """What Strike asked for; `timeout` in seconds, Twilio's default is 60."""
 
@@ -53,16 +79,24 @@ class CallRequest:
     status_callback: str | None = None
     status_callback_method: str = "POST"
     status_callback_events: frozenset[str] = frozenset({"completed"})
-    machine_detection: bool = False
+    detection: Detection | None = None
+
+    @property
+    def document(self) -> Document:
+        """What the call obeys when it is answered."""
+        return Document(self.url, self.method, self.twiml)
 
 
 @dataclass
 class SentCallback:
-    """One status callback: what it said, how often it was tried, Strike's answer (HTTP status)."""
+    """One callback: what it said, how often it was tried, Strike's answer (HTTP status).
+
+    The result of a machine detection (`event` "amd") has no `sequence` number.
+    """
 
     event: str
     status: str
-    sequence: int
+    sequence: int | None
     at: datetime
     attempts: int = 0
     answer: int | None = None
@@ -82,7 +116,9 @@ class KeyPress:
 class Call:
     """One call, from the request to its end, with everything heard, pressed and sent.
 
-    `waits_for_key` tells whether a key pressed right now would go to a Gather.
+    `waits_for_key` tells whether a key pressed right now would go to a Gather. `queue_ms` is how
+    long, in milliseconds, it was expected to wait for its turn when it was made; `detection_ms` is
+    how long it took to find out who had answered.
     """
 
     sid: str
@@ -99,6 +135,8 @@ class Call:
     callbacks: list[SentCallback] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     waits_for_key: bool = False
+    queue_ms: int = 0
+    detection_ms: int | None = None
 
     @property
     def duration(self) -> int:
@@ -127,6 +165,7 @@ class Call:
             "times": {"created": _iso(self.created)} | {k: _iso(v) for k, v in self.times.items()},
             "duration": self.duration,
             "sip_code": self.sip_code,
+            "queue_ms": self.queue_ms,
             "answered_by": self.answered_by,
             "twiml_url": self.request.url,
             "heard": self.heard,

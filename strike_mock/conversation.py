@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from strike_mock.clock import Clock, first_of
 from strike_mock.courier import Params
 from strike_mock.errors import TwimlFault
 from strike_mock.phones import Finger, Keypad, Keys
-from strike_mock.twiml import Gather, Hangup, Pause, Redirect, Say, Verb, parse
+from strike_mock.scenarios import Timing
+from strike_mock.twiml import Gather, Hangup, Pause, Play, Prompt, Redirect, Verb, parse
 
 # Fetches the document at an absolute URL with extra parameters; raises TwimlFault.
 Fetch = Callable[[str, str, Params], Awaitable[str]]
 
 APPLICATION_ERROR = "We are sorry, an application error has occurred. Goodbye."
 _MOST_DOCUMENTS = 100
+_NOT_ABSOLUTE = 15004
 
 
 class Conversation:
@@ -28,7 +30,7 @@ class Conversation:
         keypad: Keypad,
         finger: Finger,
         clock: Clock,
-        words_per_second: float,
+        timing: Timing,
         heard: list[str],
         errors: list[str],
     ) -> None:
@@ -36,7 +38,7 @@ class Conversation:
         self._keypad = keypad
         self._finger = finger
         self._clock = clock
-        self._pace = words_per_second
+        self._timing = timing
         self._heard = heard
         self._errors = errors
 
@@ -57,8 +59,8 @@ class Conversation:
             onward = await self._obey(document)
             if onward is None:
                 return
-            url, params = urljoin(url, onward.url), onward.params
-            document = await self._fetch(onward.method, url, params)
+            url = _absolute(url, onward.url)
+            document = await self._fetch(onward.method, url, onward.params)
         raise TwimlFault(12100, f"more than {_MOST_DOCUMENTS} documents in one call")
 
     async def _obey(self, document: str) -> _Onward | None:
@@ -75,7 +77,7 @@ class Conversation:
             return _Onward(verb.method, verb.url)
         if isinstance(verb, Gather):
             return await self._gather(verb)
-        if isinstance(verb, Say | Pause):
+        if isinstance(verb, Prompt):
             await self._utter(verb)
         return None
 
@@ -109,15 +111,30 @@ class Conversation:
         await self._clock.sleep(seconds)
         return False
 
-    async def _utter(self, verb: Say | Pause) -> None:
+    async def _utter(self, verb: Prompt) -> None:
         if isinstance(verb, Pause):
             await self._clock.sleep(verb.seconds)
-        else:
-            await self._say(verb.text)
+            return
+        for _ in range(verb.times):
+            if isinstance(verb, Play):
+                await self._play(verb.url)
+            else:
+                await self._say(verb.text)
 
     async def _say(self, text: str) -> None:
         self._heard.append(text)
-        await self._clock.sleep(len(text.split()) / self._pace)
+        await self._clock.sleep(len(text.split()) / self._timing.words_per_second)
+
+    async def _play(self, url: str) -> None:
+        self._heard.append(f"(a recording: {url})")
+        await self._clock.sleep(self._timing.play_seconds)
+
+
+def _absolute(base: str, url: str) -> str:
+    joined = urljoin(base, url)
+    if not urlsplit(joined).scheme:
+        raise TwimlFault(_NOT_ABSOLUTE, f"TwiML that has no URL needs absolute ones, not {url!r}")
+    return joined
 
 
 async def _key(keys: Keys) -> bool:

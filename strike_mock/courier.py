@@ -20,12 +20,12 @@ Params = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Letter:
-    """A request to Strike: a status callback, or a request for TwiML. `token` signs it.
+    """A request to Strike: for TwiML, or to tell a status or who answered. `token` signs it.
 
     `sealed` is the signature it was given before somebody changed it on the way.
     """
 
-    kind: Literal["status", "twiml"]
+    kind: Literal["status", "twiml", "amd"]
     call_sid: str
     method: str
     url: str

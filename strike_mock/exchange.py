@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from strike_mock.callbacks import StatusCallbacks, call_params
-from strike_mock.calls import Call, CallBook, CallRequest, CallStatus
+from strike_mock.calls import Call, CallBook, CallRequest, CallStatus, Detection, Document
 from strike_mock.clock import Clock
 from strike_mock.conversation import Conversation
 from strike_mock.courier import Courier, Letter, Params
-from strike_mock.errors import NotNow, TwimlFault, Undeliverable
+from strike_mock.errors import NotNow, TwilioRefusal, TwimlFault, Undeliverable
 from strike_mock.ids import Ids
 from strike_mock.lines import Line
-from strike_mock.phones import ring_outcome
+from strike_mock.phones import answered_by, failure, ring_outcome
+from strike_mock.scenarios import Phone
 from strike_mock.settings import Account
 from strike_mock.stage import Stage
+from strike_mock.turns import Turns
 
 _HTTP_RETRIEVAL_FAILURE = 11200
 _KEYS = "0123456789*#"
@@ -35,6 +37,11 @@ class Exchange:
         self._ids = ids
         self._callbacks = StatusCallbacks(clock, courier)
         self._lines: dict[str, Line] = {}
+        self._turns: dict[str, Turns] = {}
+
+    def phone(self, number: str) -> Phone:
+        """Return how the phone of `number` behaves."""
+        return self._stage.scenario.phone(number)
 
     def place(self, account: Account, request: CallRequest) -> Call:
         """Queue a call and return it; it goes on by itself."""
@@ -43,6 +50,7 @@ class Exchange:
         self.book.add(call)
         scenario = self._stage.scenario
         line = Line(call, scenario.phone(request.to), scenario.timing, self._clock)
+        call.queue_ms = round(self._seconds_in_queue(line) * 1000)
         self._lines[call.sid] = line
         line.goes_on(self._connect(line))
         return call
@@ -58,6 +66,17 @@ class Exchange:
             self._finish(call, CallStatus.COMPLETED)
         else:
             self.cancel(call)
+
+    def redirect(self, call: Call, document: Document) -> None:
+        """The answered call leaves what it hears and obeys `document`.
+
+        Raises TwilioRefusal (21220) for a call that is not in progress.
+        """
+        line = self._lines.get(call.sid)
+        if line is None or call.status is not CallStatus.IN_PROGRESS:
+            raise TwilioRefusal(400, 21220, "Call is not in-progress. Cannot redirect.")
+        call.updated = self._clock.now()
+        line.goes_on(self._converse(line, document))
 
     def pick_up(self, call: Call) -> None:
         """The callee answers the ringing phone. Raises NotNow."""
@@ -100,13 +119,24 @@ class Exchange:
         line.take_in_hand()
         return line
 
+    def _queue(self, account: Account) -> Turns:
+        return self._turns.setdefault(account.sid, Turns(self._clock))
+
+    def _seconds_in_queue(self, line: Line) -> float:
+        account = line.call.account
+        others = [one for one in self._lines.values() if one.call.account.sid == account.sid]
+        ahead = sum(one.waits_for_turn for one in others)
+        return self._queue(account).seconds_left() + ahead / line.timing.calls_per_second
+
     async def _connect(self, line: Line) -> None:
         call, phone, timing = line.call, line.phone, line.timing
+        await self._queue(call.account).take(timing.calls_per_second)
+        line.waits_for_turn = False
         await self._clock.sleep(timing.queue_seconds)
         self._move(call, CallStatus.INITIATED)
         await self._clock.sleep(phone.rings_after)
         if phone.fails_with is not None:
-            self._finish(call, CallStatus.FAILED, sip_code=phone.fails_with)
+            self._finish(call, failure(phone.fails_with), sip_code=phone.fails_with)
             return
         self._move(call, CallStatus.RINGING)
         outcome = ring_outcome(phone, call.request.timeout + timing.ring_slack)
@@ -123,28 +153,40 @@ class Exchange:
             line.finger.answered()
             if line.phone.hangs_up_after is not None:
                 line.scripted(self._hang_up_after(line, line.phone.hangs_up_after))
-        line.goes_on(self._converse(line))
+        line.goes_on(self._begin_talk(line))
 
     async def _hang_up_after(self, line: Line, seconds: float) -> None:
         await self._clock.sleep(seconds)
         self._finish(line.call, CallStatus.COMPLETED)
 
-    async def _converse(self, line: Line) -> None:
+    async def _begin_talk(self, line: Line) -> None:
+        detection = line.call.request.detection
+        if detection is not None and detection.in_background:
+            line.besides(self._detect(line, detection))
+        elif detection is not None:
+            await self._detect(line, detection)
+        await self._converse(line, line.call.request.document)
+
+    async def _detect(self, line: Line, detection: Detection) -> None:
+        seconds, verdict = answered_by(line.phone, detection, line.timing)
+        await self._clock.sleep(seconds)
+        line.call.detection_ms = round(seconds * 1000)
+        line.call.answered_by = verdict
+        if detection.in_background:
+            self._callbacks.tell_who_answered(line.call, detection)
+
+    async def _converse(self, line: Line, document: Document) -> None:
         call = line.call
-        if call.request.machine_detection:
-            await self._clock.sleep(line.timing.machine_detection_seconds)
-            call.answered_by = line.phone.answered_by
         conversation = Conversation(
             fetch=lambda method, url, extra: self._fetch(call, method, url, extra),
             keypad=line.keypad,
             finger=line.finger,
             clock=self._clock,
-            words_per_second=line.timing.words_per_second,
+            timing=line.timing,
             heard=call.heard,
             errors=call.errors,
         )
-        request = call.request
-        await conversation.run(request.url, request.method, request.twiml)
+        await conversation.run(document.url, document.method, document.twiml)
         self._finish(call, CallStatus.COMPLETED)
 
     async def _fetch(self, call: Call, method: str, url: str, extra: Params) -> str:

@@ -16,7 +16,8 @@ Doing = Coroutine[object, object, None]
 class Line:
     """Holds a call's tasks, so that its course can be changed or ended from outside at any time.
 
-    `follows_script` until somebody takes the phone by hand.
+    `follows_script` until somebody takes the phone by hand, and `waits_for_turn` until the account
+    may start one more call.
     """
 
     def __init__(self, call: Call, phone: Phone, timing: Timing, clock: Clock) -> None:
@@ -26,6 +27,7 @@ class Line:
         self.keypad = Keypad(call, clock)
         self.finger = Finger(phone, self.keypad, clock)
         self.follows_script = True
+        self.waits_for_turn = True
         self._course: asyncio.Task[None] | None = None
         self._script: set[asyncio.Task[None]] = set()
         self._besides: set[asyncio.Task[None]] = set()

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from strike_mock.calls import Call, CallStatus, KeyPress
+from strike_mock.calls import Call, CallStatus, Detection, KeyPress
 from strike_mock.clock import Clock
-from strike_mock.scenarios import Phone, Press
+from strike_mock.scenarios import Phone, Press, Timing
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,30 @@ def ring_outcome(phone: Phone, limit: float) -> RingOutcome:
     if rejected is not None and rejected <= limit:
         return RingOutcome(rejected, CallStatus.BUSY, phone.rejects_with)
     return RingOutcome(limit, CallStatus.NO_ANSWER, 487)
+
+
+# SIP's ways of saying that the line is engaged; every other failure is one.
+_BUSY = (486, 600)
+
+
+def failure(sip_code: int) -> CallStatus:
+    """Return the status of a call that the network ends with `sip_code` before it rings."""
+    return CallStatus.BUSY if sip_code in _BUSY else CallStatus.FAILED
+
+
+def answered_by(phone: Phone, detection: Detection, timing: Timing) -> tuple[float, str]:
+    """Return how many seconds it takes to find out who answered `phone`, and Twilio's word for it.
+
+    https://www.twilio.com/docs/voice/answering-machine-detection
+    """
+    seconds, verdict = timing.machine_detection_seconds, str(phone.answered_by)
+    if verdict.startswith("machine"):
+        verdict = "machine_start"
+        if detection.mode == "DetectMessageEnd":
+            seconds, verdict = seconds + timing.greeting_seconds, "machine_end_beep"
+    if seconds > detection.timeout:
+        return detection.timeout, "unknown"
+    return seconds, verdict
 
 
 class Keys:

@@ -57,10 +57,11 @@ class Press(_Data):
 class Phone(_Data):
     """How the phones whose number matches the glob pattern `number` behave.
 
-    It takes `rings_after` to reach the phone. Then it fails with a SIP code, is rejected (with
-    `rejects_with`), is answered, or (none given) rings until the caller gives up. `rejects_after`
-    and `answers_after` count from the first ring, `hangs_up_after` from the answer. With `by_hand`
-    it rings until somebody acts or the caller gives up.
+    It takes `rings_after` to reach the phone. Then it fails with a SIP code (486 and 600: the line
+    is busy), is rejected (with `rejects_with`), is answered, or (none given) rings until the caller
+    gives up. `rejects_after` and `answers_after` count from the first ring, `hangs_up_after` from
+    the answer. With `by_hand` it rings until somebody acts or the caller gives up. Calls to a
+    number that is `unreachable` (Twilio's 21214) or `blocked` (21216) are refused.
     """
 
     number: str = Field(min_length=1)
@@ -71,6 +72,8 @@ class Phone(_Data):
     rejects_with: Literal[486, 603] = 486
     fails_with: int | None = Field(default=None, ge=400, le=699)
     by_hand: bool = False
+    unreachable: bool = False
+    blocked: bool = False
     answered_by: AnsweredBy = "human"
     presses: tuple[Press, ...] = ()
     hangs_up_after: NonNegativeFloat | None = None
@@ -212,13 +215,19 @@ class Stakes(_Data):
 class Timing(_Data):
     """How long the network takes.
 
-    `ring_slack`: Twilio lets it ring about 5 s longer than asked.
+    `calls_per_second`: how many calls an account may start; the rest waits in its queue, before the
+    network's own `queue_seconds`. `ring_slack`: Twilio lets it ring about 5 s longer than asked.
+    `play_seconds`: what every recording takes. `machine_detection_seconds`: until it is known who
+    answered; `greeting_seconds` more until a voicemail has done speaking.
     """
 
+    calls_per_second: float = Field(default=1.0, gt=0)
     queue_seconds: NonNegativeFloat = 0.2
     ring_slack: NonNegativeFloat = 5.0
     words_per_second: float = Field(default=3.0, gt=0)
+    play_seconds: NonNegativeFloat = 4.0
     machine_detection_seconds: NonNegativeFloat = 2.0
+    greeting_seconds: NonNegativeFloat = 8.0
 
 
 class Ending(_Data):

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from strike_mock.accounts import Accounts
 from strike_mock.clock import Clock, ScaledClock
 from strike_mock.control import ControlApi
 from strike_mock.courier import Courier, HttpCourier
@@ -55,6 +56,7 @@ class Mock:
         self.faults = Faults(self.stage, self.clock, settings.seed, on_death)
         out = self.faults.around(courier or self._http_courier)
         self.exchange = Exchange(self.clock, out, self.stage, ids)
+        self.accounts = Accounts(settings.accounts, self.clock, ids)
         clients = {client.id: client for client in settings.render_clients}
         self.render = RenderApi(self.clock, self.stage, ids, clients)
         self.identity = IdentitySigner(
@@ -117,8 +119,7 @@ class Mock:
     def app(self) -> web.Application:
         """A new application with everything of the main port, for who brings another way in."""
         app = web.Application(middlewares=[rest_edge(self._edges)])
-        accounts = {account.sid: account for account in self.settings.accounts}
-        TwilioApi(self.exchange, accounts).add_routes(app.router)
+        TwilioApi(self.exchange, self.accounts).add_routes(app.router)
         self.render.add_routes(app.router)
         app.router.add_get("/keys/{kid}", self._key)
         control = ControlApi(self.clock, self.stage, self.exchange.book, self.render, self._proxy)

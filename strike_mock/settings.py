@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+CallingCode = Annotated[str, Field(pattern=r"^\+[1-9]\d{0,6}$")]
+Number = Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$")]
 
 
 class _Frozen(BaseModel):
@@ -12,10 +16,21 @@ class _Frozen(BaseModel):
 
 
 class Account(_Frozen):
-    """A Twilio account or subaccount; its token signs its callbacks and opens its resources."""
+    """A Twilio account or subaccount; its token signs its callbacks and opens its resources.
+
+    A subaccount names its `parent`, whose token opens it too. `numbers` are the only ones it may
+    call from, `countries` the beginnings of those that it may call ("+1", "+49"), `concurrency` how
+    many requests it may have under way at once; None: any.
+    """
 
     sid: str = Field(pattern=r"^AC[0-9a-f]{32}$")
     token: str = Field(min_length=1, repr=False)
+    friendly_name: str = Field(default="", max_length=64)
+    status: Literal["active", "suspended", "closed"] = "active"
+    parent: str | None = None
+    numbers: tuple[Number, ...] | None = None
+    countries: tuple[CallingCode, ...] | None = None
+    concurrency: int | None = Field(default=None, ge=0)
 
 
 class RenderClient(_Frozen):
@@ -64,3 +79,13 @@ class MockSettings(_Frozen):
     signer: str = DEFAULT_SIGNER
     issuer: str = "https://login.strike-mock.example"
     client: str = "strike-mock"
+
+    @model_validator(mode="after")
+    def _parents_exist(self) -> Self:
+        parents = {account.sid for account in self.accounts if account.parent is None}
+        for account in self.accounts:
+            if account.parent is not None and account.parent not in parents:
+                raise ValueError(
+                    f"account {account.sid}: its parent is no account of its own right"
+                )
+        return self

@@ -9,15 +9,32 @@ from dataclasses import dataclass
 from strike_mock.errors import TwimlFault
 
 NOT_TWIML = 12100
+WRONG_ROOT = 12102
 NOT_IN_SCHEMA = 12200
+
+# https://www.twilio.com/docs/voice/twiml/say/text-speech#ssml
+_SSML = frozenset(
+    ("break", "emphasis", "lang", "mark", "p", "phoneme", "prosody", "s", "say-as", "sub", "w")
+)
+# What `loop="0"` means: until the call ends (https://www.twilio.com/docs/voice/twiml/say#loop).
+_FOR_EVER = 1000
 
 
 @dataclass(frozen=True)
 class Say:
-    """Read `text` to the callee."""
+    """Read `text` to the callee, `times` times."""
 
     text: str
     language: str
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Play:
+    """Play the recording at `url`, `times` times."""
+
+    url: str
+    times: int
 
 
 @dataclass(frozen=True)
@@ -27,11 +44,14 @@ class Pause:
     seconds: float
 
 
+Prompt = Say | Play | Pause
+
+
 @dataclass(frozen=True)
 class Gather:
     """Collect keys: `timeout` seconds of silence after the prompts, or after a key, end it."""
 
-    prompts: tuple[Say | Pause, ...]
+    prompts: tuple[Prompt, ...]
     num_digits: int | None
     timeout: float
     finish_on_key: str
@@ -53,20 +73,21 @@ class Hangup:
     """End the call."""
 
 
-Verb = Say | Pause | Gather | Redirect | Hangup
+Verb = Prompt | Gather | Redirect | Hangup
 
 
 def parse(document: str) -> tuple[Verb, ...]:
     """Return the verbs of a TwiML document.
 
-    Raises TwimlFault: 12100 for what is not a `<Response>`, 12200 for a verb or value not known.
+    Raises TwimlFault: 12100 for what is not XML, 12102 for what is not a `<Response>`, 12200 for a
+    verb, a nesting or a value that is not in the schema.
     """
     try:
         root = ET.fromstring(document)  # noqa: S314 - only from the Strike under test
     except ET.ParseError as error:
         raise TwimlFault(NOT_TWIML, f"Document parse failure: {error}") from error
     if root.tag != "Response":
-        raise TwimlFault(NOT_TWIML, f"Document parse failure: <{root.tag}> is not <Response>")
+        raise TwimlFault(WRONG_ROOT, f"The root element must be Response, not {root.tag}")
     return tuple(_verb(element) for element in root)
 
 
@@ -81,10 +102,22 @@ def _verb(element: ET.Element) -> Verb:
 
 
 def _say(element: ET.Element) -> Say:
-    return Say(" ".join("".join(element.itertext()).split()), element.get("language", "en-US"))
+    _holds_only(element, _SSML)
+    text = " ".join("".join(element.itertext()).split())
+    return Say(text, element.get("language", "en-US"), _times(element))
+
+
+def _play(element: ET.Element) -> Play:
+    _holds_only(element)
+    url = (element.text or "").strip()
+    if not url and not element.get("digits"):
+        raise ValueError("it has no URL")
+    # Tones that are played to the callee do nothing here.
+    return Play(url, _times(element) if url else 0)
 
 
 def _pause(element: ET.Element) -> Pause:
+    _holds_only(element)
     return Pause(float(element.get("length", "1")))
 
 
@@ -102,23 +135,36 @@ def _gather(element: ET.Element) -> Gather:
     )
 
 
-def _prompt(element: ET.Element) -> Say | Pause:
+def _prompt(element: ET.Element) -> Prompt:
     verb = _verb(element)
-    if not isinstance(verb, Say | Pause):
-        raise ValueError(f"<{element.tag}> cannot stand in a Gather")
+    if not isinstance(verb, Prompt):
+        raise ValueError(f"<{element.tag}> cannot stand in it")
     return verb
 
 
+def _holds_only(element: ET.Element, allowed: frozenset[str] = frozenset()) -> None:
+    for child in element.iter():
+        if child is not element and child.tag not in allowed:
+            raise ValueError(f"<{child.tag}> cannot stand in it")
+
+
+def _times(element: ET.Element) -> int:
+    return int(element.get("loop", "1")) or _FOR_EVER
+
+
 def _redirect(element: ET.Element) -> Redirect:
+    _holds_only(element)
     return Redirect((element.text or "").strip(), element.get("method", "POST").upper())
 
 
 def _hangup(element: ET.Element) -> Hangup:
+    _holds_only(element)
     return Hangup()
 
 
 _READERS: dict[str, Callable[[ET.Element], Verb]] = {
     "Say": _say,
+    "Play": _play,
     "Pause": _pause,
     "Gather": _gather,
     "Redirect": _redirect,

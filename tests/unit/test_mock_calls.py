@@ -2,7 +2,7 @@
 
 import pytest
 
-from strike_mock.calls import CallStatus
+from strike_mock.calls import CallStatus, Detection
 from strike_mock.courier import Letter
 from strike_mock.testing import ScriptedStrike
 from tests.unit.telephone_line import ACCOUNT, ASK, BASE, Line, status_of
@@ -88,7 +88,7 @@ async def test_a_dead_number_fails_without_ringing() -> None:
 
 async def test_a_voicemail_hears_the_prompt_and_presses_nothing() -> None:
     line = Line(answers_after=12, answered_by="machine_start")
-    call = line.dial(machine_detection=True)
+    call = line.dial(detection=Detection())
     await line.clock.advance(60)
     assert status_of(call) is CallStatus.COMPLETED
     assert call.heard == ["Fibre cut. Press 1 to accept.", "We heard nothing."]
@@ -171,7 +171,7 @@ async def test_an_outage_longer_than_that_loses_callbacks_for_good() -> None:
 
 @pytest.mark.parametrize(
     ("twiml", "code"),
-    [("<html/>", "12100"), ("<Response", "12100"), ("<Response><Dial/></Response>", "12200")],
+    [("<html/>", "12102"), ("<Response", "12100"), ("<Response><Dial/></Response>", "12200")],
 )
 async def test_bad_twiml_is_an_application_error_in_the_callees_ear(twiml: str, code: str) -> None:
     line = Line(ScriptedStrike(lambda letter: twiml), answers_after=3)
