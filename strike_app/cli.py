@@ -128,6 +128,33 @@ def mock(context: typer.Context) -> None:
 
 
 @app.command()
+def simulate(
+    seeds: Annotated[str, typer.Option(help="Which stories: 7, or 1-1000.")] = "1-200",
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
+    story: Annotated[int | None, typer.Option(help="Tell one story line by line.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the whole system live through random nights, and check that no page is lost.
+
+    Everything runs in memory on simulated time: people who sleep, decline or press late, webhooks
+    that are lost, doubled or forged, an unreliable Twilio, Render and database, and processes that
+    die. The same seed is the same story. The exit status is 1 if anything was wrong in any.
+
+    Example: strike simulate --seeds 1-1000
+    """
+    from rich.console import Console
+
+    from strike_app.simulate.command import all_cores, parse_seeds, run_simulation, show_story
+
+    console = Console()
+    if story is not None:
+        raise typer.Exit(show_story(story, console))
+    wanted = parse_seeds(seeds)
+    status = run_simulation(wanted, jobs or all_cores(), as_json=as_json, console=console)
+    raise typer.Exit(status)
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what is configured, what is reachable and what is wrong, with the cure.
 

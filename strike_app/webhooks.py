@@ -9,20 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import structlog
 from aiohttp import web
 
+from strike_adapters.twilio.accounts import TwilioAccounts, WebhookUrls
 from strike_adapters.twilio.signature import verify_webhook
 from strike_adapters.twilio.states import CALL_STATES
 from strike_adapters.twilio.twiml import render_twiml, render_wait
-from strike_app.services import Services
+from strike_app.settings import Settings
 from strike_domain.contacts import Language
 from strike_domain.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
-from strike_domain.paging import CallReport
+from strike_domain.paging import CallReport, Paging
 from strike_domain.voice import Speech
 
 ANSWER_SECONDS = 5.0
@@ -46,10 +47,32 @@ Command = Callable[[CallReport], Speech]
 logger = structlog.get_logger()
 
 
+T = TypeVar("T")
+
+
+class TwilioSide(Protocol):
+    """What webhooks need: the part of `Services` that has to do with telephones."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def paging(self) -> Paging: ...
+
+    @property
+    def twilio_accounts(self) -> TwilioAccounts: ...
+
+    @property
+    def webhook_urls(self) -> WebhookUrls: ...
+
+    async def run(self, command: Callable[[], T]) -> T:
+        """As `Services.run`."""
+
+
 class Webhooks:
     """The three addresses of one call: `/twilio/voice|key|status/{run}/{call}`."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: TwilioSide) -> None:
         self._services = services
         self._turns = Turns(services)
 
@@ -121,7 +144,7 @@ class Turns:
     there the state of the call decides what is left to do.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: TwilioSide) -> None:
         self._services = services
         self._under_way: dict[str, asyncio.Task[Speech]] = {}
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from fnmatch import fnmatchcase
 from random import Random
 
@@ -33,8 +34,18 @@ class Dropped(Exception):
         self.answer = answer
 
 
+@dataclass(frozen=True)
+class Hit:
+    """A rule was applied. `about` is the call's sid for a webhook, else the request's path."""
+
+    at: datetime
+    edge: str
+    kind: str
+    about: str
+
+
 class Faults:
-    """Applies the rules of whatever scenario is on stage."""
+    """Applies the rules of whatever scenario is on stage; `hits` tells each time it did."""
 
     def __init__(
         self,
@@ -43,6 +54,7 @@ class Faults:
         seed: int | None = None,
         on_death: OnDeath | None = None,
     ) -> None:
+        self.hits: list[Hit] = []
         self.counts: Counter[str] = Counter()
         self._stage = stage
         self._clock = clock
@@ -59,7 +71,7 @@ class Faults:
         Raises Dropped where there is no answer.
         """
         self._stage.begin(self._clock.now())
-        for rule, chance in self._hits(edge):
+        for rule, chance in self._hits(edge, request.path):
             match rule.kind:
                 case "refuse":
                     return _refusal(edge, rule)
@@ -94,7 +106,7 @@ class Faults:
     async def on_letter(self, letter: Letter, courier: Courier) -> Reply:
         """What comes of a request of Twilio to Strike. Raises Undeliverable."""
         self._stage.begin(self._clock.now())
-        for rule, chance in self._hits(f"webhook.{letter.kind}"):
+        for rule, chance in self._hits(f"webhook.{letter.kind}", letter.call_sid):
             match rule.kind:
                 case "lose" if letter.kind == "status":
                     return Reply(204, "")  # Gone, and Twilio thinks that it arrived.
@@ -113,7 +125,7 @@ class Faults:
                     continue
         return await courier.deliver(letter)
 
-    def _hits(self, edge: str) -> list[tuple[FaultRule, Random]]:
+    def _hits(self, edge: str, about: str) -> list[tuple[FaultRule, Random]]:
         hits = []
         for number, rule in enumerate(self._stage.scenario.faults):
             if not fnmatchcase(edge, rule.edge) or not self._is_time(rule):
@@ -127,6 +139,7 @@ class Faults:
                 continue
             self._done[key] += 1
             self.counts[f"{edge} {rule.kind}"] += 1
+            self.hits.append(Hit(self._clock.now(), edge, rule.kind, about))
             hits.append((rule, chance))
         return hits
 

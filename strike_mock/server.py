@@ -116,9 +116,14 @@ class Mock:
             "client": self.settings.client,
         }
 
-    def app(self) -> web.Application:
-        """A new application with everything of the main port, for who brings another way in."""
-        app = web.Application(middlewares=[rest_edge(self._edges)])
+    def app(self, *, on_a_wire: bool = True) -> web.Application:
+        """A new application with everything of the main port.
+
+        Whoever calls it without a connection (`on_a_wire` False) gets `faults.Dropped` raised
+        where the connection would break.
+        """
+        edges = self._edges if on_a_wire else self._edges[1:]
+        app = web.Application(middlewares=[rest_edge(edges)])
         TwilioApi(self.exchange, self.accounts).add_routes(app.router)
         self.render.add_routes(app.router)
         app.router.add_get("/keys/{kid}", self._key)

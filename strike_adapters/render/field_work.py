@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -33,7 +33,8 @@ class RenderFieldWork:
     """Makes and reads tasks in each OSP's Render. May be used from any number of threads.
 
     Time-outs are in seconds. Whatever it takes, one call ends after about 8 s. `clock` stamps
-    answers and tells when a token is old; `transport` replaces the network in tests. Every method
+    answers and tells when a token is old; `transport` replaces the network in tests, `patience` how
+    long one call waits. Every method
     raises `RenderUnavailable`, whose docstring lists the codes.
     """
 
@@ -45,8 +46,10 @@ class RenderFieldWork:
         read_seconds: float = 5,
         clock: Clock | None = None,
         transport: httpx.BaseTransport | None = None,
+        patience: Callable[[], Patience] = Patience,
     ) -> None:
         self._instances = instances
+        self._patience = patience
         self._clock = clock or SystemClock()
         self._exchange = Exchange(connect_seconds, read_seconds, transport)
         self._tokens = Tokens(self._clock)
@@ -116,7 +119,7 @@ class RenderFieldWork:
         return Polled(snapshot=_snapshot(found), etag=tag, at=self._clock.now())
 
     def _visit(self, osp_id: UUID) -> _Visit:
-        return _Visit(self._instance(osp_id), self._exchange, self._tokens, Patience())
+        return _Visit(self._instance(osp_id), self._exchange, self._tokens, self._patience())
 
     def _instance(self, osp_id: UUID) -> RenderInstance:
         try:

@@ -9,8 +9,8 @@ https://www.twilio.com/docs/libraries/python/custom-http-clients-python
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
-from time import monotonic
 from typing import Any
 
 import httpx
@@ -37,15 +37,23 @@ class OneTryHttp(HttpClient):  # type: ignore[misc]
 
     No request begins to be sent later than `connect_seconds` after it was asked for, however long
     the name and the connection took; the answer may then take `read_seconds`. Raises
-    httpx.HTTPError, of which `was_sent` tells more.
+    httpx.HTTPError, of which `was_sent` tells more. `transport` and `monotonic` replace the network
+    and the clock that times it.
     """
 
-    def __init__(self, connect_seconds: float, read_seconds: float) -> None:
+    def __init__(
+        self,
+        connect_seconds: float,
+        read_seconds: float,
+        transport: httpx.BaseTransport | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(logging.getLogger(__name__), is_async=False)
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
         timeout = httpx.Timeout(connect_seconds, read=read_seconds)
-        self._http = httpx.Client(timeout=timeout)
+        self._http = httpx.Client(timeout=timeout, transport=transport)
+        self._monotonic = monotonic
 
     def request(
         self,
@@ -59,7 +67,7 @@ class OneTryHttp(HttpClient):  # type: ignore[misc]
         allow_redirects: bool = False,
     ) -> Response:
         """Called by the SDK; it passes neither `timeout` nor `allow_redirects` for calls."""
-        send_limit = monotonic() + self._connect_seconds
+        send_limit = self._monotonic() + self._connect_seconds
         asked = self._http.stream(
             method,
             uri,
@@ -67,10 +75,12 @@ class OneTryHttp(HttpClient):  # type: ignore[misc]
             data=data,
             headers=headers,
             auth=auth,
-            extensions={"trace": _not_after(send_limit)},
+            extensions={"trace": _not_after(send_limit, self._monotonic)},
         )
         with asked as answer:
-            body = b"".join(_until(send_limit + self._read_seconds, answer.iter_bytes()))
+            body = b"".join(
+                _until(send_limit + self._read_seconds, self._monotonic, answer.iter_bytes())
+            )
         return Response(answer.status_code, body.decode(errors="replace"), answer.headers)
 
     def close(self) -> None:
@@ -78,7 +88,9 @@ class OneTryHttp(HttpClient):  # type: ignore[misc]
         self._http.close()
 
 
-def _not_after(limit: float) -> Callable[[str, Mapping[str, Any]], None]:
+def _not_after(
+    limit: float, monotonic: Callable[[], float]
+) -> Callable[[str, Mapping[str, Any]], None]:
     # A name with several dead addresses takes connect_seconds for each. Sending that late would
     # start a call after whoever asked for it has given up and asked somebody else to look.
     def trace(event: str, info: Mapping[str, Any]) -> None:
@@ -88,7 +100,9 @@ def _not_after(limit: float) -> Callable[[str, Mapping[str, Any]], None]:
     return trace
 
 
-def _until(limit: float, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _until(
+    limit: float, monotonic: Callable[[], float], chunks: Iterator[bytes]
+) -> Iterator[bytes]:
     # httpx times each read alone: an answer that drips would hold a worker for ever.
     for chunk in chunks:
         yield chunk

@@ -5,12 +5,14 @@ https://www.twilio.com/docs/voice/api/call-resource
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 from uuid import UUID
 
+import httpx
 from pydantic import SecretStr
 from twilio.base.exceptions import (  # type: ignore[import-untyped]
     TwilioRestException,
@@ -42,6 +44,7 @@ class TwilioTelephone:
     (NO_TWILIO_ACCOUNT, no retry). Refusals have the code TWILIO_ and Twilio's error number
     (https://www.twilio.com/docs/api/errors). Nothing is ever sent twice by itself. `base_url`
     replaces https://api.twilio.com; both times are in seconds and together below `MOST_SECONDS`.
+    `transport` and `monotonic` replace the network and the clock that times it.
     """
 
     def __init__(
@@ -52,13 +55,15 @@ class TwilioTelephone:
         base_url: str | None = None,
         connect_seconds: float = 2.0,
         read_seconds: float = 5.0,
+        transport: httpx.BaseTransport | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if connect_seconds + read_seconds >= MOST_SECONDS:
             raise ValueError(f"connecting and reading must take less than {MOST_SECONDS:g} s")
         self._accounts = accounts
         self._urls = urls
         self._base_url = base_url
-        self._http = OneTryHttp(connect_seconds, read_seconds)
+        self._http = OneTryHttp(connect_seconds, read_seconds, transport, monotonic)
         self._clients: dict[str, tuple[TwilioAccount, Any]] = {}
         self._lock = Lock()
 

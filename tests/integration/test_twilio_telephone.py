@@ -99,9 +99,11 @@ class Exchange:
             self.telephone.close()
             self.telephone = self._connected(read_seconds=0.2)
 
-    def _connected(self, **seconds: float) -> TwilioTelephone:
+    def _connected(self, read_seconds: float = 5.0) -> TwilioTelephone:
         urls = WebhookUrls("https://strike.example")
-        return TwilioTelephone(self.accounts, urls, base_url=self.mock.url, **seconds)
+        return TwilioTelephone(
+            self.accounts, urls, base_url=self.mock.url, read_seconds=read_seconds
+        )
 
     async def place(self, to: str = SILENT, noc: UUID = NOC) -> str:
         order = CallOrder(noc, uuid4(), uuid4(), to, answer_seconds=30)

@@ -1,0 +1,420 @@
+"""What must hold after every story, whatever went wrong in it.
+
+Each function looks at one thing and yields sentences about what is wrong. What really happened is
+taken from the outside (the mock's calls, keys, requests), what Strike believes from its log.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+from strike_app.simulate.loop import EPOCH
+from strike_app.simulate.story import NOC, OPERATOR, OSP, Told
+from strike_app.simulate.wire import Asked
+from strike_domain.actors import Actor, Role, Side
+from strike_domain.callouts import visible
+from strike_domain.eco import (
+    Eco,
+    EcoClosed,
+    EcoCompleted,
+    EcoCreated,
+    EcoStatus,
+    FieldTasksChanged,
+    PagerDispatched,
+    PagingState,
+    ResponderAssigned,
+)
+from strike_domain.errors import NotFound, OutcomeUnknown
+from strike_domain.eventsourced import project
+from strike_domain.pager_run import (
+    CallAccepted,
+    CallRequested,
+    CallRetried,
+    CallState,
+    PagerRun,
+    PagerRunStarted,
+    RunState,
+)
+from strike_domain.timeline import Teller
+from strike_mock.calls import Call
+from strike_mock.scenarios import Phone
+
+Wrongs = Iterator[str]
+Check = Callable[["Case"], Wrongs]
+
+RACE = timedelta(seconds=3)
+"""A request that was under way when somebody accepted may still be stored."""
+
+GOODBYE = timedelta(seconds=15)
+"""While somebody is still being told goodbye, the next phone may ring."""
+
+SURE_SECONDS = 20.0
+"""Whoever answers and presses 1 within this can be reached."""
+
+
+class Case:
+    """A story that has been told, with what the checks look up."""
+
+    def __init__(self, told: Told) -> None:
+        self.told = told
+        self.system = told.system
+        self.events = list(told.events())
+        self.calls: list[Call] = self.system.mock.exchange.book.all()
+        self.of_call: dict[UUID, list[Call]] = defaultdict(list)
+        for call in self.calls:
+            self.of_call[_ids(call)[1]].append(call)
+        self.eco_of_run: dict[UUID, UUID] = {
+            event.originator_id: event.eco_id
+            for _, event in self.events
+            if isinstance(event, PagerRunStarted)
+        }
+        self.ecos = [e for e in self._all(EcoCreated)]
+        self.runs = [self.system.log.run(run_id) for run_id in self.eco_of_run]
+
+    def _all(self, kind: type[EcoCreated]) -> list[Eco]:
+        found = [event for _, event in self.events if isinstance(event, kind)]
+        return [self.system.log.eco(event.originator_id) for event in found]
+
+    def eco_at(self, eco_id: UUID, at: datetime) -> Eco | None:
+        """The ECO as it was then."""
+        eco: Any = None
+        for _, event in self.events:
+            if event.originator_id == eco_id and event.timestamp <= at:
+                eco = event.mutate(eco)
+        return eco  # type: ignore[no-any-return]
+
+    def calls_of(self, run: PagerRun, phone: str) -> list[Call]:
+        """What was placed to that number in that run."""
+        return [c for c in self.calls if c.request.to == phone and _ids(c)[0] == run.id]
+
+
+def _ids(call: Call) -> tuple[UUID, UUID]:
+    run, one = urlsplit(str(call.request.url)).path.split("/")[-2:]
+    return UUID(run), UUID(one)
+
+
+def nothing_broke(case: Case) -> Wrongs:
+    """No part of Strike, and no request to it, ended in an error that nobody foresaw."""
+    yield from case.told.wrongs
+    is_store_bad = bool(case.told.luck.outages or case.told.luck.slips)
+    errors = [*case.system.outside.errors, *case.system.application.errors]
+    for error in errors:
+        if not (is_store_bad and isinstance(error, OutcomeUnknown)):
+            yield f"a request broke: {type(error).__name__}: {error}"
+
+
+def only_a_key_accepts(case: Case) -> Wrongs:
+    """Behind every acceptance there is a 1 that somebody pressed in that very call."""
+    for _, event in case.events:
+        if isinstance(event, CallAccepted):
+            keys = [key for call in case.of_call[event.call_id] for key in call.keys]
+            if not any(k.key == "1" and k.heeded and k.at <= event.timestamp for k in keys):
+                yield f"{event.contact.name} accepted without having pressed 1"
+
+
+def no_key_is_lost(case: Case) -> Wrongs:
+    """Once Strike has answered a 1, somebody has the job, or nobody was needed any more."""
+    for one in case.system.courier.told:
+        if one.key != "1" or one.status != 200 or one.letter.sealed or "<Redirect" in one.body:
+            continue
+        run_id = UUID(urlsplit(one.path).path.split("/")[-2])
+        at = EPOCH + timedelta(seconds=one.answered_at or one.at, milliseconds=1)
+        eco = case.eco_at(case.eco_of_run[run_id], at)
+        if eco is not None and eco.needs_responder:
+            yield f"a 1 was pressed for {eco.job_number}, and nobody has it"
+
+
+def what_was_said_is_true(case: Case) -> Wrongs:
+    """Whoever was told that the job is theirs is one who accepted."""
+    accepted = {e.call_id for _, e in case.events if isinstance(e, CallAccepted)}
+    for call in case.calls:
+        told = any("is yours" in text or "es suyo" in text for text in call.heard)
+        if told and _ids(call)[1] not in accepted:
+            yield f"{call.request.to} was told that the job is theirs, but did not get it"
+
+
+def one_accepts(case: Case) -> Wrongs:
+    """At most one acceptance for each time that the ECO was dispatched."""
+    taken: set[UUID] = set()
+    for _, event in case.events:
+        if isinstance(event, PagerDispatched):
+            taken.discard(event.originator_id)
+        if isinstance(event, ResponderAssigned):
+            if event.originator_id in taken:
+                yield f"two people have accepted: the second is {event.responder.name}"
+            taken.add(event.originator_id)
+
+
+def nobody_is_rung_in_vain(case: Case) -> Wrongs:
+    """Nobody is rung for an ECO that somebody has, or that is over."""
+    ecos: dict[UUID, Any] = {}
+    since: dict[UUID, datetime] = {}
+    for _, event in case.events:
+        if isinstance(event, CallRequested | CallRetried):
+            eco_id = case.eco_of_run[event.originator_id]
+            eco = ecos[eco_id]
+            unwanted = eco.responder is not None or not eco.is_active
+            if unwanted and event.timestamp > since[eco_id] + RACE:
+                yield f"somebody was rung for {eco.job_number} although that was not needed"
+        elif event.originator_id not in case.eco_of_run:
+            before = ecos.get(event.originator_id)
+            after = event.mutate(before)
+            if before is None or _is_wanted(before) != _is_wanted(after):
+                since[event.originator_id] = event.timestamp
+            ecos[event.originator_id] = after
+
+
+def _is_wanted(eco: Eco) -> bool:
+    return eco.responder is None and eco.is_active
+
+
+def one_call_at_a_time(case: Case) -> Wrongs:
+    """A run never has two live calls, as Strike knows them; nor has the provider in peace."""
+    runs: dict[UUID, Any] = {}
+    for _, event in case.events:
+        if event.originator_id in case.eco_of_run:
+            run = runs[event.originator_id] = event.mutate(runs.get(event.originator_id))
+            if sum(call.is_live for call in run.calls.values()) > 1:
+                yield f"run {run.id} has two live calls"
+    if _is_peaceful(case):
+        for run in case.runs:
+            placed = [call for call in case.calls if _ids(call)[0] == run.id]
+            for earlier, later in pairwise(placed):
+                ended = earlier.times.get("ended", later.created + 2 * GOODBYE)
+                is_answered = "in-progress" in earlier.times
+                if ended > later.created + (GOODBYE if is_answered else timedelta(0)):
+                    yield f"{later.request.to} rang while {earlier.request.to} still did"
+
+
+def _is_peaceful(case: Case) -> bool:
+    """Whether neither Twilio nor a worker gave Strike a reason to lose track of a call."""
+    edges = {hit.edge for hit in case.system.mock.faults.hits}
+    has_trouble = any(edge.startswith("twilio.") for edge in edges)
+    deaths = any(worker.died_at for worker in case.system.workers)
+    luck = case.told.luck
+    return not (has_trouble or deaths or luck.outages or luck.slips)
+
+
+def looked_up_before_placed_again(case: Case) -> Wrongs:
+    """A call is placed again only after a sure refusal, or after the provider was asked."""
+    asked: dict[str, list[Asked]] = defaultdict(list)
+    for one in case.system.network.asked:
+        if one.method == "POST" and one.path.endswith("/Calls.json"):
+            asked[one.form["Url"]].append(one)
+        elif one.method == "GET" and "/Calls.json" in one.path and one.status == 200:
+            number = parse_qs(urlsplit(one.path).query).get("To", [""])[0]
+            for requests in asked.values():
+                if requests[0].form["To"] == number:
+                    requests.append(one)
+    for requests in asked.values():
+        for earlier, later in pairwise(requests):
+            is_sure = earlier.status is not None and 400 <= earlier.status < 500
+            if earlier.method == later.method == "POST" and not is_sure:
+                yield f"{later.form['To']} was rung again without looking what became of it"
+
+
+def everything_ended(case: Case) -> Wrongs:
+    """Every run has come to an end, and no phone rings any more."""
+    for run in case.runs:
+        if run.state is RunState.RUNNING:
+            yield f"run {run.id} is still running"
+        if any(call.state is not CallState.ENDED for call in run.calls.values()):
+            yield f"run {run.id} has a call that never ended"
+    for call in case.calls:
+        if not call.status.is_final:
+            yield f"the phone {call.request.to} is still {call.status}"
+    for eco in case.ecos:
+        if eco.paging_state in (PagingState.RUNNING, PagingState.NOT_STARTED) and eco.is_active:
+            yield f"the paging of {eco.job_number} is {eco.paging_state}"
+
+
+def nobody_is_left_out(case: Case) -> Wrongs:
+    """A list is rung in its order; EXHAUSTED means that everybody was rung in every round."""
+    for run in case.runs:
+        names = [call.contact.phone for call in run.calls.values()]
+        planned = [one.phone for one in run.plan.contacts] * run.plan.rounds
+        if names != planned[: len(names)]:
+            yield f"run {run.id} did not keep to the order of its list"
+        if run.state is RunState.EXHAUSTED and len(names) != len(planned):
+            yield f"run {run.id} is exhausted after {len(names)} of {len(planned)} calls"
+
+
+def whoever_is_willing_gets_it(case: Case) -> Wrongs:
+    """If somebody would surely have accepted, and nothing hindered them, somebody has accepted."""
+    for run in case.runs:
+        if run.state is not RunState.EXHAUSTED:
+            continue
+        for contact in run.plan.contacts:
+            phone = case.told.scenario.phone(contact.phone)
+            if _is_willing(phone) and not _is_hindered(case, run, contact.phone):
+                yield f"{contact.name} would have accepted; the list is exhausted all the same"
+
+
+def _is_willing(phone: Phone) -> bool:
+    answers = phone.answers_after is not None and phone.answers_after <= SURE_SECONDS
+    first = phone.presses[0] if phone.presses else None
+    presses = first is not None and first.key == "1" and first.after <= 8
+    stays = phone.hangs_up_after is None and first is not None and first.since == "prompt"
+    return answers and presses and stays
+
+
+def _is_hindered(case: Case, run: PagerRun, phone: str) -> bool:
+    """Whether the way to that person was disturbed, in the last round at the latest."""
+    placed = case.calls_of(run, phone)
+    sids = {call.sid for call in placed}
+    hits = case.system.mock.faults.hits
+    if any(hit.edge == "webhook.twiml" and hit.about in sids for hit in hits):
+        return True
+    told = [one for one in case.system.courier.told if one.letter.call_sid in sids]
+    if any(one.letter.kind == "twiml" and one.status != 200 for one in told):
+        return True
+    asked = [one for one in case.system.network.asked if one.form.get("To") == phone]
+    refused = any(one.status != 201 for one in asked)
+    ended_early = any(_was_ended_early(call, case.told.scenario.phone(phone)) for call in placed)
+    return refused or not placed or (ended_early and not _is_peaceful(case))
+
+
+def _was_ended_early(call: Call, phone: Phone) -> bool:
+    return call.times.get("in-progress") is None
+
+
+def crews_word_counts(case: Case) -> Wrongs:
+    """An ECO is COMPLETED by finished tasks only, and CLOSED with nothing left to do."""
+    latest: dict[UUID, FieldTasksChanged] = {}
+    for _, event in case.events:
+        if isinstance(event, FieldTasksChanged):
+            latest[event.originator_id] = event
+        if isinstance(event, EcoCompleted) and not event.by_hand:
+            seen = latest.get(event.originator_id)
+            if seen is None:
+                yield "an ECO was completed before any field task was seen"
+        if isinstance(event, EcoClosed):
+            yield from _closed_too_early(case, event)
+
+
+def _closed_too_early(case: Case, event: EcoClosed) -> Wrongs:
+    eco = case.system.log.eco(event.originator_id)
+    for project_ in case.system.mock.render.projects.values():
+        found = project_.subsector(str(eco.subsector_id))
+        for task in found.tasks if found else ():
+            is_old = task.updated_at < event.timestamp - timedelta(seconds=15)
+            if is_old and task.state != "completed":
+                yield f"{eco.job_number} is closed although {task.name!r} is {task.state}"
+
+
+def finished_work_is_noticed(case: Case) -> Wrongs:
+    """When all tasks are done for longer than the grace period, the ECO is CLOSED."""
+    hits = case.system.mock.faults.hits
+    if any(hit.edge.startswith("render.") for hit in hits):
+        return
+    end, stakes = case.system.clock.now(), case.told.scenario.stakes
+    due = timedelta(seconds=stakes.grace_seconds + 3 * stakes.polling_seconds + 60)
+    for eco in case.ecos:
+        for project_ in case.system.mock.render.projects.values():
+            found = project_.subsector(str(eco.subsector_id))
+            tasks = found.tasks if found else []
+            is_done = bool(tasks) and all(task.state == "completed" for task in tasks)
+            is_old = is_done and max(task.updated_at for task in tasks) + due < end
+            if is_old and eco.status not in (EcoStatus.CLOSED, EcoStatus.CANCELLED):
+                yield f"the work for {eco.job_number} is done, but it is {eco.status}"
+
+
+def the_log_tells_it_all(case: Case) -> Wrongs:
+    """Every state is what the log replays to, for each part that keeps one."""
+    for originator_id, folded in case.system.folded.items():
+        fresh: Any = project(None, case.system.log.events.get(originator_id))
+        if fresh != folded:
+            yield f"the log of {originator_id} replays to another state"
+
+
+def both_sides_see_the_same(case: Case) -> Wrongs:
+    """NOC and OSP are told the same lines, strangers nothing."""
+    teller = Teller()
+    after: dict[UUID, Any] = {}
+    for _, event in case.events:
+        now = after[event.originator_id] = event.mutate(after.get(event.originator_id))
+        if not teller.line(event, now):
+            yield f"nobody can tell {type(event).__name__}"
+    noc, osp = OPERATOR, Actor(name="d", tenant_id=OSP, side=Side.OSP, role=Role.VIEWER)
+    stranger = Actor(name="s", tenant_id=UUID(int=9), side=Side.NOC, role=Role.ADMIN)
+    for eco in case.ecos:
+        if visible(eco, noc) != visible(eco, osp) or eco.noc_id != NOC:
+            yield f"the two sides see {eco.job_number} differently"
+        try:
+            visible(eco, stranger)
+            yield f"a stranger sees {eco.job_number}"
+        except NotFound:
+            continue
+
+
+def forgeries_are_refused(case: Case) -> Wrongs:
+    """What is not signed by Twilio, or was changed after that, is answered 403."""
+    for status in case.told.forged:
+        if status != 403:
+            yield f"a forged key press was answered {status}"
+    for one in case.system.courier.told:
+        if one.letter.sealed and one.status not in (403, None):
+            yield f"a spoilt webhook was answered {one.status}"
+
+
+def callouts_are_made_once(case: Case) -> Wrongs:
+    """However often a command is repeated, its reference makes one ECO."""
+    references = Counter(
+        event.client_reference for _, event in case.events if isinstance(event, EcoCreated)
+    )
+    for reference, times in references.items():
+        if times > 1:
+            yield f"{reference} was created {times} times"
+    if len(references) != len(case.told.luck.callouts):
+        yield f"{len(references)} callouts of {len(case.told.luck.callouts)} were created"
+
+
+def paging_starts_at_once(case: Case) -> Wrongs:
+    """In peace the first phone is rung within ten seconds of the callout."""
+    if case.told.luck.kills or not _is_peaceful(case):
+        return
+    for eco in case.ecos:
+        created = next(e.timestamp for _, e in case.events if e.originator_id == eco.id)
+        runs = [run for run in case.runs if run.eco_id == eco.id]
+        first = min(
+            (c.created for c in case.calls if runs and _ids(c)[0] == runs[0].id), default=None
+        )
+        if runs and first is None and eco.status is not EcoStatus.CANCELLED:
+            yield f"nobody was rung for {eco.job_number}"
+        if first is not None and first - created > timedelta(seconds=10):
+            yield f"the first phone for {eco.job_number} rang after {first - created}"
+
+
+CHECKS: tuple[Check, ...] = (
+    nothing_broke,
+    only_a_key_accepts,
+    no_key_is_lost,
+    what_was_said_is_true,
+    one_accepts,
+    nobody_is_rung_in_vain,
+    one_call_at_a_time,
+    looked_up_before_placed_again,
+    everything_ended,
+    nobody_is_left_out,
+    whoever_is_willing_gets_it,
+    crews_word_counts,
+    finished_work_is_noticed,
+    the_log_tells_it_all,
+    both_sides_see_the_same,
+    forgeries_are_refused,
+    callouts_are_made_once,
+    paging_starts_at_once,
+)
+
+
+def broken(told: Told) -> dict[str, list[str]]:
+    """What does not hold: the names of the checks, and their sentences."""
+    case = Case(told)
+    found = {check.__name__: list(check(case)) for check in CHECKS}
+    return {name: wrongs for name, wrongs in found.items() if wrongs}
