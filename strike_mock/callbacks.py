@@ -123,14 +123,23 @@ class StatusCallbacks:
 
 
 def _status_params(call: Call, sent: SentCallback) -> Params:
+    """What a status callback tells besides.
+
+    https://www.twilio.com/docs/voice/api/call-resource#statuscallbackevent
+    """
     params: Params = (
         ("Timestamp", format_datetime(sent.at)),
         ("CallbackSource", "call-progress-events"),
         ("SequenceNumber", str(sent.sequence)),
     )
-    if call.sip_code is not None:
-        params += (("SipResponseCode", str(call.sip_code)),)
+    if sent.event in ("ringing", "answered"):
+        params += (("StirStatus", "A"),)
     if call.status.is_final:
-        minutes = -(-call.duration // 60)
-        params += (("CallDuration", str(call.duration)), ("Duration", str(minutes)))
+        params += (("CallDuration", str(call.duration)), ("SipResponseCode", str(call.sip_code)))
+    if call.status is CallStatus.COMPLETED:
+        params += (("Duration", str(_minutes_begun(call.duration))),)
     return params
+
+
+def _minutes_begun(seconds: int) -> int:
+    return -(-seconds // 60)

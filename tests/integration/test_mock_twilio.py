@@ -32,6 +32,7 @@ class Strike:
 
     def __init__(self) -> None:
         self.callbacks: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self.verdicts: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self.forged = 0
         self.url = ""
 
@@ -39,7 +40,9 @@ class Strike:
         app = web.Application()
         app.router.add_post("/twilio/voice", self._voice)
         app.router.add_post("/twilio/key", self._key)
+        app.router.add_post("/twilio/news", self._news)
         app.router.add_post("/twilio/status", self._status)
+        app.router.add_post("/twilio/amd", self._amd)
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -66,6 +69,15 @@ class Strike:
         digits = (await self.read(request))["Digits"]
         twiml = f"<Response><Say>Pressed {digits}.</Say></Response>"
         return web.Response(text=twiml, content_type="text/xml")
+
+    async def _news(self, request: web.Request) -> web.Response:
+        await self.read(request)
+        twiml = "<Response><Say>Somebody else accepted.</Say></Response>"
+        return web.Response(text=twiml, content_type="text/xml")
+
+    async def _amd(self, request: web.Request) -> web.Response:
+        self.verdicts.put_nowait(await self.read(request))
+        return web.Response(status=204)
 
     async def _status(self, request: web.Request) -> web.Response:
         self.callbacks.put_nowait(await self.read(request))
@@ -250,22 +262,54 @@ async def test_an_answer_can_be_lost_after_the_call_was_placed(strike: Strike) -
         assert len(found) == 1
 
 
-@pytest.mark.parametrize(
-    ("wrong", "code"),
-    [
-        ({"to": "5550100001"}, 21211),
-        ({"from_": "nobody"}, 21212),
-        ({"url": "not a url"}, 21205),
-        ({"status_callback": "ftp://x"}, 21609),
-        ({"status_callback_event": ["initiated ringing"]}, 21626),
-    ],
-)
-async def test_a_wrong_request_is_refused_by_number(
-    mock: Mock, strike: Strike, wrong: dict[str, Any], code: int
+async def test_an_answered_call_is_given_another_document(
+    still: tuple[Mock, VirtualClock], strike: Strike
 ) -> None:
-    with pytest.raises(TwilioRestException) as refused:
-        await dial(mock, strike, wrong.pop("to", "+15550100001"), **wrong)
-    assert (refused.value.status, refused.value.code) == (400, code)
+    mock, clock = still
+    call = await dial(mock, strike, "+15550100001")
+    update = sdk(mock).calls(call.sid).update
+    with pytest.raises(TwilioRestException) as too_early:
+        await asyncio.to_thread(update, url=f"{strike.url}/twilio/news")
+    assert (too_early.value.status, too_early.value.code) == (400, 21220)
+    await clock.advance(4.5)
+    await strike.until("in-progress")
+    with pytest.raises(TwilioRestException) as wrong:
+        await asyncio.to_thread(update, url="news")
+    assert wrong.value.code == 21205
+    twiml = "<Response><Say>One moment.</Say><Pause length='60'/></Response>"
+    assert (await asyncio.to_thread(update, twiml=twiml)).status == "in-progress"
+    updated = await asyncio.to_thread(update, url=f"{strike.url}/twilio/news", method="POST")
+    assert updated.status == "in-progress"
+    ended = asyncio.ensure_future(strike.until("completed"))
+    while not ended.done():  # the request for the news goes over a real socket, in its own time
+        await clock.advance(1)
+    assert mock.exchange.book.all()[0].heard[-2:] == ["One moment.", "Somebody else accepted."]
+    assert strike.forged == 0
+
+
+async def test_the_result_of_a_detection_in_the_background_comes_signed(
+    mock: Mock, strike: Strike
+) -> None:
+    call = await dial(
+        mock,
+        strike,
+        "+15550100001",
+        machine_detection="Enable",
+        async_amd="true",
+        async_amd_status_callback=f"{strike.url}/twilio/amd",
+        async_amd_status_callback_method="POST",
+    )
+    told = await asyncio.wait_for(strike.verdicts.get(), 10)
+    assert told == {
+        "CallSid": call.sid,
+        "AccountSid": NOC.sid,
+        "AnsweredBy": "human",
+        "MachineDetectionDuration": "2000",
+    }
+    await strike.until("completed")
+    assert strike.forged == 0
+    fetched = await asyncio.to_thread(sdk(mock).calls(call.sid).fetch)
+    assert fetched.answered_by == "human"
 
 
 async def test_each_account_has_its_own_token_and_calls(mock: Mock, strike: Strike) -> None:
