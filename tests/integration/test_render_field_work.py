@@ -525,15 +525,15 @@ class Dripping(httpx.SyncByteStream):
             yield b" "
 
 
-def test_an_answer_that_drips_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_drips_for_ever_is_given_up() -> None:
     instances = Instances.at("https://render.example")
     transport = httpx.MockTransport(lambda request: httpx.Response(200, stream=Dripping()))
-    monkeypatch.setattr(
-        "strike_adapters.render.field_work.Patience",
-        lambda: Patience(8, monotonic=map(float, count()).__next__),
-    )
     with (
-        RenderFieldWork(instances, transport=transport) as field_work,
+        RenderFieldWork(
+            instances,
+            transport=transport,
+            patience=lambda: Patience(8, monotonic=map(float, count()).__next__),
+        ) as field_work,
         pytest.raises(RenderUnavailable, match="RENDER_TIMED_OUT") as error,
     ):
         field_work.create(work_order())

@@ -1,7 +1,8 @@
 """Strike's telephone, through Twilio's own SDK and real HTTP: it never lies about what rang."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,7 +16,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
-from strike_adapters.twilio import http
 from strike_adapters.twilio.accounts import TwilioAccount, WebhookUrls
 from strike_adapters.twilio.states import CALL_STATES
 from strike_adapters.twilio.telephone import TwilioTelephone
@@ -99,10 +99,21 @@ class Exchange:
             self.telephone.close()
             self.telephone = self._connected(read_seconds=0.2)
 
-    def _connected(self, read_seconds: float = 5.0) -> TwilioTelephone:
+    def measure_by(self, times: Iterator[float]) -> None:
+        """Let the telephone's own clock show these times, one after the other."""
+        self.telephone.close()
+        self.telephone = self._connected(monotonic=times.__next__)
+
+    def _connected(
+        self, read_seconds: float = 5.0, monotonic: Callable[[], float] = time.monotonic
+    ) -> TwilioTelephone:
         urls = WebhookUrls("https://strike.example")
         return TwilioTelephone(
-            self.accounts, urls, base_url=self.mock.url, read_seconds=read_seconds
+            self.accounts,
+            urls,
+            base_url=self.mock.url,
+            read_seconds=read_seconds,
+            monotonic=monotonic,
         )
 
     async def place(self, to: str = SILENT, noc: UUID = NOC) -> str:
@@ -266,21 +277,15 @@ async def test_nobody_listening_means_that_no_call_was_started(exchange: Exchang
         await exchange.place()
 
 
-async def test_a_connection_that_took_too_long_sends_nothing(
-    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    times = chain([0.0], repeat(2.1))
-    monkeypatch.setattr(http, "monotonic", lambda: next(times))
+async def test_a_connection_that_took_too_long_sends_nothing(exchange: Exchange) -> None:
+    exchange.measure_by(chain([0.0], repeat(2.1)))
     with unavailable("UNAVAILABLE", can_retry=True):
         await exchange.place()
     assert exchange.rung() == [] and exchange.faults.edges == []
 
 
-async def test_an_answer_that_drips_is_given_up(
-    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    times = chain([0.0, 1.0], repeat(7.1))
-    monkeypatch.setattr(http, "monotonic", lambda: next(times))
+async def test_an_answer_that_drips_is_given_up(exchange: Exchange) -> None:
+    exchange.measure_by(chain([0.0, 1.0], repeat(7.1)))
     with pytest.raises(OutcomeUnknown):
         await exchange.place()
     assert exchange.rung() == [SILENT]
