@@ -39,16 +39,9 @@ def call_params(call: Call) -> Params:
         ("Direction", "outbound-api"),
         ("ApiVersion", "2010-04-01"),
     )
-    return params + _verdict(call)
-
-
-def _verdict(call: Call) -> Params:
-    if call.answered_by is None:
-        return ()
-    return (
-        ("AnsweredBy", call.answered_by),
-        ("MachineDetectionDuration", str(call.detection_ms)),
-    )
+    if call.answered_by is not None:
+        params += (("AnsweredBy", call.answered_by),)
+    return params
 
 
 class StatusCallbacks:
@@ -84,7 +77,12 @@ class StatusCallbacks:
         if detection.callback is None:
             return
         sent = SentCallback("amd", call.status.value, None, self._clock.now())
-        params = (("CallSid", call.sid), ("AccountSid", call.account.sid), *_verdict(call))
+        params = (
+            ("CallSid", call.sid),
+            ("AccountSid", call.account.sid),
+            ("AnsweredBy", str(call.answered_by)),
+            ("MachineDetectionDuration", str(call.detection_ms)),
+        )
         method, url = detection.callback_method, detection.callback
         self._post(call, sent, Letter("amd", call.sid, method, url, params, call.account.token))
 
