@@ -12,6 +12,7 @@ from twilio.base.exceptions import TwilioRestException  # type: ignore[import-un
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 from twilio.rest import Client  # type: ignore[import-untyped]
 
+from strike_mock.calls import CallRequest, Detection
 from strike_mock.clock import VirtualClock
 from strike_mock.courier import Letter
 from strike_mock.edges import Fault
@@ -296,6 +297,62 @@ async def test_a_wrong_request_is_refused_by_number(wrong: dict[str, Any], code:
         with refused(400, code):
             await twilio.dial(twilio.sdk(PARENT), **wrong)
         assert twilio.mock.exchange.book.all() == []
+
+
+async def test_what_a_call_is_asked_for_with_arrives() -> None:
+    async with side(PARENT) as twilio:
+        await twilio.dial(
+            twilio.sdk(PARENT),
+            method="GET",
+            timeout=25,
+            status_callback="https://strike.example/status",
+            status_callback_method="GET",
+            status_callback_event=["initiated", "completed"],
+            machine_detection="DetectMessageEnd",
+            machine_detection_timeout=20,
+            async_amd="true",
+            async_amd_status_callback="https://strike.example/amd",
+        )
+        (call,) = twilio.mock.exchange.book.all()
+        assert call.request == CallRequest(
+            to=TO,
+            from_=FROM,
+            url="https://strike.example/voice",
+            method="GET",
+            timeout=25,
+            status_callback="https://strike.example/status",
+            status_callback_method="GET",
+            status_callback_events=frozenset({"initiated", "completed"}),
+            detection=Detection(
+                mode="DetectMessageEnd",
+                in_background=True,
+                callback="https://strike.example/amd",
+                timeout=20,
+            ),
+        )
+
+
+async def test_a_call_asked_for_little_has_twilios_defaults() -> None:
+    async with side(PARENT) as twilio:
+        await twilio.dial(twilio.sdk(PARENT), url=None, twiml="<Response/>")
+        (call,) = twilio.mock.exchange.book.all()
+        assert call.request == CallRequest(to=TO, from_=FROM, twiml="<Response/>", timeout=60)
+
+
+@pytest.mark.parametrize("wrong", [{"status": "busy"}, {}, {"time_limit": 5}])
+async def test_an_update_must_say_what_for(wrong: dict[str, Any]) -> None:
+    async with side(PARENT) as twilio:
+        call = await twilio.dial(twilio.sdk(PARENT))
+        with refused(400, 20001):
+            await asyncio.to_thread(twilio.sdk(PARENT).calls(call.sid).update, **wrong)
+
+
+def test_a_subaccounts_parent_must_exist_and_have_none() -> None:
+    with pytest.raises(ValueError, match="no account of its own right"):
+        MockSettings(accounts=(CHILD,))
+    grandchild = Account(sid="AC" + "5" * 32, token="x", parent=CHILD.sid)
+    with pytest.raises(ValueError, match="no account of its own right"):
+        MockSettings(accounts=(PARENT, CHILD, grandchild))
 
 
 async def test_more_requests_at_once_than_allowed_are_refused_and_have_no_effect() -> None:
