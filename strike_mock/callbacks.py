@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from email.utils import format_datetime
+from typing import Any, TypeVar
 
 from strike_mock.calls import Call, CallStatus, Detection, SentCallback
-from strike_mock.clock import Clock
+from strike_mock.clock import Clock, first_of
 from strike_mock.courier import Courier, Letter, Params
 from strike_mock.errors import Undeliverable
 
+T = TypeVar("T")
+
 # Waits before the second, third and fourth try: all within Twilio's 15 s redelivery window.
 RETRY_AFTER_SECONDS = (1.0, 4.0, 8.0)
+
+SLOW_SECONDS = 1.0
+"""How long the next callback of a call waits for the one before."""
 
 _EVENT_OF = {
     CallStatus.INITIATED: "initiated",
@@ -55,7 +62,7 @@ class StatusCallbacks:
         self._clock = clock
         self._courier = courier
         self._turns: dict[str, asyncio.Lock] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def tell(self, call: Call) -> None:
         """Send the callback for the call's present status, if it is wanted; returns at once."""
@@ -89,19 +96,27 @@ class StatusCallbacks:
     def _post(self, call: Call, sent: SentCallback, letter: Letter) -> None:
         call.callbacks.append(sent)
         turn = self._turns.setdefault(call.sid, asyncio.Lock())
-        task = asyncio.ensure_future(self._send(letter, sent, turn))
+        self._start(self._send(letter, sent, turn))
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self) -> None:
         """Give up on what is still on its way."""
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _send(self, letter: Letter, sent: SentCallback, turn: asyncio.Lock) -> None:
         async with turn:
-            arrived = await self._attempt(letter, sent)
+            # One that is slow to arrive does not hold up the next, which may overtake it.
+            attempt = self._start(self._attempt(letter, sent))
+            await first_of(_end_of(attempt), self._clock.sleep(SLOW_SECONDS))
+        arrived = await attempt
         for wait in RETRY_AFTER_SECONDS:
             if arrived:
                 return
@@ -118,6 +133,10 @@ class StatusCallbacks:
         sent.answer = reply.status
         sent.error = None
         return True
+
+
+async def _end_of(task: asyncio.Task[Any]) -> None:
+    await asyncio.wait({task})
 
 
 def _status_params(call: Call, sent: SentCallback) -> Params:

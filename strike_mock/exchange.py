@@ -8,7 +8,7 @@ from strike_mock.callbacks import StatusCallbacks, call_params
 from strike_mock.calls import Call, CallBook, CallRequest, CallStatus, Detection, Document
 from strike_mock.clock import Clock
 from strike_mock.conversation import Conversation
-from strike_mock.courier import Courier, Letter, Params
+from strike_mock.courier import Courier, Letter, Params, Reply
 from strike_mock.errors import NotNow, TwilioRefusal, TwimlFault, Undeliverable
 from strike_mock.ids import Ids
 from strike_mock.lines import Line
@@ -37,6 +37,7 @@ class Exchange:
         self._ids = ids
         self._callbacks = StatusCallbacks(clock, courier)
         self._lines: dict[str, Line] = {}
+        self._under_way: set[asyncio.Future[Reply]] = set()
         self._turns: dict[str, Turns] = {}
 
     def phone(self, number: str) -> Phone:
@@ -108,7 +109,10 @@ class Exchange:
         tasks = [task for line in self._lines.values() for task in line.tasks()]
         for line in self._lines.values():
             line.drop()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        requests = list(self._under_way)
+        for request in requests:
+            request.cancel()
+        await asyncio.gather(*tasks, *requests, return_exceptions=True)
         await self._callbacks.close()
 
     def _taken(self, call: Call, needed: CallStatus, what: str) -> Line:
@@ -193,12 +197,21 @@ class Exchange:
         params = call_params(call) + extra
         letter = Letter("twiml", call.sid, method, url, params, call.account.token)
         try:
-            reply = await self._courier.deliver(letter)
+            # What is on its way when somebody hangs up still arrives.
+            request = asyncio.ensure_future(self._courier.deliver(letter))
+            self._under_way.add(request)
+            request.add_done_callback(self._arrived)
+            reply = await asyncio.shield(request)
         except Undeliverable as error:
             raise TwimlFault(_HTTP_RETRIEVAL_FAILURE, str(error)) from error
         if not 200 <= reply.status < 300:
             raise TwimlFault(_HTTP_RETRIEVAL_FAILURE, f"{url} answered {reply.status}")
         return reply.body
+
+    def _arrived(self, request: asyncio.Future[Reply]) -> None:
+        self._under_way.discard(request)
+        if not request.cancelled():
+            request.exception()  # Whoever asked may be gone by then.
 
     def _move(self, call: Call, status: CallStatus) -> None:
         call.enter(status, self._clock.now())

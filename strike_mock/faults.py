@@ -117,7 +117,8 @@ class Faults:
                 case "double":
                     await courier.deliver(letter)
                 case "corrupt":
-                    letter = replace(letter, params=_spoilt(letter), sealed=letter.signature())
+                    sealed = letter.signature()
+                    letter = replace(letter, params=_spoilt(letter), sealed=sealed)
                 case "lose_answer":
                     await courier.deliver(letter)
                     raise Undeliverable(f"{letter.url}: its answer was lost by rule")
@@ -196,8 +197,5 @@ _TWILIO_CODES = {429: 20429, 503: 20503, 401: 20003, 404: 20404}
 
 
 def _spoilt(letter: Letter) -> tuple[tuple[str, str], ...]:
-    """The same parameters with one digit of the caller's number changed on the way."""
-    return tuple(
-        (name, value[:-1] + ("0" if value[-1:] != "0" else "1") if name == "From" else value)
-        for name, value in letter.params
-    )
+    """The same parameters, with a digit more in the caller's number than was signed."""
+    return tuple((name, f"{value}0" if name == "From" else value) for name, value in letter.params)

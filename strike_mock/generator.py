@@ -64,6 +64,7 @@ def _phone(chance: Random, number: str) -> Data:
         _slow_to_press: 8,
         _clumsy: 6,
         _hangs_up: 4,
+        _presses_and_leaves: 8,
     }
     (kind,) = chance.choices(list(kinds), list(kinds.values()))
     fate = kind(chance)
@@ -123,6 +124,13 @@ def _clumsy(chance: Random) -> Data:
 def _hangs_up(chance: Random) -> Data:
     data = _answers(chance, [("1", chance.uniform(3, 12))])
     return data | {"hangs_up_after": chance.uniform(0.5, 8)}
+
+
+def _presses_and_leaves(chance: Random) -> Data:
+    """Says yes and hangs up at once: the key may arrive after the end of the call."""
+    after = chance.uniform(1, 8)
+    data = _answers(chance, [("1", after)])
+    return data | {"hangs_up_after": after + chance.uniform(0.1, 1.5)}
 
 
 def _answers(chance: Random, presses: Sequence[tuple[str, float]]) -> Data:
@@ -189,7 +197,7 @@ _TROUBLE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("render.list", ("refuse", "cut", "hang", "lose")),
     ("render.token", ("refuse", "delay")),
     ("webhook.status", ("lose", "delay", "double", "corrupt", "lose_answer", "refuse")),
-    ("webhook.twiml", ("delay", "double", "lose_answer", "lose", "corrupt")),
+    ("webhook.twiml", ("delay", "delay", "double", "lose_answer", "lose", "corrupt")),
 )
 
 

@@ -26,8 +26,12 @@ EPOCH = datetime(2026, 1, 15, 3, 0, tzinfo=UTC)
 _RESOLUTION = 1e-6
 
 
+MOST_TURNS = 60_000
+"""A story has a tenth of these; one that has more goes round in circles."""
+
+
 class Stuck(RuntimeError):
-    """Nothing is due any more, and yet the story has not ended."""
+    """Nothing is due any more, or too much, and yet the story has not ended."""
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
@@ -36,6 +40,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__(_Jump(self))
         self.seconds = 0.0
+        self.turns = 0
         self._clock_resolution = _RESOLUTION
         self.set_task_factory(belonging)
 
@@ -58,6 +63,9 @@ class _Jump(selectors.SelectSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        self._loop.turns += 1
+        if self._loop.turns > MOST_TURNS:
+            raise Stuck("something goes round and round")
         if timeout is None:
             raise Stuck("nothing is due any more")
         if timeout > 0:

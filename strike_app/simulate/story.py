@@ -14,7 +14,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import PersistenceError
 
-from strike_app.simulate.loop import LoopClock, SimulatedLoop, blocking
+from strike_app.simulate.loop import LoopClock, SimulatedLoop, Stuck, blocking
 from strike_app.simulate.system import ACCOUNT, PUBLIC, System, without_waiting
 from strike_domain.actors import Actor, Role, Side
 from strike_domain.callouts import EcoOrder
@@ -98,8 +98,8 @@ def luck_of(seed: int) -> Luck:
         for _ in range(chance.choice([0, 0, 1, 2, 4, 8]))
     ]
     outages = [
-        (start := chance.uniform(0, 300), start + chance.uniform(0.1, 12))
-        for _ in range(chance.choice([0, 0, 0, 1, 2]))
+        (start := chance.uniform(0, 300), start + chance.uniform(0.1, 20))
+        for _ in range(chance.choice([0, 0, 0, 1, 2, 4]))
     ]
     return Luck(
         callouts=tuple(chance.uniform(0, 200) for _ in range(chance.choice([1, 1, 1, 2, 3]))),
@@ -121,19 +121,32 @@ def tell(seed: int, scenario: Scenario | None = None, luck: Luck | None = None) 
     phones = numbers(seed)
     scenario = scenario or random_scenario(seed, phones)
     loop = SimulatedLoop()
+    told: list[Told] = []
     try:
         asyncio.set_event_loop(loop)
-        return loop.run_until_complete(_tell(loop, seed, scenario, luck or luck_of(seed), phones))
+        main = _tell(loop, seed, scenario, luck or luck_of(seed), phones, told)
+        loop.run_until_complete(main)
+        return told[0]
+    except Stuck as stuck:
+        told[0].wrongs.append(f"the story is stuck: {stuck}")
+        loop.set_exception_handler(lambda *_: None)
+        return told[0]
     finally:
         asyncio.set_event_loop(None)
         loop.close()
 
 
 async def _tell(
-    loop: SimulatedLoop, seed: int, scenario: Scenario, luck: Luck, phones: list[str]
-) -> Told:
+    loop: SimulatedLoop,
+    seed: int,
+    scenario: Scenario,
+    luck: Luck,
+    phones: list[str],
+    stories: list[Told],
+) -> None:
     system = System(loop, scenario, directory(scenario, phones))
     told = Told(seed, scenario, luck, system)
+    stories.append(told)
     loop.set_exception_handler(lambda _, context: told.wrongs.append(_what(context)))
     system.recorder.trouble = _trouble(system.clock, loop, luck, Random(f"slips/{seed}"))  # noqa: S311
     system.start()
@@ -152,7 +165,6 @@ async def _tell(
         told.wrongs += [f"{process.name} crashed: {_trace(one)}" for one in process.crashes]
     await system.stop()
     await _cancel_the_rest()
-    return told
 
 
 async def _cancel_the_rest() -> None:
