@@ -183,26 +183,41 @@ def _operator(chance: Random) -> list[Data]:
 def _faults(chance: Random) -> list[Data]:
     if chance.random() < 0.1:
         return []
-    return [_fault(chance) for _ in range(chance.choice([1, 1, 2, 3, 4, 6]))]
+    storm = _storm(chance) if chance.random() < 0.2 else []
+    return [*storm, *(_fault(chance) for _ in range(chance.choice([1, 1, 2, 3, 4, 6])))]
 
 
-_TROUBLE: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("twilio.calls.create", ("refuse", "lose", "lose_answer", "hang", "cut", "die", "die_after")),
-    ("twilio.calls.list", ("refuse", "lose", "hang", "die")),
-    ("twilio.calls.fetch", ("refuse", "lose", "hang", "die")),
-    ("twilio.calls.update", ("refuse", "lose", "lose_answer", "die", "die_after")),
-    ("twilio.*", ("refuse", "delay")),
-    ("render.*", ("refuse", "delay", "lose_answer", "cut")),
-    ("render.tasks", ("refuse", "lose_answer", "die", "die_after")),
-    ("render.list", ("refuse", "cut", "hang", "lose")),
-    ("render.token", ("refuse", "delay")),
-    ("webhook.status", ("lose", "delay", "double", "corrupt", "lose_answer", "refuse")),
-    ("webhook.twiml", ("delay", "delay", "double", "lose_answer", "lose", "corrupt")),
+def _storm(chance: Random) -> list[Data]:
+    """Webhooks late, doubled, lost, and so in any order."""
+    edge = "webhook.status"
+    return [
+        {"edge": edge, "kind": "delay", "share": 0.5, "seconds": (0.1, chance.uniform(5, 60))},
+        {"edge": edge, "kind": "double", "share": 0.3},
+        {"edge": edge, "kind": "lose", "share": chance.choice([0.05, 0.2])},
+    ]
+
+
+_TROUBLE: tuple[tuple[str, tuple[str, ...], int], ...] = (
+    (
+        "twilio.calls.create",
+        ("refuse", "lose", "lose_answer", "hang", "cut", "die", "die_after"),
+        3,
+    ),
+    ("twilio.calls.list", ("refuse", "lose", "hang", "die"), 1),
+    ("twilio.calls.fetch", ("refuse", "lose", "hang", "die"), 1),
+    ("twilio.calls.update", ("refuse", "lose", "lose_answer", "die", "die_after"), 1),
+    ("twilio.*", ("refuse", "delay"), 1),
+    ("render.*", ("refuse", "delay", "lose_answer", "cut"), 1),
+    ("render.tasks", ("refuse", "lose_answer", "die", "die_after"), 1),
+    ("render.list", ("refuse", "cut", "hang", "lose"), 2),
+    ("render.token", ("refuse", "delay"), 1),
+    ("webhook.status", ("lose", "delay", "double", "corrupt", "lose_answer", "refuse"), 3),
+    ("webhook.twiml", ("delay", "delay", "double", "lose_answer", "lose", "corrupt"), 2),
 )
 
 
 def _fault(chance: Random) -> Data:
-    edge, kinds = chance.choice(_TROUBLE)
+    ((edge, kinds, _),) = chance.choices(_TROUBLE, [weight for _, _, weight in _TROUBLE])
     kind = chance.choice(kinds)
     longest = 12.0 if edge == "webhook.twiml" else 60.0
     low = chance.uniform(0.1, 3.0)

@@ -60,6 +60,8 @@ class Project:
     """The subsectors and tasks of one project; made things are found again by their reference."""
 
     def __init__(self, clock: Clock, ids: Ids) -> None:
+        self.history: list[tuple[datetime, str, str]] = []
+        """(when, task id, state that it entered), oldest first."""
         self._clock = clock
         self._ids = ids
         self._subsectors: dict[str, Subsector] = {}
@@ -109,12 +111,14 @@ class Project:
         task_id = self._ids.new("tk_")
         task = Task(task_id, reference, subsector.id, kind, name, state, cloned_from, now)
         subsector.tasks.append(task)
+        self.history.append((now, task.id, state))
         return task
 
     def move(self, task: Task, state: str) -> None:
         """Put `task` into `state`."""
         task.state = state
         task.updated_at = self._clock.now()
+        self.history.append((task.updated_at, task.id, state))
 
 
 class Tokens:

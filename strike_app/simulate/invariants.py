@@ -7,7 +7,7 @@ taken from the outside (the mock's calls, keys, requests), what Strike believes 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -25,7 +25,6 @@ from strike_domain.eco import (
     EcoCompleted,
     EcoCreated,
     EcoStatus,
-    FieldTasksChanged,
     PagerDispatched,
     PagingState,
     ResponderAssigned,
@@ -53,6 +52,9 @@ RACE = timedelta(seconds=3)
 
 GOODBYE = timedelta(seconds=15)
 """While somebody is still being told goodbye, the next phone may ring."""
+
+POLL = timedelta(seconds=30)
+"""The longest that a poll takes, from Render's answer to what is stored of it."""
 
 SURE_SECONDS = 20.0
 """Whoever answers and presses 1 within this can be reached."""
@@ -286,16 +288,35 @@ def _was_ended_early(call: Call, phone: Phone) -> bool:
 
 def crews_word_counts(case: Case) -> Wrongs:
     """An ECO is COMPLETED by finished tasks only, and CLOSED with nothing left to do."""
-    latest: dict[UUID, FieldTasksChanged] = {}
     for _, event in case.events:
-        if isinstance(event, FieldTasksChanged):
-            latest[event.originator_id] = event
         if isinstance(event, EcoCompleted) and not event.by_hand:
-            seen = latest.get(event.originator_id)
-            if seen is None:
-                yield "an ECO was completed before any field task was seen"
+            yield from _completed_too_early(case, event)
         if isinstance(event, EcoClosed):
             yield from _closed_too_early(case, event)
+
+
+def _completed_too_early(case: Case, event: EcoCompleted) -> Wrongs:
+    """At some moment just before, all tasks must have been done."""
+    eco = case.system.log.eco(event.originator_id)
+    for project_ in case.system.mock.render.projects.values():
+        found = project_.subsector(str(eco.subsector_id))
+        if found is None:
+            continue
+        ids = {task.id for task in found.tasks}
+        states: dict[str, str] = {}
+        was_done = False
+        for at, task_id, state in project_.history:
+            if task_id not in ids or at > event.timestamp:
+                continue
+            if at > event.timestamp - POLL:
+                was_done |= _are_done(states)
+            states[task_id] = state
+        if not was_done and not _are_done(states):
+            yield f"{eco.job_number} was completed, but its tasks are {sorted(states.values())}"
+
+
+def _are_done(states: Mapping[str, str]) -> bool:
+    return bool(states) and all(state == "completed" for state in states.values())
 
 
 def _closed_too_early(case: Case, event: EcoClosed) -> Wrongs:

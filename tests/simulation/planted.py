@@ -103,7 +103,7 @@ def two_people_can_accept(patch: Patch) -> None:
     patch.setattr(Eco, "needs_responder", property(lambda self: True))
     original = Paging._accept
 
-    def careless(self: Paging, run: PagerRun, call: Any, stamp: Any) -> Any:
+    def careless(self: Paging, run: Any, call: Any, stamp: Any) -> Any:
         taken, run.accepted_by = run.accepted_by, None
         try:
             return original(self, run, call, stamp)
