@@ -233,6 +233,8 @@ class Timing(_Data):
 class Ending(_Data):
     """How the story ends, in the words of the product; `accepted_by` is the end of a number.
 
+    `happened` are kinds of events that the timeline must have by then.
+
     `within_seconds` is the simulated time from the ECO's creation in which it must have ended.
     """
 
@@ -241,6 +243,7 @@ class Ending(_Data):
     render: Literal["NOT_CONFIGURED", "PENDING", "TASKED", "FAILED"]
     accepted_by: str | None = None
     stale: bool = False
+    happened: tuple[str, ...] = ()
     within_seconds: float = Field(default=600.0, gt=0)
 
     @model_validator(mode="after")

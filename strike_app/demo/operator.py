@@ -8,7 +8,7 @@ from uuid import UUID
 
 import aiohttp
 
-from strike_app.demo.seed import CONTRACTORS, NOC_ID, OPERATOR
+from strike_app.demo.seed import CONTRACTORS, NEWCOMER, NOC_ID, OPERATOR
 from strike_domain.geometry import Location
 
 WHO_WOULD_BE_RUNG = """
@@ -24,6 +24,24 @@ mutation Create($input: CreateEcoInput!) {
     ... on EcoChanged { position eco { id jobNumber } }
     ... on Problem { code message path }
   }
+}
+"""
+
+CANCEL = """
+mutation Cancel($id: UUID!, $text: String!) {
+  result: cancelEco(ecoId: $id, reason: $text) { ... on Problem { code message } }
+}
+"""
+
+NOTE = """
+mutation Note($id: UUID!, $text: String!) {
+  result: addNote(ecoId: $id, text: $text) { ... on Problem { code message } }
+}
+"""
+
+DISPATCH = """
+mutation Dispatch($id: UUID!) {
+  result: dispatchPager(ecoId: $id) { ... on Problem { code message } }
 }
 """
 
@@ -70,10 +88,15 @@ class Operator:
             if response.status >= 400:
                 raise ApiError(f"The gateway refused the login: {response.status}.")
 
-    async def choose_contractor(self, location: Location) -> tuple[UUID, str, str]:
-        """The contractor with a region there, as (id, name, reason); else the first one."""
+    async def choose_contractor(
+        self, location: Location, *, has_list: bool = True
+    ) -> tuple[UUID, str, str]:
+        """The contractor with a region there, as (id, name, reason); else the first one.
+
+        With `has_list` False the one that has drawn no region yet.
+        """
         answers = []
-        for one in CONTRACTORS:
+        for one in CONTRACTORS if has_list else (NEWCOMER,):
             variables = {"ospId": str(one.id), "location": location.geojson()}
             answer = (await self._ask(WHO_WOULD_BE_RUNG, variables))["whoWouldBeRung"]
             answers.append((one.id, one.name, answer["reason"]))
@@ -92,6 +115,23 @@ class Operator:
         if "code" in answer:
             raise ApiError(f"{answer['code']}: {answer['message']}")
         return UUID(answer["eco"]["id"]), answer["position"]
+
+    async def cancel(self, eco_id: UUID, reason: str) -> None:
+        """Cancel the callout."""
+        await self._command(CANCEL, {"id": str(eco_id), "text": reason})
+
+    async def note(self, eco_id: UUID, text: str) -> None:
+        """Put a remark into the timeline."""
+        await self._command(NOTE, {"id": str(eco_id), "text": text})
+
+    async def dispatch(self, eco_id: UUID) -> None:
+        """Ring the list again."""
+        await self._command(DISPATCH, {"id": str(eco_id)})
+
+    async def _command(self, mutation: str, variables: dict[str, Any]) -> None:
+        problem = (await self._ask(mutation, variables))["result"]
+        if problem:
+            raise ApiError(f"{problem['code']}: {problem['message']}")
 
     async def look(self, eco_id: UUID, position: int) -> dict[str, Any]:
         """The ECO with everything that every read model has to say up to `position`."""

@@ -22,6 +22,7 @@ from strike_domain.actors import Role, Side
 from strike_domain.contacts import Contact, Language, PagerList, parse_phone
 from strike_domain.ports import Link, LinkStatus, Tenant
 from strike_domain.regions import parse_region
+from strike_mock.scenarios import Stakes
 
 
 def _id(name: str) -> UUID:
@@ -74,6 +75,9 @@ CONTRACTORS = (
     ),
 )
 
+NEWCOMER = Contractor("High Plains Splicing", "970", ("Jo Bell", "Kim Soto", "Lee Marsh"), ())
+"""A contractor that has no pager list yet, neither for a place nor for everywhere else."""
+
 SPANISH_SPEAKERS = ("Carla Diaz", "Felix Moreno", "Iris Castillo")
 
 OPERATOR = Login(
@@ -89,7 +93,7 @@ LOGINS = (
         Login(
             f"Dispatch {one.name}", f"dispatch@{one.area_code}.example", ((one.name, Role.ADMIN),)
         )
-        for one in CONTRACTORS
+        for one in (*CONTRACTORS, NEWCOMER)
     ),
 )
 
@@ -113,7 +117,7 @@ def seed(directory: PostgresDirectory, accounts: PostgresAccounts, outside: Outs
     pool = directory.pool
     for name in NOCS:
         save_tenant(pool, Tenant(id=_id(name), name=name, side=Side.NOC))
-    for contractor in CONTRACTORS:
+    for contractor in (*CONTRACTORS, NEWCOMER):
         save_tenant(pool, Tenant(id=contractor.id, name=contractor.name, side=Side.OSP))
         _seed_contractor(directory, accounts, contractor, outside)
     for noc in NOCS:
@@ -122,6 +126,16 @@ def seed(directory: PostgresDirectory, accounts: PostgresAccounts, outside: Outs
         user_id = save_user(pool, _id(login.email), login.email, login.name)
         for tenant, role in login.roles:
             save_membership(pool, user_id, _id(tenant), role)
+
+
+def set_stage(
+    directory: PostgresDirectory, accounts: PostgresAccounts, outside: Outside, stakes: Stakes
+) -> None:
+    """Give every contractor what a scenario asks for: its lists' rounds and Render's times."""
+    for contractor in (*CONTRACTORS, NEWCOMER):
+        for pager_list in pager_lists(contractor):
+            directory.save_list(pager_list.model_copy(update={"rounds": stakes.rounds}))
+        accounts.save_render(_render(contractor, outside, stakes))
 
 
 def _seed_contractor(
@@ -135,14 +149,19 @@ def _seed_contractor(
         save_link(directory.pool, link)
     for pager_list in pager_lists(contractor):
         directory.save_list(pager_list)
-    accounts.save_render(
-        RenderInstance(
-            osp_id=contractor.id,
-            base_url=outside.mock_url,
-            client_id=outside.render_client_id,
-            client_secret=SecretStr(outside.render_client_secret),
-            project=f"emergency-{contractor.area_code}",
-        )
+    accounts.save_render(_render(contractor, outside, Stakes()))
+
+
+def _render(contractor: Contractor, outside: Outside, stakes: Stakes) -> RenderInstance:
+    return RenderInstance(
+        osp_id=contractor.id,
+        base_url=outside.mock_url,
+        client_id=outside.render_client_id,
+        client_secret=SecretStr(outside.render_client_secret),
+        project=f"emergency-{contractor.area_code}",
+        polling_seconds=stakes.polling_seconds,
+        inactivity_hours=stakes.inactivity_seconds / 3600,
+        grace_hours=stakes.grace_seconds / 3600,
     )
 
 
@@ -155,7 +174,9 @@ def _account(outside: Outside) -> TwilioAccount:
 
 
 def pager_lists(contractor: Contractor) -> list[PagerList]:
-    """One list per county, and a default list for everywhere else."""
+    """One list per county, and a default list for everywhere else; the newcomer has none."""
+    if contractor is NEWCOMER:
+        return []
     counties = _counties()
     regions: list[tuple[str, dict[str, Any] | None]] = [("everywhere else", None)]
     for fips in contractor.counties:

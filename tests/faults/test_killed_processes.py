@@ -44,7 +44,7 @@ def test_a_process_killed_at_every_turn_changes_nothing_in_the_story(victim: str
         "strike.run.call-ringing",
         "strike.run.call-ended",
     ]
-    with open_world("pager-timeout", SPEED, more_env=LEASE) as world:
+    with open_world(load("pager-timeout"), SPEED, more_env=LEASE) as world:
         kills = 0
 
         def kill_at_turns(eco: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ def test_a_process_killed_at_every_turn_changes_nothing_in_the_story(victim: str
 def test_a_process_killed_while_a_phone_rings_does_not_keep_the_next_from_accepting(
     victim: str,
 ) -> None:
-    with open_world("second-accepts", SPEED / 2, more_env=LEASE) as world:
+    with open_world(load("second-accepts"), SPEED / 2, more_env=LEASE) as world:
         kills: list[str] = []
 
         def kill_once(eco: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ def test_kills_at_random_moments_change_nothing_in_the_story(seed: int) -> None:
     chance = random.Random(seed)
     scenario = chance.choice(["render-failure", "pager-timeout"])
     people = 1 if scenario == "render-failure" else 3
-    with open_world(scenario, SPEED, more_env=LEASE) as world:
+    with open_world(load(scenario), SPEED, more_env=LEASE) as world:
         over = threading.Event()
         killer = threading.Thread(target=_kill_at_random, args=(world, chance, over))
         killer.start()
@@ -97,7 +97,7 @@ def test_kills_at_random_moments_change_nothing_in_the_story(seed: int) -> None:
 
 def test_psql_shows_who_is_being_rung_and_until_when() -> None:
     rows: list[dict[str, Any]] = []
-    with open_world("pager-timeout", SPEED) as world:
+    with open_world(load("pager-timeout"), SPEED) as world:
 
         def look(eco: dict[str, Any]) -> None:
             kinds = [one["kind"] for one in eco["timeline"]]
