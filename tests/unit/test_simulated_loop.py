@@ -1,4 +1,4 @@
-"""Waiting takes no time, blocking code waits like any other, and a killed process leaves nothing."""
+"""Waiting takes no time, blocking code waits like any other, a killed process leaves nothing."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_blocking_code_waits_while_others_go_on(loop: SimulatedLoop) -> None:
             seen.append(name)
         return name
 
-    async def main() -> list[str]:
+    async def main() -> tuple[str, str]:
         return await asyncio.gather(
             blocking(lambda: blocked("slow", 3)), blocking(lambda: blocked("quick", 2))
         )
 
-    assert loop.run_until_complete(main()) == ["slow", "quick"]
+    assert list(loop.run_until_complete(main())) == ["slow", "quick"]
     assert seen == ["quick", "slow", "quick", "slow"]
 
 
@@ -102,7 +102,7 @@ def test_what_goes_round_and_round_is_an_error(
 
     async def main() -> None:
         while True:
-            await asyncio.sleep(0.001)
+            await LoopClock(loop).sleep(0.001)
 
     with pytest.raises(Stuck, match="round and round"):
         loop.run_until_complete(main())
