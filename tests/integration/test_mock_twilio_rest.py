@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -417,6 +418,10 @@ async def test_calls_are_listed_by_status_number_and_end() -> None:
         assert await found(end_time=now) == [dead.sid]
         assert await found(end_time_after=now) == []
         assert await found(start_time=now, page_size=1) == [ringing.sid, dead.sid]
+        start = (await asyncio.to_thread(calls(dead.sid).fetch)).start_time
+        assert await found(start_time_before=start) == [dead.sid]
+        assert await found(start_time_after=start + timedelta(seconds=1)) == [ringing.sid]
+        assert await found(start_time=now + timedelta(days=1)) == []
 
 
 def test_the_sdks_validator_accepts_what_twilio_published_and_what_we_sign() -> None:
