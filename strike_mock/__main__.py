@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from strike_mock.server import Mock
     from strike_mock.settings import MockSettings
 
-_FLAGS = ("host", "port", "gateway_port", "upstream", "scenario", "speed", "epoch", "seed")
+_FLAGS = (
+    "host",
+    "port",
+    "gateway_port",
+    "upstream",
+    "scenario",
+    "speed",
+    "epoch",
+    "seed",
+    "paused",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--upstream", metavar="URL", help="the Strike server that the gateway forwards to")
     add("--scenario", help=f"one of: {', '.join(names())}")
     add("--speed", type=float, help="simulated seconds per real second (1)")
+    add("--paused", action="store_true", default=None, help="stand still until told: see /_mock/")
     add(
         "--epoch", metavar="TIME", help="ISO 8601 time with offset at which both clocks agree (now)"
     )

@@ -10,9 +10,10 @@ from uuid import UUID
 from aiohttp import web
 
 from strike_mock.accounts import Accounts
-from strike_mock.clock import Clock, ScaledClock
+from strike_mock.clock import Clock, SteppedClock
 from strike_mock.control import ControlApi
 from strike_mock.courier import Courier, HttpCourier
+from strike_mock.dashboard import Dashboard
 from strike_mock.edges import Fault, rest_edge
 from strike_mock.exchange import Exchange
 from strike_mock.faults import Faults, OnDeath, broken_connections
@@ -25,6 +26,7 @@ from strike_mock.scenarios import Scenario, load
 from strike_mock.settings import MockSettings
 from strike_mock.stage import Stage
 from strike_mock.twilio import TwilioApi
+from strike_mock.whole import Whole
 
 # Open sockets get a second to say goodbye; the demo's Ctrl-C must feel immediate.
 _RUN: dict[str, Any] = {"access_log": None, "shutdown_timeout": 1.0}
@@ -49,7 +51,7 @@ class Mock:
         on_death: OnDeath | None = None,
     ) -> None:
         self.settings = settings
-        self.clock = clock or ScaledClock(settings.speed, settings.epoch)
+        self.clock = clock or SteppedClock(settings.speed, settings.epoch, paused=settings.paused)
         self.stage = Stage(scenario or load(settings.scenario))
         ids = Ids(settings.seed)
         self._http_courier = HttpCourier()
@@ -97,6 +99,8 @@ class Mock:
         await self.render.crew.close()
         await self._http_courier.close()
         await self._proxy.close()
+        if isinstance(self.clock, SteppedClock):
+            await self.clock.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -127,8 +131,9 @@ class Mock:
         TwilioApi(self.exchange, self.accounts).add_routes(app.router)
         self.render.add_routes(app.router)
         app.router.add_get("/keys/{kid}", self._key)
-        control = ControlApi(self.clock, self.stage, self.exchange.book, self.render, self._proxy)
-        control.add_routes(app.router)
+        whole = Whole(self.clock, self.stage, self.exchange, self.render, self.faults)
+        ControlApi(whole, self._proxy).add_routes(app.router)
+        Dashboard(whole).add_to(app)
         return app
 
     async def _key(self, request: web.Request) -> web.Response:

@@ -60,9 +60,9 @@ DEFAULT_SIGNER = (
 class MockSettings(_Frozen):
     """Settings of one mock: two ports (0 = any free one), the scenario, the pace, who is known.
 
-    `speed` and `epoch` define simulated time (see `ScaledClock`). With `seed` set, ids of calls and
-    tasks are the same in every run; without it they are random, so that a restarted mock never
-    repeats an id that Strike has already stored.
+    `speed` and `epoch` define simulated time (see `SteppedClock`); `paused`, it stands still until
+    it is told to go on. With `seed` set, ids of calls and tasks are the same in every run; without
+    it they are random, so that a restarted mock never repeats an id that Strike has already stored.
     """
 
     host: str = "127.0.0.1"
@@ -71,6 +71,7 @@ class MockSettings(_Frozen):
     upstream: str | None = Field(default=None, pattern=r"^https?://")
     scenario: str = "happy-path"
     speed: float = Field(default=1.0, gt=0)
+    paused: bool = False
     epoch: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     seed: int | None = None
     accounts: tuple[Account, ...] = (DEFAULT_ACCOUNT,)
