@@ -48,41 +48,84 @@ function seconds(call) {
   return Math.max(0, Math.round((simulatedNow() - Date.parse(since)) / 1000));
 }
 
-function phone(call) {
-  const act = (does, key) => () => send(`calls/${call.sid}`, key ? { does, key } : { does });
-  const rings = call.status === "ringing";
-  const talks = call.status === "in-progress";
+// A card is made once and then changed: one that is replaced while somebody clicks loses the click.
+function phone(sid) {
+  const act = (does, key) => () => send(`calls/${sid}`, key ? { does, key } : { does });
+  const button = (does, label) => make("button", { type: "button", "data-key": does, onclick: act(does) }, label);
   const key = (label) => make("button", {
-    type: "button", disabled: !talks, onclick: act("press", label), "aria-label": `Press ${label}`,
-    "data-key": label, class: talks && call.waits_for_key && label === "1" ? "main" : "",
+    type: "button", onclick: act("press", label), "aria-label": `Press ${label}`, "data-key": label,
   }, label);
-  const waits = call.waits_for_key ? " · waits for a key" : "";
-  return make("article", { class: `card ${call.status}`, "data-number": call.to, "data-focus": call.sid },
-    make("h3", {}, call.who || "Somebody"),
-    make("div", { class: "number" }, call.to),
-    make("div", { class: "state" }, WORDS[call.status] ?? call.status,
-      make("span", { class: "quiet", "data-since": "" }, ` for ${seconds(call)} s${waits}`)),
-    make("ul", { class: "heard", "aria-label": "What is heard" },
-      ...call.heard.map((text) => make("li", {}, text))),
-    make("div", { class: "buttons" },
-      make("button", { type: "button", disabled: !rings, class: rings ? "main" : "", "data-key": "pick_up", onclick: act("pick_up") }, "Pick up"),
-      make("button", { type: "button", disabled: !rings, "data-key": "reject", onclick: act("reject") }, "Reject"),
-      make("button", { type: "button", disabled: !talks, "data-key": "put_down", onclick: act("put_down") }, "Hang up")),
+  return make("article", {},
+    make("h3", {}), make("div", { class: "number" }),
+    make("div", { class: "state" }, make("span", { "data-word": "" }), make("span", { class: "quiet", "data-since": "" })),
+    make("ul", { class: "heard", "aria-label": "What is heard" }),
+    make("div", { class: "buttons" }, button("pick_up", "Pick up"), button("reject", "Reject"), button("put_down", "Hang up")),
     make("div", { class: "keypad", role: "group", "aria-label": "Keypad" }, ..."123456789*0#".split("").map(key)));
 }
 
-function task(one) {
+function updatePhone(card, call) {
+  const rings = call.status === "ringing";
+  const talks = call.status === "in-progress";
+  card.className = `card ${call.status}`;
+  card.dataset.number = call.to;
+  card.querySelector("h3").textContent = call.who || "Somebody";
+  card.querySelector(".number").textContent = call.to;
+  card.querySelector("[data-word]").textContent = WORDS[call.status] ?? call.status;
+  card.querySelector("[data-since]").textContent = since(call);
+  const heard = card.querySelector(".heard");
+  for (const text of call.heard.slice(heard.children.length)) {
+    heard.append(make("li", {}, text));
+    heard.scrollTop = heard.scrollHeight;
+  }
+  for (const button of card.querySelectorAll("button")) {
+    const key = button.dataset.key;
+    button.disabled = key === "pick_up" || key === "reject" ? !rings : !talks;
+    const isAsked = key === "pick_up" ? rings : key === "1" && talks && call.waits_for_key;
+    button.classList.toggle("main", isAsked);
+  }
+}
+
+function since(call) {
+  const waits = call.waits_for_key ? " · waits for a key" : "";
+  return ` for ${seconds(call)} s${waits}`;
+}
+
+function task(id) {
   const move = (to) => make("button", {
-    type: "button", disabled: one.state === to, "data-key": to, onclick: () => send(`tasks/${one.id}`, { state: to }),
+    type: "button", "data-key": to, onclick: () => send(`tasks/${id}`, { state: to }),
   }, TASK_WORDS[to]);
   const clone = make("button", {
-    type: "button", "data-key": "clone", title: "The crew adds a task that follows on from this one",
-    onclick: () => send("tasks", { subsector_id: one.subsector_id, name: `Follow-on of ${one.name}`, clones: one.id }),
-  }, "Clone");
-  return make("article", { class: "card", "data-focus": one.id },
-    make("h3", {}, one.name),
-    make("div", { class: "state" }, TASK_WORDS[one.state] ?? one.state),
+    type: "button", title: "The crew adds a task that follows on from this one",
+    onclick: () => {
+      const one = state.tasks.find((found) => found.id === id);
+      send("tasks", { subsector_id: one.subsector_id, name: `Follow-on of ${one.name}`, clones: id });
+    },
+  }, "Add a follow-on");
+  return make("article", { class: "card" }, make("h3", {}), make("div", { class: "state" }),
     make("div", { class: "buttons" }, ...STATES.map(move), clone));
+}
+
+function updateTask(card, one) {
+  card.querySelector("h3").textContent = one.name;
+  card.querySelector(".state").textContent = TASK_WORDS[one.state] ?? one.state;
+  for (const button of card.querySelectorAll("[data-key]")) button.disabled = button.dataset.key === one.state;
+}
+
+function keep(id, items, key, create, update, none) {
+  const parent = byId(id);
+  const known = new Map([...parent.children].filter((one) => one.dataset.id).map((one) => [one.dataset.id, one]));
+  const cards = items.map((item) => {
+    const card = known.get(item[key]) ?? create(item[key]);
+    card.dataset.id = item[key];
+    update(card, item);
+    return card;
+  });
+  for (const [old, card] of known) if (!items.some((item) => item[key] === old)) card.remove();
+  parent.querySelector(":scope > p")?.remove();
+  cards.forEach((card, position) => {
+    if (parent.children[position] !== card) parent.insertBefore(card, parent.children[position] ?? null);
+  });
+  if (!cards.length) parent.append(make("p", { class: "quiet" }, none));
 }
 
 function over(call) {
@@ -91,17 +134,6 @@ function over(call) {
     make("td", {}, WORDS[call.status] ?? call.status),
     make("td", {}, call.keys.map((one) => one.key).join(" ") || "–"),
     make("td", {}, call.heard.at(-1) ?? "–"));
-}
-
-// Whoever works by keyboard keeps the focus although the cards are made anew.
-function keepingFocus(change) {
-  const active = document.activeElement;
-  const card = active?.closest?.("[data-focus]")?.dataset.focus;
-  const key = active?.dataset?.key;
-  change();
-  if (card && key) {
-    document.querySelector(`[data-focus="${CSS.escape(card)}"] [data-key="${CSS.escape(key)}"]`)?.focus();
-  }
 }
 
 function fill(id, items, none) {
@@ -113,11 +145,9 @@ function show(next) {
   state = next;
   skew = { at: performance.now(), now: Date.parse(next.clock.now) };
   const live = next.calls.filter((one) => !OVER.has(one.status));
-  keepingFocus(() => {
-    fill("phones", live.map(phone), make("p", { class: "quiet" },
-      next.calls.length ? "No phone is in use." : "Nobody has been called yet."));
-    fill("tasks", next.tasks.map(task), make("p", { class: "quiet" }, "No crew has anything to do yet."));
-  });
+  const unused = next.calls.length ? "No phone is in use." : "Nobody has been called yet.";
+  keep("phones", live, "sid", phone, updatePhone, unused);
+  keep("tasks", next.tasks, "id", task, updateTask, "No crew has anything to do yet.");
   fill("history", next.calls.filter((one) => OVER.has(one.status)).reverse().map(over));
   fill("faults", Object.entries(next.faults).map(([name, times]) => make("li", {}, `${name}: ${times}×`)),
     make("li", { class: "quiet" }, "Nothing so far."));
@@ -129,20 +159,27 @@ function show(next) {
   byId("story").textContent = next.scenario.story.trim().replaceAll(/\s*\n/g, " ");
   const { status, paging, render, accepted_by: by } = next.scenario.ending;
   byId("ending").textContent = `Ends as: ECO ${status}, paging ${paging}${by ? ` by …${by}` : ""}, Render ${render}.`;
-  if (byId("scenario").value !== next.scenario.name) byId("scenario").value = next.scenario.name;
+  choose(next.scenario);
   byId("pause").textContent = next.clock.paused ? "Go on" : "Pause";
   for (const id of ["pause", "step", "skip", "speed"]) byId(id).disabled = !next.clock.can_step;
   if (document.activeElement !== byId("speed")) byId("speed").value = next.clock.speed ?? "";
   tick();
 }
 
+function choose({ name, title }) {
+  const select = byId("scenario");
+  if (![...select.options].some((one) => one.value === name)) {
+    select.append(make("option", { value: name }, `${name}: ${title}`));
+  }
+  if (select.value !== name) select.value = name;
+}
+
 function tick() {
   if (!state) return;
   byId("now").textContent = time(simulatedNow());
-  for (const card of document.querySelectorAll("#phones [data-focus]")) {
-    const call = state.calls.find((one) => one.sid === card.dataset.focus);
-    const waits = call.waits_for_key ? " · waits for a key" : "";
-    card.querySelector("[data-since]").textContent = ` for ${seconds(call)} s${waits}`;
+  for (const card of document.querySelectorAll("#phones [data-id]")) {
+    const call = state.calls.find((one) => one.sid === card.dataset.id);
+    if (call) card.querySelector("[data-since]").textContent = since(call);
   }
 }
 

@@ -1,0 +1,264 @@
+"""The dashboard: what it can be told, and a page accepted by hand in a real browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from twilio.rest import Client  # type: ignore[import-untyped]
+
+from strike_mock.scenarios import Phone, Scenario
+from strike_mock.server import Mock
+from strike_mock.settings import DEFAULT_ACCOUNT, MockSettings
+from strike_mock.testing import everybody_by_hand
+
+ANA = "+13035550101"
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1100,900",
+)
+
+
+class StrikeOnTheLine:
+    """A server of TwiML; `pressed` holds the keys that it was told."""
+
+    def __init__(self) -> None:
+        self.pressed: list[str] = []
+        self.url = ""
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_post("/voice", self._voice)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/voice"
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _voice(self, request: web.Request) -> web.Response:
+        digits = (await request.post()).get("Digits")
+        if digits:
+            self.pressed.append(str(digits))
+            return _twiml("<Say>Thank you, Ana. The job is yours.</Say>")
+        ask = "<Say>Fibre cut &lt;b&gt;near Boulder&lt;/b&gt;. To accept, press 1.</Say>"
+        return _twiml(f'<Gather numDigits="1" timeout="60">{ask}</Gather>')
+
+
+def _twiml(verbs: str) -> web.Response:
+    return web.Response(text=f"<Response>{verbs}</Response>", content_type="text/xml")
+
+
+class Desk:
+    """A mock over HTTP, whose control API is asked."""
+
+    def __init__(self, mock: Mock, session: aiohttp.ClientSession, strike: StrikeOnTheLine) -> None:
+        self.mock = mock
+        self.session = session
+        self.strike = strike
+
+    async def get(self, path: str) -> Any:
+        async with self.session.get(f"{self.mock.url}/_mock/{path}") as answer:
+            return await answer.json()
+
+    async def post(self, path: str, body: Any) -> tuple[int, Any]:
+        url = f"{self.mock.url}/_mock/{path}"
+        async with self.session.post(url, data=json.dumps(body)) as answer:
+            return answer.status, await answer.json()
+
+    async def call(self, to: str = ANA) -> str:
+        """Place a call with the official SDK; its sid."""
+        client = Client(DEFAULT_ACCOUNT.sid, DEFAULT_ACCOUNT.token)
+        client.api.base_url = self.mock.url
+        order = {"to": to, "from_": "+13035550100", "url": self.strike.url, "timeout": 600}
+        return str((await asyncio.to_thread(client.calls.create, **order)).sid)
+
+    async def status(self, sid: str) -> str:
+        calls = (await self.get("calls"))["calls"]
+        return str(next(one["status"] for one in calls if one["sid"] == sid))
+
+    async def until(self, sid: str, status: str) -> None:
+        for _ in range(500):
+            if await self.status(sid) == status:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"never {status}: {await self.get('calls')}")
+
+
+def by_hand() -> Scenario:
+    ana = Phone(number=ANA, who="Ana <i>Reyes</i>", by_hand=True)
+    scenario = everybody_by_hand()
+    return scenario.model_copy(update={"phones": (ana, *scenario.phones)})
+
+
+@pytest_asyncio.fixture
+async def desk() -> AsyncIterator[Desk]:
+    strike = StrikeOnTheLine()
+    await strike.start()
+    async with (
+        Mock(MockSettings(seed=1, speed=20), scenario=by_hand()) as mock,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Desk(mock, session, strike)
+    await strike.stop()
+
+
+async def test_a_call_is_answered_and_a_key_pressed_by_hand(desk: Desk) -> None:
+    sid = await desk.call()
+    await desk.until(sid, "ringing")
+    status, answer = await desk.post(f"calls/{sid}", {"does": "press", "key": "1"})
+    assert status == 409 and "ringing" in answer["error"]
+    assert (await desk.post(f"calls/{sid}", {"does": "pick_up"}))[0] == 200
+    await desk.until(sid, "in-progress")
+    for _ in range(500):
+        if (await desk.get("state"))["calls"][0]["waits_for_key"]:
+            break
+        await asyncio.sleep(0.02)
+    assert (await desk.post(f"calls/{sid}", {"does": "press", "key": "1"}))[0] == 200
+    await desk.until(sid, "completed")
+    assert desk.strike.pressed == ["1"]
+
+
+async def test_a_call_is_rejected_and_another_hung_up(desk: Desk) -> None:
+    first, second = await desk.call(), await desk.call()
+    await desk.until(first, "ringing")
+    await desk.post(f"calls/{first}", {"does": "reject"})
+    assert await desk.status(first) == "busy"
+    await desk.until(second, "ringing")
+    await desk.post(f"calls/{second}", {"does": "pick_up"})
+    await desk.post(f"calls/{second}", {"does": "put_down"})
+    assert await desk.status(second) == "completed"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "complaint"),
+    [
+        ("calls/CA0", {"does": "pick_up"}, 404, "no call CA0"),
+        ("calls/CA0", {"does": "sing"}, 400, "does"),
+        ("calls/CA0", {"does": "press"}, 400, "key goes with press"),
+        ("calls/CA0", {"does": "press", "key": "12"}, 400, "key"),
+        ("tasks/tk", {"state": "released"}, 404, "no task tk"),
+        ("tasks/tk", {"state": "resting"}, 400, "state"),
+        ("tasks", {"subsector_id": "ss", "name": "Splice"}, 404, "no subsector ss"),
+        ("scenario", {"name": "never-told"}, 400, "no scenario 'never-told'"),
+        ("scenario", {}, 400, "either name or scenario"),
+        ("scenario", {"scenario": {"name": "x"}}, 400, "scenario.title"),
+        ("clock", {"speed": 0}, 400, "speed"),
+        ("clock", {"skip": -5}, 400, "skip"),
+        ("clock", [], 400, "object"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(
+    desk: Desk, path: str, body: Any, status: int, complaint: str
+) -> None:
+    answer = await desk.post(path, body)
+    assert answer[0] == status
+    assert complaint in answer[1]["error"]
+
+
+async def test_a_scenario_is_picked_by_name_or_given_whole(desk: Desk) -> None:
+    names = [one["name"] for one in (await desk.get("scenarios"))["scenarios"]]
+    assert len(names) >= 16
+    assert (await desk.post("scenario", {"name": "no-list"}))[0] == 200
+    assert (await desk.get("scenario"))["name"] == "no-list"
+    whole = by_hand().model_dump(mode="json") | {"name": "my-own"}
+    assert (await desk.post("scenario", {"scenario": whole}))[0] == 200
+    assert (await desk.get("state"))["scenario"]["name"] == "my-own"
+
+
+async def test_time_is_stopped_and_skipped(desk: Desk) -> None:
+    status, clock = await desk.post("clock", {"paused": True})
+    assert status == 200 and clock["paused"] is True
+    sid = await desk.call()
+    assert await desk.status(sid) == "queued"
+    _, clock = await desk.post("clock", {"step": True})
+    await desk.post("clock", {"skip": 5, "speed": 3})
+    assert await desk.status(sid) == "ringing"
+    later = await desk.get("clock")
+    assert later["now"] > clock["now"] and later["speed"] == 3
+
+
+async def test_onlookers_are_told_what_changes_and_sent_home_at_the_end(desk: Desk) -> None:
+    async with desk.session.get(f"{desk.mock.url}/_mock/events") as events:
+        assert events.content_type == "text/event-stream"
+        assert (await _next(events))["calls"] == []
+        await desk.call()
+        assert (await _next(events))["calls"][0]["to"] == ANA
+        await desk.mock.stop()
+        # Reads to the end of the stream: a listener that is not sent home would never see one.
+        await asyncio.wait_for(events.content.read(), 10)
+
+
+async def _next(events: aiohttp.ClientResponse) -> dict[str, Any]:
+    async for line in events.content:
+        if line.startswith(b"data: "):
+            state: dict[str, Any] = json.loads(line[6:])
+            return state
+    raise AssertionError("the stream ended")
+
+
+async def test_the_page_may_load_nothing_from_elsewhere(desk: Desk) -> None:
+    for path in ("", "dashboard.css", "dashboard.js"):
+        async with desk.session.get(f"{desk.mock.url}/_mock/{path}") as page:
+            assert page.status == 200
+            assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+            text = await page.text()
+            assert "http://" not in text and "https://" not in text
+            assert "innerHTML" not in text
+
+
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Chromium and its chromedriver")
+async def test_a_page_is_accepted_by_hand_in_a_browser(desk: Desk, tmp_path: Path) -> None:
+    await desk.call()
+    heard = await asyncio.to_thread(_accept_by_hand, f"{desk.mock.url}/_mock/", tmp_path)
+    assert "Fibre cut <b>near Boulder</b>. To accept, press 1." in heard
+    assert desk.strike.pressed == ["1"]
+
+
+def _accept_by_hand(url: str, folder: Path) -> str:
+    """Pick up, listen, press 1, and see the call over; what was heard."""
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    options = ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
+        options.add_argument(flag)
+    with Chrome(options, ChromeService(DRIVER)) as browser:
+        browser.get(url)
+        wait = WebDriverWait(browser, 20)
+        card = f"[data-number='{ANA}']"
+
+        def press(key: str) -> None:
+            enabled = f"{card} [data-key='{key}']:not(:disabled)"
+            wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, enabled))[0].click()
+
+        press("pick_up")
+        said = wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, f"{card} .heard li"))
+        heard = said[0].text
+        assert "Ana <i>Reyes</i>" in browser.find_element(By.CSS_SELECTOR, card).text
+        wait.until(lambda b: "waits for a key" in b.find_element(By.CSS_SELECTOR, card).text)
+        browser.save_screenshot(str(folder / "dashboard.png"))
+        press("1")
+        wait.until(lambda b: "The job is yours" in b.find_element(By.ID, "history").text)
+        return heard
