@@ -104,7 +104,7 @@ class ControlApi:
         return web.json_response({"calls": self._whole.calls()})
 
     async def _by_hand(self, request: web.Request) -> web.Response:
-        asked = await _read(request, ByHand)
+        asked = await read(request, ByHand)
         exchange = self._whole.exchange
         sid = request.match_info["sid"]
         call = next((one for one in exchange.book.all() if one.sid == sid), None)
@@ -127,7 +127,7 @@ class ControlApi:
         return web.json_response({"tasks": self._whole.tasks()})
 
     async def _move_task(self, request: web.Request) -> web.Response:
-        asked = await _read(request, Move)
+        asked = await read(request, Move)
         wanted = request.match_info["id"]
         for _, project, _, task in self._whole.find_tasks():
             if task.id == wanted:
@@ -136,7 +136,7 @@ class ControlApi:
         return _refuse(404, f"there is no task {wanted}")
 
     async def _add_task(self, request: web.Request) -> web.Response:
-        asked = await _read(request, NewTask)
+        asked = await read(request, NewTask)
         for project in self._whole.render.projects.values():
             subsector = project.subsector(asked.subsector_id)
             if subsector is not None:
@@ -155,7 +155,7 @@ class ControlApi:
         return web.json_response({"scenarios": all_of_them})
 
     async def _change_scenario(self, request: web.Request) -> web.Response:
-        asked = await _read(request, Pick)
+        asked = await read(request, Pick)
         try:
             self._whole.stage.scenario = asked.scenario or load(str(asked.name))
         except ScenarioError as error:
@@ -166,7 +166,7 @@ class ControlApi:
         return web.json_response(self._whole.time())
 
     async def _change_clock(self, request: web.Request) -> web.Response:
-        asked = await _read(request, Time)
+        asked = await read(request, Time)
         clock = self._whole.clock
         if not isinstance(clock, SteppedClock):
             return _refuse(409, "the clock of this mock is moved by whoever started it")
@@ -200,10 +200,10 @@ def _refuse(status: int, reason: str) -> web.Response:
     return web.json_response({"error": reason}, status=status)
 
 
-async def _read(request: web.Request, model: type[Body]) -> Body:
-    """The body as `model`; else 400 with every wrong field and why."""
+async def read(request: web.Request, model: type[Body]) -> Body:
+    """The body as `model`, no body as an empty object; else 400 with every wrong field and why."""
     try:
-        return model.model_validate_json(await request.read())
+        return model.model_validate_json(await request.read() or b"{}")
     except ValidationError as error:
         problems = error.errors(include_url=False)
         wrong = "; ".join(".".join(map(str, p["loc"])) + ": " + p["msg"] for p in problems)

@@ -26,14 +26,20 @@ _PAGE = """<!doctype html>
 button{{display:block;width:100%;margin:.5rem 0;padding:.7rem;font:inherit;text-align:left}}</style>
 <h1>Who are you?</h1>
 <form method="post" action="/login"><input type="hidden" name="next" value="{next}">{people}</form>
+<p><a href="{dashboard}">See and answer the phones that Strike rings</a></p>
 </html>"""
-_BUTTON = '<button name="email" value="{email}">{name} &lt;{email}&gt;</button>'
+_BUTTON = (
+    '<button name="email" value="{email}">{name} &lt;{email}&gt;<br><small>{note}</small></button>'
+)
 
 
 class Gateway:
     """Knows the people, remembers who is logged in, forwards everything else."""
 
-    def __init__(self, people: Sequence[Person], signer: IdentitySigner, proxy: Proxy) -> None:
+    def __init__(
+        self, people: Sequence[Person], signer: IdentitySigner, proxy: Proxy, dashboard: str
+    ) -> None:
+        self._dashboard = dashboard
         self._people = {person.email.lower(): person for person in people}
         self._signer = signer
         self._proxy = proxy
@@ -50,11 +56,11 @@ class Gateway:
 
     async def _login_page(self, request: web.Request) -> web.Response:
         buttons = (
-            _BUTTON.format(email=escape(p.email), name=escape(p.name))
+            _BUTTON.format(email=escape(p.email), name=escape(p.name), note=escape(p.note))
             for p in self._people.values()
         )
         onward = escape(_local(request.query.get("next", "/")))
-        page = _PAGE.format(next=onward, people="".join(buttons))
+        page = _PAGE.format(next=onward, people="".join(buttons), dashboard=escape(self._dashboard))
         return web.Response(text=page, content_type="text/html")
 
     async def _login(self, request: web.Request) -> web.Response:
@@ -88,10 +94,9 @@ class Gateway:
         return await self._proxy.forward(request, self._identity(person))
 
     def _identity(self, person: Person) -> dict[str, str]:
-        return {
-            "x-amzn-oidc-data": self._signer.sign(person),
-            "x-amzn-oidc-identity": person.sub,
-        }
+        token = self._signer.sign(person)
+        proof = {"x-amzn-oidc-data": token} if token else {}
+        return proof | {"x-amzn-oidc-identity": person.sub}
 
 
 async def _json_object(request: web.Request) -> dict[str, Any]:

@@ -7,9 +7,13 @@ it; `signer`, `iss`, `client` and `exp` stand in the JOSE header
 
 from __future__ import annotations
 
+import hmac
 import json
 from base64 import urlsafe_b64encode
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Literal
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,50 +24,108 @@ from strike_mock.clock import Clock
 from strike_mock.settings import Person
 
 LIFETIME_SECONDS = 120
+KEEP_SECONDS = 300.0
+"""How long an old public key stays published after a rotation, in simulated seconds."""
+
 _COORDINATE_BYTES = 32
+_CLAIMS = {"sub", "email", "name"}
+
+Flaw = Literal[
+    "expired", "wrong-signer", "unknown-kid", "wrong-algorithm", "wrong-key", "unsigned", "none"
+]
+"""What can be wrong with a token on demand: every field is as it should be, apart from one."""
+
+
+@dataclass(frozen=True)
+class _Key:
+    kid: str
+    private: ec.EllipticCurvePrivateKey
+    until: datetime | None = None
+
+    @classmethod
+    def new(cls) -> _Key:
+        return cls(str(uuid4()), ec.generate_private_key(ec.SECP256R1()))
+
+    def pem(self) -> str:
+        encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        return self.private.public_key().public_bytes(encoding, form).decode()
 
 
 class IdentitySigner:
-    """Signs who somebody is, with a key of its own that `public_key` publishes."""
+    """Signs who somebody is, with a key of its own that `public_key` publishes.
+
+    `rotate` takes a new key; `spoil` lets the next tokens have a flaw.
+    """
 
     def __init__(self, clock: Clock, *, signer: str, issuer: str, client: str) -> None:
-        self.kid = str(uuid4())
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key = _Key.new()
+        self._old: list[_Key] = []
+        self._flaws: list[Flaw] = []
         self._clock = clock
         self._signer = signer
         self._issuer = issuer
         self._client = client
 
+    @property
+    def kid(self) -> str:
+        """The id of the key that signs now."""
+        return self._key.kid
+
+    def rotate(self, keep_seconds: float = KEEP_SECONDS) -> str:
+        """Sign with a new key from now on; the old one stays published for `keep_seconds`."""
+        until = self._clock.now() + timedelta(seconds=keep_seconds)
+        self._old.append(_Key(self._key.kid, self._key.private, until))
+        self._key = _Key.new()
+        return self.kid
+
+    def spoil(self, flaw: Flaw, times: int = 1) -> None:
+        """Let the next `times` tokens have this flaw, and forget what was asked for before."""
+        self._flaws = [flaw] * times
+
     def sign(self, person: Person) -> str:
-        """Return a fresh `x-amzn-oidc-data` for `person`."""
-        expiry = self._expiry()
+        """Return a fresh `x-amzn-oidc-data` for `person`; empty if its flaw is to be missing."""
+        flaw = self._flaws.pop(0) if self._flaws else None
+        if flaw == "none":
+            return ""
+        expiry = self._expiry(flaw)
         header = {
             "typ": "JWT",
-            "kid": self.kid,
-            "alg": "ES256",
+            "kid": str(uuid4()) if flaw == "unknown-kid" else self.kid,
+            "alg": {"wrong-algorithm": "HS256", "unsigned": "none"}.get(str(flaw), "ES256"),
             "iss": self._issuer,
             "client": self._client,
-            "signer": self._signer,
+            "signer": f"{self._signer}-of-somebody-else"
+            if flaw == "wrong-signer"
+            else self._signer,
             "exp": expiry,
         }
-        claims = person.model_dump() | {"exp": expiry, "iss": self._issuer}
+        claims = person.model_dump(include=_CLAIMS) | {"exp": expiry, "iss": self._issuer}
         signed = f"{_segment(json.dumps(header).encode())}.{_segment(json.dumps(claims).encode())}"
-        return f"{signed}.{_segment(self._signature(signed.encode()))}"
+        return f"{signed}.{_segment(self._signature(signed.encode(), flaw))}"
 
     def public_key(self, kid: UUID) -> str | None:
-        """Return the PEM of the key `kid`, or None."""
-        if str(kid) != self.kid:
-            return None
-        encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        return self._key.public_key().public_bytes(encoding, form).decode()
+        """Return the PEM of the key `kid`, or None if it is not published (any more)."""
+        now = self._clock.now()
+        for key in (self._key, *self._old):
+            if key.kid == str(kid) and (key.until is None or now < key.until):
+                return key.pem()
+        return None
 
-    def _expiry(self) -> int:
-        # Strike may check against the wall clock or the simulated one: good for both.
-        now = max(self._clock.now(), datetime.now(UTC))
-        return int(now.timestamp()) + LIFETIME_SECONDS
+    def _expiry(self, flaw: Flaw | None) -> int:
+        # Strike may check against the wall clock or the simulated one: good, or bad, for both.
+        times = (self._clock.now(), datetime.now(UTC))
+        if flaw == "expired":
+            return int(min(times).timestamp()) - LIFETIME_SECONDS
+        return int(max(times).timestamp()) + LIFETIME_SECONDS
 
-    def _signature(self, signed: bytes) -> bytes:
-        r, s = decode_dss_signature(self._key.sign(signed, ec.ECDSA(hashes.SHA256())))
+    def _signature(self, signed: bytes, flaw: Flaw | None) -> bytes:
+        if flaw == "unsigned":
+            return b""
+        if flaw == "wrong-algorithm":
+            # The classic: the published key taken for a shared secret.
+            return hmac.digest(self._key.pem().encode(), signed, sha256)
+        key = _Key.new().private if flaw == "wrong-key" else self._key.private
+        r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
 
 

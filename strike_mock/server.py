@@ -19,6 +19,7 @@ from strike_mock.exchange import Exchange
 from strike_mock.faults import Faults, OnDeath, broken_connections
 from strike_mock.gateway import Gateway
 from strike_mock.identity import IdentitySigner
+from strike_mock.identity_control import IdentityControl
 from strike_mock.ids import Ids
 from strike_mock.proxy import Proxy
 from strike_mock.render import RenderApi, refusals_in_form
@@ -81,9 +82,10 @@ class Mock:
 
     async def start(self) -> None:
         """Listen on both ports. Raises OSError if one is taken; then neither stays open."""
-        gateway = Gateway(self.settings.people, self.identity, self._proxy)
         try:
             self._url = await self._listen(web.AppRunner(self.app(), **_RUN), self.settings.port)
+            dashboard = f"{self.url}/_mock/"
+            gateway = Gateway(self.settings.people, self.identity, self._proxy, dashboard)
             # A browser that goes away must end the event stream held open for it: cancellation.
             forwarding = web.AppRunner(gateway.app(), handler_cancellation=True, **_RUN)
             self._gateway_url = await self._listen(forwarding, self.settings.gateway_port)
@@ -134,6 +136,7 @@ class Mock:
         whole = Whole(self.clock, self.stage, self.exchange, self.render, self.faults)
         ControlApi(whole, self._proxy).add_routes(app.router)
         Dashboard(whole).add_to(app)
+        IdentityControl(self.identity).add_routes(app.router)
         return app
 
     async def _key(self, request: web.Request) -> web.Response:

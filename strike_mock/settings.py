@@ -41,11 +41,15 @@ class RenderClient(_Frozen):
 
 
 class Person(_Frozen):
-    """Somebody who can log in at the gateway; the fields become claims of the signed header."""
+    """Somebody who can log in at the gateway; the fields become claims of the signed header.
+
+    `note` says on the login page who that is, and is no claim.
+    """
 
     sub: str = Field(min_length=1)
     email: str = Field(min_length=3)
     name: str = Field(min_length=1)
+    note: str = ""
 
 
 DEFAULT_ACCOUNT = Account(sid="AC" + "0" * 31 + "1", token="mock-token")  # noqa: S106

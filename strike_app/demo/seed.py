@@ -51,6 +51,11 @@ class Login:
     email: str
     roles: tuple[tuple[str, Role], ...]
 
+    @property
+    def note(self) -> str:
+        """Who that is, in words."""
+        return ", ".join(f"{role.lower()} at {tenant}" for tenant, role in self.roles)
+
 
 NOCS = ("Bluestem Backbone NOC", "Tidewater Transit NOC")
 

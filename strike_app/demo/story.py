@@ -202,6 +202,7 @@ async def _conclude(
     url = f"{world.gateway_url}/graphql"
     if options.keep:
         console.print(f"\nEverything keeps running. GraphiQL: {url} (log in as anyone)")
+        console.print(f"Phones and field tasks, to play by hand: {world.mock_url}/_mock/")
         console.print(f"Database: psql {world.database_url!r}", highlight=False)
         console.print("Ctrl-C ends it.")
         while True:

@@ -113,7 +113,10 @@ def _mock(folder: Path, scenario: str, speed: float, epoch: datetime, outside: O
         "render_clients": [
             {"id": outside.render_client_id, "secret": outside.render_client_secret}
         ],
-        "people": [{"sub": one.email, "email": one.email, "name": one.name} for one in LOGINS],
+        "people": [
+            {"sub": one.email, "email": one.email, "name": one.name, "note": one.note}
+            for one in LOGINS
+        ],
     }
     file = folder / "mock-settings.json"
     file.write_text(json.dumps(settings))
