@@ -49,6 +49,8 @@ class _Work:
     def _take(self, step: CrewStep) -> None:
         if step.task is not None and step.state is not None:
             self._project.move(self._labelled[step.task], step.state)
+        elif step.removes is not None:
+            self._project.remove(self._labelled.pop(step.removes))
         elif step.adds is not None:
             new = step.adds
             self._labelled[new.label] = self._project.add_task(

@@ -166,6 +166,8 @@ def _crew(chance: Random) -> Data:
         steps.append({"after_seconds": at, "task": label, "state": "completed"})
     if chance.random() < 0.1:
         steps.pop()
+    if len(labels) > 1 and chance.random() < 0.1:
+        steps.append({"after_seconds": at + chance.uniform(0, 60), "removes": labels[-1]})
     return {"steps": steps}
 
 

@@ -16,7 +16,7 @@ from strike_mock.crew import Crew
 from strike_mock.ids import Ids
 from strike_mock.settings import RenderClient
 from strike_mock.stage import Stage
-from strike_mock.tasks import TOKEN_SECONDS, Project, Subsector, Tokens
+from strike_mock.tasks import Project, Subsector, Tokens
 
 PAGE_SIZE = 100
 
@@ -92,8 +92,9 @@ class RenderApi:
             return web.json_response({"error": "invalid_client"}, status=401)
         if (await request.post()).get("grant_type") != "client_credentials":
             return web.json_response({"error": "unsupported_grant_type"}, status=400)
-        answer = {"token_type": "Bearer", "expires_in": TOKEN_SECONDS}
-        return web.json_response({"access_token": self._tokens.issue()} | answer)
+        seconds = self._stage.scenario.render.token_seconds
+        answer = {"token_type": "Bearer", "expires_in": int(seconds)}
+        return web.json_response({"access_token": self._tokens.issue(seconds)} | answer)
 
     async def _make_subsector(self, request: web.Request) -> web.Response:
         self._authorize(request)

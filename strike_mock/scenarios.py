@@ -99,19 +99,30 @@ class NewTask(_Data):
 
 
 class CrewStep(_Data):
-    """One thing the crew does, `after_seconds` after Strike made the task: move one, or add one."""
+    """One thing the crew does, `after_seconds` after Strike made the task.
+
+    It moves a task to a state (also a completed one: that reopens it), adds one, or removes one
+    from the list.
+    """
 
     after_seconds: NonNegativeFloat
     task: str | None = None
     state: TaskState | None = None
     adds: NewTask | None = None
+    removes: str | None = None
 
     @model_validator(mode="after")
     def _one_deed(self) -> Self:
         moves = self.task is not None and self.state is not None
-        if moves == (self.adds is not None) or (self.task is None) != (self.state is None):
-            raise ValueError("a step has either task and state, or adds")
+        deeds = (moves, self.adds is not None, self.removes is not None)
+        if sum(deeds) != 1 or (self.task is None) != (self.state is None):
+            raise ValueError("a step has either task and state, or adds, or removes")
         return self
+
+    @property
+    def label(self) -> str | None:
+        """The task that must be there for this step."""
+        return self.adds.clones if self.adds is not None else self.task or self.removes
 
 
 class Crew(_Data):
@@ -123,11 +134,11 @@ class Crew(_Data):
     def _labels_exist(self) -> Self:
         known = {"investigation"}
         for step in sorted(self.steps, key=lambda s: s.after_seconds):
-            label = step.task if step.adds is None else step.adds.clones
-            if label is not None and label not in known:
-                raise ValueError(f"no task is called {label!r} yet at {step.after_seconds} s")
+            if step.label is not None and step.label not in known:
+                raise ValueError(f"no task is called {step.label!r} at {step.after_seconds} s")
             if step.adds is not None:
                 known.add(step.adds.label)
+            known.discard(step.removes or "")
         return self
 
 
@@ -135,7 +146,8 @@ class FaultRule(_Data):
     """Something that goes wrong on an edge between Strike and the outside.
 
     `edge` is a glob pattern over the names of edges: `twilio.calls.create|fetch|list|update`,
-    `render.token|subsectors|tasks|list` (Strike asks), `webhook.status|twiml` (Twilio asks).
+    `twilio.accounts.…`, `render.token|subsectors|tasks|list` (Strike asks),
+    `webhook.status|twiml|amd` (Twilio asks).
 
     - `refuse`: answered with `status` (for Twilio with the error number `code`) before any effect,
       with `retry_after` as Retry-After; a webhook reaches nobody, and is tried again as Twilio does
@@ -181,13 +193,24 @@ EDGES = (
     "twilio.calls.fetch",
     "twilio.calls.list",
     "twilio.calls.update",
+    "twilio.accounts.create",
+    "twilio.accounts.fetch",
+    "twilio.accounts.list",
+    "twilio.accounts.update",
     "render.token",
     "render.subsectors",
     "render.tasks",
     "render.list",
     "webhook.status",
     "webhook.twiml",
+    "webhook.amd",
 )
+
+
+class RenderSettings(_Data):
+    """How Render itself is set up: how long its access tokens are good for."""
+
+    token_seconds: float = Field(default=3600.0, gt=0)
 
 
 class OperatorStep(_Data):
@@ -262,6 +285,7 @@ class Scenario(_Data):
     stakes: Stakes = Stakes()
     phones: tuple[Phone, ...] = ()
     crew: Crew = Crew()
+    render: RenderSettings = RenderSettings()
     operator: tuple[OperatorStep, ...] = ()
     faults: tuple[FaultRule, ...] = ()
     timing: Timing = Timing()

@@ -11,8 +11,6 @@ from typing import Any
 from strike_mock.clock import Clock
 from strike_mock.ids import Ids
 
-TOKEN_SECONDS = 3600
-
 
 @dataclass
 class Task:
@@ -31,6 +29,16 @@ class Task:
         """Return the task as the contract shows it."""
         at = self.updated_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return vars(self) | {"updated_at": at}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A task entered a state, or was removed ("removed")."""
+
+    at: datetime
+    subsector_id: str
+    task_id: str
+    state: str
 
 
 @dataclass
@@ -60,8 +68,8 @@ class Project:
     """The subsectors and tasks of one project; made things are found again by their reference."""
 
     def __init__(self, clock: Clock, ids: Ids) -> None:
-        self.history: list[tuple[datetime, str, str]] = []
-        """(when, task id, state that it entered), oldest first."""
+        self.history: list[Change] = []
+        """What happened to the tasks, oldest first."""
         self._clock = clock
         self._ids = ids
         self._subsectors: dict[str, Subsector] = {}
@@ -111,14 +119,22 @@ class Project:
         task_id = self._ids.new("tk_")
         task = Task(task_id, reference, subsector.id, kind, name, state, cloned_from, now)
         subsector.tasks.append(task)
-        self.history.append((now, task.id, state))
+        self._note(task, state)
         return task
+
+    def remove(self, task: Task) -> None:
+        """Let `task` vanish from its subsector's list."""
+        self._subsectors[task.subsector_id].tasks.remove(task)
+        self._note(task, "removed")
 
     def move(self, task: Task, state: str) -> None:
         """Put `task` into `state`."""
         task.state = state
         task.updated_at = self._clock.now()
-        self.history.append((task.updated_at, task.id, state))
+        self._note(task, state)
+
+    def _note(self, task: Task, state: str) -> None:
+        self.history.append(Change(self._clock.now(), task.subsector_id, task.id, state))
 
 
 class Tokens:
@@ -129,10 +145,10 @@ class Tokens:
         self._ids = ids
         self._expiry: dict[str, datetime] = {}
 
-    def issue(self) -> str:
-        """Return a new token, good for TOKEN_SECONDS of simulated time."""
+    def issue(self, seconds: float) -> str:
+        """Return a new token, good for so many seconds of simulated time."""
         token = self._ids.new("rt_")
-        self._expiry[token] = self._clock.now() + timedelta(seconds=TOKEN_SECONDS)
+        self._expiry[token] = self._clock.now() + timedelta(seconds=seconds)
         return token
 
     def accepts(self, token: str) -> bool:

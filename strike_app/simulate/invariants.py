@@ -43,6 +43,7 @@ from strike_domain.pager_run import (
 from strike_domain.timeline import Teller
 from strike_mock.calls import Call
 from strike_mock.scenarios import Phone
+from strike_mock.tasks import Change
 
 Wrongs = Iterator[str]
 Check = Callable[["Case"], Wrongs]
@@ -298,21 +299,23 @@ def crews_word_counts(case: Case) -> Wrongs:
 def _completed_too_early(case: Case, event: EcoCompleted) -> Wrongs:
     """At some moment just before, all tasks must have been done."""
     eco = case.system.log.eco(event.originator_id)
-    for project_ in case.system.mock.render.projects.values():
-        found = project_.subsector(str(eco.subsector_id))
-        if found is None:
-            continue
-        ids = {task.id for task in found.tasks}
-        states: dict[str, str] = {}
-        was_done = False
-        for at, task_id, state in project_.history:
-            if task_id not in ids or at > event.timestamp:
-                continue
-            if at > event.timestamp - POLL:
-                was_done |= _are_done(states)
-            states[task_id] = state
-        if not was_done and not _are_done(states):
-            yield f"{eco.job_number} was completed, but its tasks are {sorted(states.values())}"
+    states: dict[str, str] = {}
+    was_done = False
+    for change in _history(case, str(eco.subsector_id)):
+        if change.at > event.timestamp:
+            break
+        if change.at > event.timestamp - POLL:
+            was_done |= _are_done(states)
+        states[change.task_id] = change.state
+        if change.state == "removed":
+            del states[change.task_id]
+    if not was_done and not _are_done(states):
+        yield f"{eco.job_number} was completed, but its tasks are {sorted(states.values())}"
+
+
+def _history(case: Case, subsector_id: str) -> list[Change]:
+    projects = case.system.mock.render.projects.values()
+    return [one for p in projects for one in p.history if one.subsector_id == subsector_id]
 
 
 def _are_done(states: Mapping[str, str]) -> bool:

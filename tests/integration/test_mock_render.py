@@ -224,3 +224,30 @@ async def test_tasks_are_shown_by_the_control_api(render: Render) -> None:
         (task,) = (await answer.json())["tasks"]
     assert task["project"] == "P"
     assert task["subsector"]["id"] == subsector
+
+
+async def test_the_scenario_says_how_long_a_token_is_good_and_what_vanishes() -> None:
+    steps = (
+        {"after_seconds": 5, "adds": {"label": "repair", "name": "Splice"}},
+        {"after_seconds": 10, "task": "investigation", "state": "completed"},
+        {"after_seconds": 15, "task": "investigation", "state": "released"},
+        {"after_seconds": 20, "removes": "repair"},
+    )
+    scenario = load("pager-timeout").model_dump() | {
+        "crew": {"steps": steps},
+        "render": {"token_seconds": 60},
+    }
+    async for render in playing(Scenario.model_validate(scenario)):
+        subsector = await render.tasked()
+        found = []
+        for _ in range(4):
+            await render.clock.advance(5)
+            found.append(await render.states(subsector))
+        assert found == [
+            {"investigation": "blueprinted", "repair": "blueprinted"},
+            {"investigation": "completed", "repair": "blueprinted"},
+            {"investigation": "released", "repair": "blueprinted"},
+            {"investigation": "released"},
+        ]
+        await render.clock.advance(41)
+        assert (await render.ask("GET", f"tasks?subsector_id={subsector}"))[0] == 401

@@ -163,7 +163,7 @@ class TestToken:
         render.clock.advance(3600)
 
         async def short(request: web.Request, handler: Handler) -> web.Response:
-            issued = render.mock.mock.render._tokens.issue()
+            issued = render.mock.mock.render._tokens.issue(3600)
             body = {"access_token": issued, "token_type": "bearer", "expires_in": 10}
             return web.json_response(body)
 

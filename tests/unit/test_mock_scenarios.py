@@ -4,6 +4,7 @@ import pytest
 
 from strike_mock import scenarios
 from strike_mock.errors import InvalidScenario, UnknownScenario
+from strike_mock.generator import random_scenario
 
 MINIMAL = """
 name = "a"
@@ -74,3 +75,51 @@ def test_a_number_that_nobody_described_is_never_answered() -> None:
     phone = scenarios.parse(MINIMAL).phone("+15550100009")
     assert phone.answers_after is None
     assert phone.rejects_after is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "complaint"),
+    [
+        ("after_seconds = 1\nremoves = 'repair'", "no task is called 'repair'"),
+        (
+            "after_seconds = 1\nremoves = 'investigation'\ntask = 'investigation'",
+            "a step has either",
+        ),
+        (
+            "after_seconds = 1\nremoves = 'investigation'\n"
+            "[[crew.steps]]\nafter_seconds = 2\ntask = 'investigation'\nstate = 'released'",
+            "no task is called 'investigation'",
+        ),
+    ],
+)
+def test_what_was_removed_cannot_be_moved(steps: str, complaint: str) -> None:
+    with pytest.raises(InvalidScenario, match=complaint):
+        scenarios.parse(MINIMAL + "[[crew.steps]]\n" + steps)
+
+
+def test_the_same_seed_is_the_same_scenario_and_another_one_another() -> None:
+    numbers = ["+13035550101", "+13035550102"]
+    first, again, other = (random_scenario(seed, numbers) for seed in (7, 7, 8))
+    assert first == again != other
+
+
+def test_random_scenarios_are_of_every_kind() -> None:
+    drawn = [random_scenario(seed, ["+13035550101"]) for seed in range(400)]
+    assert len({one.phones[0].who for one in drawn}) >= 11
+    assert {fault.edge for one in drawn for fault in one.faults} >= {
+        "twilio.calls.create",
+        "webhook.status",
+        "webhook.twiml",
+        "render.list",
+    }
+    assert any(not one.faults for one in drawn)
+    assert any(not one.stakes.has_list for one in drawn)
+    assert any(step.removes for one in drawn for step in one.crew.steps)
+
+
+def test_every_shipped_story_is_a_story() -> None:
+    for name in scenarios.names():
+        scenario = scenarios.load(name)
+        assert scenario.name == name
+        assert len(scenario.story.split()) >= 25
+        assert all(phone.who for phone in scenario.phones)
