@@ -29,7 +29,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 @app.command()
 def demo(
     scenario: Annotated[
-        str, typer.Option(help="The story: happy-path, second-accepts, pager-timeout …")
+        str, typer.Option(help="The story that is told; their names are above.")
     ] = "happy-path",
     speed: Annotated[
         float, typer.Option(min=0.1, max=100, help="Simulated seconds per real second.")
@@ -44,6 +44,11 @@ def demo(
 
     Needs nothing set up: an embedded PostgreSQL and a mock of Twilio and Render are started, and
     stopped at the end. The exit status says whether the story ended as it is told.
+
+    Stories: happy-path, second-accepts, all-decline, no-list, pager-timeout,
+    voicemail, busy-then-accept, late-accept, cancel-mid-call, webhook-storm,
+    twilio-down, render-failure, render-flaky, late-clone, reopened-task,
+    goes-stale.
 
     Example: strike demo --scenario second-accepts --speed 20
     """

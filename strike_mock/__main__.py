@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m strike_mock",
-        description="Stand-ins for Twilio, Render Networks and the signing load balancer.",
+        description="Stand-ins for Twilio, Render Networks and the signing load balancer. "
+        "Watch and play the phones on the dashboard: /_mock/ on the port of Twilio and Render.",
     )
     add = parser.add_argument
     add("--host", help="address to listen on (127.0.0.1)")

@@ -128,13 +128,20 @@ def _table(outcomes: Sequence[Outcome], seconds: float) -> Table:
     table.add_column("What happened")
     table.add_column("Times", justify="right")
     counts, faults = _sum(outcomes)
-    for name, count in [*counts.items(), *sorted(faults.items())]:
+    for name, count in [*sorted(counts.items(), key=_place), *sorted(faults.items())]:
         table.add_row(name, f"{count:,}")
     for name, count in Counter(name for one in failed for name in one.broken).items():
         table.add_row(f"[red]broken: {name.replace('_', ' ')}[/red]", f"{count:,}")
     table.caption = f"Digest of all logs: {_digest(outcomes)[:16]}"
     table.caption_justify = "left"
     return table
+
+
+def _place(row: tuple[str, int]) -> tuple[int, str]:
+    """Callouts and what became of them first, then how they came to it."""
+    name, _ = row
+    first = ("callouts", "paging", "ECO", "calls", "webhooks", "events", "deaths", "forgeries")
+    return next(i for i, word in enumerate(first) if name.startswith(word)), name
 
 
 def _sum(outcomes: Sequence[Outcome]) -> tuple[Counter[str], Counter[str]]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from strike_mock.scenarios import names
+
 STRIKE = [sys.executable, "-m", "strike_app"]
 
 HEAVY = ("aiohttp", "strawberry", "psycopg", "shapely", "eventsourcing", "twilio", "rich.markdown")
@@ -30,10 +32,19 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["demo", "serve", "follow", "work", "doctor", "schema"])
+@pytest.mark.parametrize(
+    "command", ["demo", "simulate", "serve", "follow", "work", "doctor", "schema"]
+)
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     done = subprocess.run([*STRIKE, command, "--help"], capture_output=True, text=True, check=True)
     assert "Example:" in done.stdout
+
+
+def test_the_demo_names_its_stories() -> None:
+    done = subprocess.run([*STRIKE, "demo", "--help"], capture_output=True, text=True, check=True)
+    # A line may be broken after a hyphen.
+    told = done.stdout.replace("-\n  ", "-")
+    assert [name for name in names() if name not in told] == []
 
 
 def test_a_follower_that_does_not_exist_is_named_with_those_that_do() -> None:

@@ -16,7 +16,17 @@ TELLS = {
         "Ben presses 1: Thank you, Ben.",
         "On the way: Ben",
         "ResponderAssigned",
-    )
+    ),
+    "02_playing_the_technician.py": (
+        "Ana's phone rings",
+        "The job is yours.",
+        "A day later nobody else was called",
+    ),
+    "03_a_bad_night.py": (
+        "What is wrong: nothing",
+        "The same again: True",
+        "created: Cut number 1",
+    ),
 }
 
 
