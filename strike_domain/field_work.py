@@ -11,7 +11,16 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from strike_domain.actors import Actor, Stamp
-from strike_domain.eco import Eco, EcoStatus, RenderState
+from strike_domain.eco import (
+    Eco,
+    EcoCancelled,
+    EcoClosed,
+    EcoCompleted,
+    EcoCreated,
+    EcoStatus,
+    RenderState,
+    RenderTasked,
+)
 from strike_domain.errors import Unavailable
 from strike_domain.log import StrikeLog
 from strike_domain.ports import Clock, FieldWork, WorkOrder
@@ -33,6 +42,22 @@ class Look:
     attempts: int = 0
     etag: str | None = None
     error: str | None = None
+
+
+def first_look(event: object) -> tuple[bool, datetime | None]:
+    """Whether an event sets when its ECO is looked at, and that time; None: never again.
+
+    In between, each look says itself when the next one is due.
+    """
+    match event:
+        case EcoClosed() | EcoCancelled():
+            return True, None
+        case EcoCreated(render_state=RenderState.PENDING) | EcoCompleted(by_hand=True):
+            return True, event.timestamp
+        case RenderTasked():
+            return True, event.timestamp
+        case _:
+            return False, None
 
 
 class CrewDesk:

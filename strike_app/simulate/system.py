@@ -33,15 +33,7 @@ from strike_app.simulate.store import SimulatedRecorder, drop_log, new_log
 from strike_app.simulate.wire import Headers, InProcess, Network, StrikeCourier
 from strike_app.webhooks import Webhooks
 from strike_domain.callouts import Callouts
-from strike_domain.eco import (
-    EcoCancelled,
-    EcoClosed,
-    EcoCompleted,
-    EcoCreated,
-    RenderState,
-    RenderTasked,
-)
-from strike_domain.field_work import CrewDesk, Look
+from strike_domain.field_work import CrewDesk, Look, first_look
 from strike_domain.log import LOG_NAME, StrikeLog
 from strike_domain.memory import MemoryDirectory
 from strike_domain.pager_process import PagerProcess
@@ -200,11 +192,8 @@ class System:
         if isinstance(after, PagerRun):
             self.runs.put(after.id, after.version, after.due_at)
             return
-        is_new = isinstance(event, EcoCreated) and event.render_state is RenderState.PENDING
-        by_hand = isinstance(event, EcoCompleted) and event.by_hand
-        ends = isinstance(event, EcoClosed | EcoCancelled)
-        if is_new or by_hand or ends or isinstance(event, RenderTasked):
-            deadline = None if ends else event.timestamp
+        is_about_looks, deadline = first_look(event)
+        if is_about_looks:
             self.looks.put(after.id, after.version, deadline, Look(deadline))
 
     async def _new(self, last: int) -> Sequence[Notification]:

@@ -19,6 +19,7 @@ from strike_mock.scenarios import Phone, Scenario
 from strike_mock.server import Mock
 from strike_mock.settings import DEFAULT_ACCOUNT, MockSettings
 from strike_mock.testing import everybody_by_hand
+from tests.listening import listening
 
 ANA = "+13035550101"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -41,19 +42,11 @@ class StrikeOnTheLine:
     def __init__(self) -> None:
         self.pressed: list[str] = []
         self.url = ""
-        self._runner: web.AppRunner | None = None
 
-    async def start(self) -> None:
+    def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/voice", self._voice)
-        self._runner = web.AppRunner(app)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/voice"
-
-    async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        return app
 
     async def _voice(self, request: web.Request) -> web.Response:
         digits = (await request.post()).get("Digits")
@@ -89,7 +82,8 @@ class Desk:
         """Place a call with the official SDK; its sid."""
         client = Client(DEFAULT_ACCOUNT.sid, DEFAULT_ACCOUNT.token)
         client.api.base_url = self.mock.url
-        order = {"to": to, "from_": "+13035550100", "url": self.strike.url, "timeout": 600}
+        voice = f"{self.strike.url}/voice"
+        order = {"to": to, "from_": "+13035550100", "url": voice, "timeout": 600}
         return str((await asyncio.to_thread(client.calls.create, **order)).sid)
 
     async def status(self, sid: str) -> str:
@@ -113,13 +107,12 @@ def by_hand() -> Scenario:
 @pytest_asyncio.fixture
 async def desk() -> AsyncIterator[Desk]:
     strike = StrikeOnTheLine()
-    await strike.start()
     async with (
+        listening(strike.app()) as strike.url,
         Mock(MockSettings(seed=1, speed=20), scenario=by_hand()) as mock,
         aiohttp.ClientSession() as session,
     ):
         yield Desk(mock, session, strike)
-    await strike.stop()
 
 
 async def test_a_call_is_answered_and_a_key_pressed_by_hand(desk: Desk) -> None:

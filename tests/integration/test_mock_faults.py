@@ -16,6 +16,7 @@ from strike_mock.scenarios import FaultRule, Scenario
 from strike_mock.server import Mock
 from strike_mock.settings import DEFAULT_ACCOUNT, MockSettings
 from strike_mock.testing import everybody_by_hand
+from tests.listening import listening
 
 CALLS = f"/2010-04-01/Accounts/{DEFAULT_ACCOUNT.sid}/Calls.json"
 NUMBER = "+13035550101"
@@ -28,14 +29,10 @@ class Strike:
         self.url = ""
         self.seen: list[tuple[str, bool]] = []
 
-    async def start(self) -> web.AppRunner:
+    def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/{what}", self._take)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
+        return app
 
     async def _take(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
@@ -113,12 +110,11 @@ class Wire:
 @pytest_asyncio.fixture
 async def wire() -> AsyncIterator[Wire]:
     strike = Strike()
-    runner = await strike.start()
-    made = Wire(strike)
-    yield made
-    if made.mock is not None:
-        await made.mock.stop()
-    await runner.cleanup()
+    async with listening(strike.app()) as strike.url:
+        made = Wire(strike)
+        yield made
+        if made.mock is not None:
+            await made.mock.stop()
 
 
 def on_create(kind: str, **more: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from strike_mock.clock import VirtualClock
 from strike_mock.identity import Flaw
 from strike_mock.server import Mock
 from strike_mock.settings import MockSettings, Person
+from tests.listening import listening
 
 NORA = Person(sub="u-1", email="nora@noc.example", name="Nora", note="Operator at <Bluestem>")
 
@@ -39,18 +40,13 @@ class Strike:
     """Answers who it believes is asking: the name, or why nobody."""
 
     def __init__(self) -> None:
-        self.url = ""
         self.verifier: LoadBalancerIdentity | None = None
 
-    async def start(self) -> web.AppRunner:
+    def app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/socket", self._socket)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
+        return app
 
     async def who(self, request: web.Request) -> str:
         assert self.verifier is not None
@@ -98,10 +94,9 @@ class Gate:
 @pytest_asyncio.fixture
 async def gate() -> AsyncIterator[Gate]:
     strike, clock = Strike(), VirtualClock(datetime.now(UTC))
-    runner = await strike.start()
-    settings = MockSettings(people=(NORA,), upstream=strike.url)
     async with (
-        Mock(settings, clock=clock) as mock,
+        listening(strike.app()) as url,
+        Mock(MockSettings(people=(NORA,), upstream=url), clock=clock) as mock,
         ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser,
     ):
         ready = mock.ready()
@@ -115,7 +110,6 @@ async def gate() -> AsyncIterator[Gate]:
         strike.verifier = LoadBalancerIdentity(believed, fetch, lambda: datetime.now(UTC))
         await browser.post(f"{mock.gateway_url}/login", json={"email": NORA.email})
         yield Gate(mock, browser, clock)
-    await runner.cleanup()
 
 
 def test_every_flaw_is_tried() -> None:

@@ -10,6 +10,7 @@ from twilio.rest import Client  # type: ignore[import-untyped]
 
 from strike_mock.settings import DEFAULT_ACCOUNT
 from strike_mock.testing import NightShift, ScriptedStrike
+from tests.listening import listening
 from tests.unit.telephone_line import BASE, strike_that_asks
 
 ANA, BEN = "+13035550101", "+13035550102"
@@ -125,20 +126,15 @@ async def test_the_official_sdk_and_a_real_server_can_stand_at_both_ends() -> No
         return _twiml('<Gather numDigits="1"><Say>Press 1 to accept.</Say></Gather>')
 
     app.router.add_post("/voice", voice)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    async with NightShift() as night:
+    async with listening(app) as url, NightShift() as night:
         client = Client(DEFAULT_ACCOUNT.sid, DEFAULT_ACCOUNT.token)
         client.api.base_url = night.url
-        order = {"to": ANA, "from_": "+13035550100", "url": f"http://127.0.0.1:{port}/voice"}
+        order = {"to": ANA, "from_": "+13035550100", "url": f"{url}/voice"}
         await asyncio.to_thread(client.calls.create, **order)
         ana = await night.phone(ANA).picks_up()
         await ana.hears("press 1")
         await ana.presses("1")
         await ana.hears("thank you")
-    await runner.cleanup()
     assert pressed == ["1"]
 
 

@@ -15,14 +15,7 @@ from strike_adapters.postgres.views.view import (
     ViewRecorder,
     change_of,
 )
-from strike_domain.eco import (
-    EcoCancelled,
-    EcoClosed,
-    EcoCompleted,
-    EcoCreated,
-    RenderState,
-    RenderTasked,
-)
+from strike_domain.field_work import first_look
 
 TABLE = "render_poll_state"
 
@@ -49,8 +42,6 @@ CREATE INDEX IF NOT EXISTS render_poll_state_due ON render_poll_state (deadline)
 WHERE deadline IS NOT NULL
 """
 
-ENDS = (EcoClosed, EcoCancelled)
-
 
 class RenderPollStateRecorder(ViewRecorder):
     DDL = (CREATE_TABLE, BY_DEADLINE)
@@ -62,9 +53,8 @@ class RenderPollState(View):
     recorder_class = RenderPollStateRecorder
 
     def change(self, event: Any, after: Any, position: int) -> Change:
-        is_new = isinstance(event, EcoCreated) and event.render_state is RenderState.PENDING
-        by_hand = isinstance(event, EcoCompleted) and event.by_hand
-        if not (is_new or by_hand or isinstance(event, (RenderTasked, *ENDS))):
+        is_about_looks, deadline = first_look(event)
+        if not is_about_looks:
             return NO_CHANGE
         row = {
             "eco_id": after.id,
@@ -72,7 +62,7 @@ class RenderPollState(View):
             "osp_id": after.osp_id,
             "render_state": after.render_state,
             "status": after.status,
-            "deadline": None if isinstance(event, ENDS) else event.timestamp,
+            "deadline": deadline,
             "updated_at": event.timestamp,
             "version": after.version,
         }
