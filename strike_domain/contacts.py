@@ -69,5 +69,13 @@ def parse_phone(
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def is_callable(phone: str) -> bool:
+    """Whether a number in E.164 form is one that a numbering plan knows."""
+    try:
+        return bool(phonenumbers.is_valid_number(phonenumbers.parse(phone)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
 def _cure(text: str) -> str:
     return f"{text!r} is not a callable number; write it with its country code, as +13035550101."

@@ -169,7 +169,7 @@ class Paging:
             return voice.accepted()
         if key == DECLINE:
             run.call_ended(call.id, CallOutcome.DECLINED, stamp)
-            return voice.declined()
+            return voice.declined(is_last=run.next_contact is None)
         if run.accepted_by or run.state is RunState.CANCELLED:
             return self._greet(run, call)
         if key == SILENCE and not call.is_live:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from strike_domain.actors import Stamp
-from strike_domain.contacts import PagerList
+from strike_domain.contacts import PagerList, is_callable
 from strike_domain.eco import Eco
 from strike_domain.geometry import Location
 from strike_domain.pager_run import Briefing, PagerRun, RunPlan
@@ -51,6 +51,9 @@ class Router:
             return NoRoute("The contractor has no such list.")
         if not found.contacts:
             return NoRoute(f"The list {found.name!r} has nobody on it.")
+        # A number can be wrong that was right when it was entered, or was stored by other means.
+        if not any(is_callable(contact.phone) for contact in found.contacts):
+            return NoRoute(f"No number on the list {found.name!r} can be called.")
         return Route(found, reason)
 
 

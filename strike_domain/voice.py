@@ -39,6 +39,8 @@ _TEXT: dict[Language, dict[str, str]] = {
         "keys": "To accept, press 1. To decline, press 2. To hear this again, press 9.",
         "accepted": "Thank you, {name}. Job number {spelt} is yours. Goodbye.",
         "declined": "You declined. The next person will be called. Goodbye.",
+        "declined_last": "You declined. There is nobody else on the list; the operations centre "
+        "is told. Goodbye.",
         "taken": "{other} already has this job. You are not needed. Goodbye.",
         "over": "This callout is no longer needed. Goodbye.",
         "silence": "No key was pressed. Goodbye.",
@@ -50,6 +52,8 @@ _TEXT: dict[Language, dict[str, str]] = {
         "keys": "Para aceptar, pulse 1. Para rechazar, pulse 2. Para oírlo otra vez, pulse 9.",
         "accepted": "Gracias, {name}. El trabajo número {spelt} es suyo. Adiós.",
         "declined": "Usted lo ha rechazado. Llamaremos a la siguiente persona. Adiós.",
+        "declined_last": "Usted lo ha rechazado. No hay nadie más en la lista; avisamos a la "
+        "central. Adiós.",
         "taken": "{other} ya tiene este trabajo. No le necesitamos. Adiós.",
         "over": "Este aviso ya no hace falta. Adiós.",
         "silence": "No se ha pulsado ninguna tecla. Adiós.",
@@ -75,8 +79,8 @@ class Voice:
     def accepted(self) -> Speech:
         return self._farewell("accepted")
 
-    def declined(self) -> Speech:
-        return self._farewell("declined")
+    def declined(self, *, is_last: bool) -> Speech:
+        return self._farewell("declined_last" if is_last else "declined")
 
     def taken(self, other: str) -> Speech:
         return self._farewell("taken", other=other)

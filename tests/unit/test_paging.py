@@ -141,11 +141,26 @@ def test_who_hangs_up_without_a_key_has_not_accepted() -> None:
 
 def test_everybody_declines_and_the_run_is_exhausted() -> None:
     night = Night(ANA, BEN).create()
-    night.phone(ANA).rings().presses("2")
-    night.phone(BEN).rings().presses("2")
+    night.phone(ANA).rings().presses("2").hears("The next person will be called")
+    night.phone(BEN).rings().presses("2").hears("There is nobody else on the list")
     assert night.run.state is RunState.EXHAUSTED
     night.eco_is(paging_state=PagingState.EXHAUSTED)
     assert night.happened()[-2:] == ["PagerRunExhausted", "PagingExhausted"]
+
+
+@pytest.mark.parametrize("phone", ["+1303", "+15550100001", "", "0049"])
+def test_a_list_without_a_number_that_can_be_called_is_no_list(phone: str) -> None:
+    wrong = Contact(name="Wrong", phone=phone)
+    night = Night(wrong, wrong).create()
+    night.eco_is(paging_state=PagingState.NO_LIST)
+    assert night.switchboard.placed() == []
+    with pytest.raises(Rejected, match="No number on the list 'nights' can be called"):
+        night.dispatch()
+
+
+def test_one_number_that_can_be_called_is_enough_to_ring_the_list() -> None:
+    night = Night(Contact(name="Wrong", phone="+1303"), BEN).create()
+    night.eco_is(paging_state=PagingState.RUNNING)
 
 
 def test_rounds_go_over_the_list_again() -> None:

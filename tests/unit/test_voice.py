@@ -1,5 +1,6 @@
 """What is heard on the phone (specification, section 4)."""
 
+from collections.abc import Callable
 from string import Formatter
 
 import pytest
@@ -13,6 +14,7 @@ from strike_domain.voice import (
     CHARACTERS_PER_SECOND,
     MAX_SPOKEN,
     MIN_KEY_SECONDS,
+    Speech,
     Voice,
     speakable,
     spelt,
@@ -43,12 +45,21 @@ def test_a_wrong_key_is_told_so_before_the_prompt_comes_again() -> None:
     assert speech.gather is not None
 
 
-@pytest.mark.parametrize("say", ["accepted", "declined", "over", "silence"])
+FAREWELLS: dict[str, Callable[[Voice], Speech]] = {
+    "accepted": Voice.accepted,
+    "declined": lambda voice: voice.declined(is_last=False),
+    "declined as the last": lambda voice: voice.declined(is_last=True),
+    "over": Voice.over,
+    "silence": Voice.silence,
+}
+
+
+@pytest.mark.parametrize("say", FAREWELLS.values(), ids=list(FAREWELLS))
 @pytest.mark.parametrize("contact", [ANA, CEM], ids=["English", "Spanish"])
 def test_a_farewell_asks_for_nothing_and_is_in_the_contact_s_language(
-    say: str, contact: Contact
+    say: Callable[[Voice], Speech], contact: Contact
 ) -> None:
-    speech = getattr(voice(contact), say)()
+    speech = say(voice(contact))
     assert speech.gather is None
     assert speech.language is contact.language
     assert len(speech.sentences) == 1 and speech.sentences[0]
