@@ -256,7 +256,9 @@ def test_the_next_change_clears_the_stale_flag_and_the_clock_starts_anew() -> No
     assert names(eco) == []
 
 
-@pytest.mark.parametrize("ended", [COMPLETED, CLOSED, CANCELLED], ids=str)
+@pytest.mark.parametrize(
+    "ended", [COMPLETED, CLOSED, CANCELLED], ids=["completed", "closed", "cancelled"]
+)
 def test_only_unfinished_work_goes_stale(ended: tuple[Command, ...]) -> None:
     eco = given_eco(*ended)
     went_stale(eco)

@@ -92,7 +92,9 @@ def test_one_call_at_a_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "over", [(cancelled,), (requested, placed, accepted), BOTH_DECLINED], ids=str
+    "over",
+    [(cancelled,), (requested, placed, accepted), BOTH_DECLINED],
+    ids=["cancelled", "accepted", "exhausted"],
 )
 def test_nobody_is_rung_in_a_run_that_is_over(over: tuple[Command, ...]) -> None:
     run = given_run(*over)
@@ -178,7 +180,9 @@ def test_an_answer_is_not_undone_by_what_is_reported_late(late: Command) -> None
     assert names(run) == []
 
 
-@pytest.mark.parametrize("late", [ringing, answered, ended(CallOutcome.BUSY)], ids=str)
+@pytest.mark.parametrize(
+    "late", [ringing, answered, ended(CallOutcome.BUSY)], ids=["ringing", "answered", "busy"]
+)
 def test_the_end_of_a_call_is_final_for_every_report(late: Command) -> None:
     run = given_run(requested, placed, DECLINED)
     late(run)
@@ -237,7 +241,9 @@ def test_a_refused_call_of_a_cancelled_run_is_never_placed_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "over", [(cancelled,), (requested, placed, accepted), BOTH_DECLINED], ids=str
+    "over",
+    [(cancelled,), (requested, placed, accepted), BOTH_DECLINED],
+    ids=["cancelled", "accepted", "exhausted"],
 )
 def test_cancelling_a_run_that_is_over_stores_nothing(over: tuple[Command, ...]) -> None:
     run = given_run(*over)
