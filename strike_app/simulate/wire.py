@@ -100,7 +100,7 @@ class Asked:
 
 
 @dataclass
-class Told:
+class Delivery:
     """A request of Twilio to Strike, and the status and body it got; None if no answer."""
 
     at: float
@@ -194,14 +194,14 @@ class StrikeCourier:
     """The way from Twilio to Strike. `serve` raises ConnectionError while Strike is down."""
 
     def __init__(self, serve: Serve, chance: Random) -> None:
-        self.told: list[Told] = []
+        self.told: list[Delivery] = []
         self._serve = serve
         self._chance = chance
 
     async def deliver(self, letter: Letter) -> Reply:
         """Strike's answer. Raises Undeliverable."""
         await asyncio.sleep(self._chance.uniform(0.01, 0.15))
-        told = Told(asyncio.get_running_loop().time(), letter)
+        told = Delivery(asyncio.get_running_loop().time(), letter)
         self.told.append(told)
         form = "application/x-www-form-urlencoded"
         headers = [("X-Twilio-Signature", letter.signature()), ("Content-Type", form)]
