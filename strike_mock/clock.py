@@ -121,12 +121,14 @@ class SteppedClock:
         self.epoch = epoch or datetime.now(UTC)
         self._shown, self._since = self.epoch, self.epoch
         self._paused = False
+        self._held = False
+        self._one_at_a_time = asyncio.Lock()
         self._order = count()
         self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
         self._changed: asyncio.Event | None = None
         self._driver: asyncio.Task[None] | None = None
         if paused:
-            self._paused, self._shown = True, self._running_now()
+            self._set(paused=True)
 
     @property
     def paused(self) -> bool:
@@ -135,7 +137,9 @@ class SteppedClock:
 
     def now(self) -> datetime:
         """Return the simulated time, aware, in UTC."""
-        return self._shown if self._paused else self._running_now()
+        if self._stands_still:
+            return self._shown
+        return self._shown + (datetime.now(UTC) - self._since) * self.speed
 
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds` of simulated time."""
@@ -157,27 +161,40 @@ class SteppedClock:
         self._set(paused=False)
 
     def set_speed(self, speed: float) -> None:
-        """From now on `speed` simulated seconds pass in a real one. Raises ValueError below 0."""
+        """From now on `speed` simulated seconds pass in a real one. Raises ValueError up to 0."""
         if speed <= 0:
             raise ValueError(f"speed must be above 0, not {speed:g}")
         self._set(speed=speed)
 
     async def skip(self, seconds: float) -> None:
-        """Let `seconds` pass at once, waking each sleeper at its own time."""
-        end, was_paused = self.now() + timedelta(seconds=seconds), self._paused
-        self.pause()
-        while (due := self._next_due()) is not None and due <= end:
-            await self._go_to(due)
-        self._shown = max(self._shown, end)
-        self._set(paused=was_paused)
+        """Let `seconds` pass at once, waking each sleeper at its own time.
+
+        Meanwhile time does not pass by itself; afterwards it does again, unless it is paused.
+        """
+        async with self._one_at_a_time:
+            end = self.now() + timedelta(seconds=seconds)
+            self._set(held=True)
+            try:
+                while (due := self._next_due()) is not None and due <= end:
+                    await self._go_to(due)
+                self._shown = max(self._shown, end)
+            finally:
+                self._set(held=False)
 
     async def step(self) -> datetime:
-        """Go on to the next moment at which something is due, if anything is, and return it."""
-        self.pause()
-        due = self._next_due()
-        if due is not None:
-            await self._go_to(due)
-        return self._shown
+        """Go on to the next moment at which something is due, if anything is, and return it.
+
+        It stands still afterwards.
+        """
+        async with self._one_at_a_time:
+            self.pause()
+            self._set(held=True)
+            try:
+                if (due := self._next_due()) is not None:
+                    await self._go_to(due)
+                return self._shown
+            finally:
+                self._set(held=False)
 
     async def close(self) -> None:
         """Wake nobody any more."""
@@ -185,12 +202,16 @@ class SteppedClock:
             self._driver.cancel()
             await asyncio.gather(self._driver, return_exceptions=True)
 
-    def _running_now(self) -> datetime:
-        return self._shown + (datetime.now(UTC) - self._since) * self.speed
+    @property
+    def _stands_still(self) -> bool:
+        return self._paused or self._held
 
-    def _set(self, *, paused: bool | None = None, speed: float | None = None) -> None:
+    def _set(
+        self, *, paused: bool | None = None, held: bool | None = None, speed: float | None = None
+    ) -> None:
         self._shown, self._since = self.now(), datetime.now(UTC)
         self._paused = self._paused if paused is None else paused
+        self._held = self._held if held is None else held
         self.speed = self.speed if speed is None else speed
         if self._changed is not None:
             self._changed.set()
@@ -222,11 +243,11 @@ class SteppedClock:
         changed = self._changed or asyncio.Event()
         while (due := self._next_due()) is not None:
             changed.clear()
-            pause = None if self._paused else (due - self.now()).total_seconds() / self.speed
+            pause = None if self._stands_still else (due - self.now()).total_seconds() / self.speed
             try:
                 async with asyncio.timeout(None if pause is None else max(0.0, pause)):
                     await changed.wait()
             except TimeoutError:
                 pass
-            if not self._paused:
+            if not self._stands_still:
                 self._wake()

@@ -60,6 +60,59 @@ async def test_skipping_wakes_whoever_is_due_and_nobody_else() -> None:
     await asyncio.gather(*sleepers)
 
 
+async def test_who_pauses_or_resumes_during_a_skip_is_heeded_after_it() -> None:
+    clock = SteppedClock(1, datetime.now(UTC), paused=True)
+    start = clock.now()
+    sleepers = [asyncio.create_task(clock.sleep(hours * 3600)) for hours in (1, 2)]
+    await asyncio.sleep(0)
+    skipping = asyncio.create_task(clock.skip(3 * 3600))
+    await sleepers[0]
+    clock.resume()
+    assert clock.now() == start + timedelta(hours=1), "It does not run off during the skip."
+    await skipping
+    assert not clock.paused
+    passed = clock.now() - start
+    assert timedelta(hours=3) <= passed < timedelta(hours=3, minutes=1)
+
+
+async def test_two_skips_at_once_are_one_after_the_other() -> None:
+    clock, woken = SteppedClock(1, datetime.now(UTC), paused=True), list[int]()
+    start = clock.now()
+    sleepers = [asyncio.create_task(_sleep(clock, hours, woken)) for hours in (1, 2, 3)]
+    await asyncio.sleep(0)
+    await asyncio.gather(clock.skip(2 * 3600), clock.skip(2 * 3600))
+    assert clock.now() == start + timedelta(hours=4) and clock.paused
+    assert woken == [1, 2, 3]
+    await asyncio.gather(*sleepers)
+
+
+async def test_a_skip_that_is_given_up_leaves_the_clock_going() -> None:
+    clock, woken = SteppedClock(FAST, datetime.now(UTC)), list[int]()
+    sleepers = [asyncio.create_task(_sleep(clock, hours, woken)) for hours in (50, 51)]
+    await asyncio.sleep(0)
+    skipping = asyncio.create_task(clock.skip(99 * 3600))
+    await sleepers[0]
+    skipping.cancel()
+    await asyncio.wait_for(sleepers[1], 30)
+    assert woken == [50, 51] and not clock.paused
+
+
+async def test_whoever_falls_asleep_during_a_skip_wakes_during_it_if_due() -> None:
+    clock = SteppedClock(1, datetime.now(UTC), paused=True)
+    start, seen = clock.now(), list[float]()
+
+    async def twice() -> None:
+        for hours in (1, 1.5):
+            await clock.sleep(hours * 3600)
+            seen.append((clock.now() - start).total_seconds() / 3600)
+
+    sleeper = asyncio.create_task(twice())
+    await asyncio.sleep(0)
+    await clock.skip(3 * 3600)
+    await sleeper
+    assert seen == [1, 2.5]
+
+
 async def test_resumed_it_goes_on_from_where_it_stood() -> None:
     clock, woken = SteppedClock(FAST, datetime.now(UTC), paused=True), list[int]()
     start = clock.now()
