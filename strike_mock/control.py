@@ -91,6 +91,8 @@ class ControlApi:
         router.add_get("/_mock/scenarios", self._scenarios)
         router.add_get("/_mock/clock", self._clock)
         router.add_post("/_mock/clock", self._change_clock)
+        router.add_get("/_mock/faults", self._faults)
+        router.add_get("/_mock/requests", self._requests)
         router.add_post("/_mock/upstream", self._change_upstream)
 
     async def _health(self, request: web.Request) -> web.Response:
@@ -139,11 +141,15 @@ class ControlApi:
         asked = await read(request, NewTask)
         for project in self._whole.render.projects.values():
             subsector = project.subsector(asked.subsector_id)
-            if subsector is not None:
-                task = project.add_task(
-                    subsector, kind=asked.kind, name=asked.name, cloned_from=asked.clones
-                )
-                return web.json_response(task.as_json(), status=201)
+            if subsector is None:
+                continue
+            origins = {None} | {task.id for task in subsector.tasks}
+            if asked.clones not in origins:
+                return _refuse(404, f"there is no task {asked.clones} in that subsector")
+            task = project.add_task(
+                subsector, kind=asked.kind, name=asked.name, cloned_from=asked.clones
+            )
+            return web.json_response(task.as_json(), status=201)
         return _refuse(404, f"there is no subsector {asked.subsector_id}")
 
     async def _scenario(self, request: web.Request) -> web.Response:
@@ -179,6 +185,12 @@ class ControlApi:
         if asked.skip is not None:
             await clock.skip(asked.skip)
         return web.json_response(self._whole.time())
+
+    async def _faults(self, request: web.Request) -> web.Response:
+        return web.json_response({"faults": dict(self._whole.faults.counts)})
+
+    async def _requests(self, request: web.Request) -> web.Response:
+        return web.json_response({"requests": self._whole.requests()})
 
     async def _change_upstream(self, request: web.Request) -> web.Response:
         try:

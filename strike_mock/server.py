@@ -21,6 +21,7 @@ from strike_mock.gateway import Gateway
 from strike_mock.identity import IdentitySigner
 from strike_mock.identity_control import IdentityControl
 from strike_mock.ids import Ids
+from strike_mock.journal import Journal
 from strike_mock.proxy import Proxy
 from strike_mock.render import RenderApi, refusals_in_form
 from strike_mock.scenarios import Scenario, load
@@ -57,7 +58,8 @@ class Mock:
         ids = Ids(settings.seed)
         self._http_courier = HttpCourier()
         self.faults = Faults(self.stage, self.clock, settings.seed, on_death)
-        out = self.faults.around(courier or self._http_courier)
+        self.journal = Journal(self.clock)
+        out = self.faults.around(self.journal.around(courier or self._http_courier))
         self.exchange = Exchange(self.clock, out, self.stage, ids)
         self.accounts = Accounts(settings.accounts, self.clock, ids)
         clients = {client.id: client for client in settings.render_clients}
@@ -66,7 +68,13 @@ class Mock:
             self.clock, signer=settings.signer, issuer=settings.issuer, client=settings.client
         )
         self._proxy = Proxy(settings.upstream)
-        self._edges = (broken_connections, *faults, self.faults.on_request, refusals_in_form)
+        self._edges = (
+            broken_connections,
+            self.journal.on_request,
+            *faults,
+            self.faults.on_request,
+            refusals_in_form,
+        )
         self._runners: list[web.AppRunner] = []
         self._url = self._gateway_url = ""
 
@@ -133,7 +141,7 @@ class Mock:
         TwilioApi(self.exchange, self.accounts).add_routes(app.router)
         self.render.add_routes(app.router)
         app.router.add_get("/keys/{kid}", self._key)
-        whole = Whole(self.clock, self.stage, self.exchange, self.render, self.faults)
+        whole = Whole(self.clock, self.stage, self.exchange, self.render, self.faults, self.journal)
         ControlApi(whole, self._proxy).add_routes(app.router)
         Dashboard(whole).add_to(app)
         IdentityControl(self.identity).add_routes(app.router)

@@ -1,4 +1,4 @@
-"""The mock as whoever looks at it sees it: calls, tasks, time, the story, what went wrong."""
+"""The mock as whoever looks at it sees it: calls, tasks, time, story, faults, requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from strike_mock.clock import Clock, SteppedClock
 from strike_mock.exchange import Exchange
 from strike_mock.faults import Faults
+from strike_mock.journal import Journal
 from strike_mock.render import RenderApi
 from strike_mock.stage import Stage
 from strike_mock.tasks import Project, Subsector, Task
@@ -22,6 +23,7 @@ class Whole:
     exchange: Exchange
     render: RenderApi
     faults: Faults
+    journal: Journal
 
     def as_json(self) -> dict[str, Any]:
         """Everything at this moment."""
@@ -31,6 +33,7 @@ class Whole:
             "calls": self.calls(),
             "tasks": self.tasks(),
             "faults": dict(self.faults.counts),
+            "requests": self.requests(),
         }
 
     def time(self) -> dict[str, Any]:
@@ -56,6 +59,10 @@ class Whole:
             task.as_json() | {"project": name, "subsector": subsector.as_json()}
             for name, _, subsector, task in self.find_tasks()
         ]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The newest requests from and to Strike, oldest first."""
+        return [entry.as_json() for entry in self.journal.entries]
 
     def find_tasks(self) -> list[tuple[str, Project, Subsector, Task]]:
         """Every task with where it is."""

@@ -19,6 +19,9 @@ LOOK_EVERY = 0.2
 SLOW_SECONDS = 5.0
 """How long an onlooker may take to receive one message; then it has to come again."""
 
+QUIET_SECONDS = 15.0
+"""After so long without news a comment is sent: that is how one who has left is noticed."""
+
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -59,11 +62,18 @@ class Dashboard:
         queue: asyncio.Queue[str] = asyncio.Queue(1)
         queue.put_nowait(json.dumps(self._whole.as_json()))
         self._onlookers.add(queue)
-        with suppress(ConnectionError, TimeoutError):
-            while state := await queue.get():
+        try:
+            while message := await _next(queue):
                 async with asyncio.timeout(SLOW_SECONDS):
-                    await response.write(f"data: {state}\n\n".encode())
-        self._onlookers.discard(queue)
+                    await response.write(message.encode())
+        except TimeoutError:
+            # What it has not taken would hold up whoever closes the connection in good order.
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            pass  # It has left.
+        finally:
+            self._onlookers.discard(queue)
         return response
 
     async def _looking(self, app: web.Application) -> AsyncIterator[None]:
@@ -96,3 +106,13 @@ class Dashboard:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(state)
+
+
+async def _next(queue: asyncio.Queue[str]) -> str:
+    """The next message as it goes over the wire; empty at the end."""
+    try:
+        async with asyncio.timeout(QUIET_SECONDS):
+            state = await queue.get()
+    except TimeoutError:
+        return ": still here\n\n"
+    return state and f"data: {state}\n\n"

@@ -13,6 +13,7 @@ const TASK_WORDS = {
   released: "crew at work", jeopardy: "at risk", completed: "done",
 };
 
+const TITLE = document.title;
 let state = null;
 let skew = { at: 0, now: 0 };
 
@@ -32,7 +33,9 @@ async function send(path, body) {
   const response = await fetch(path, {
     method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" },
   }).catch((error) => ({ ok: false, json: async () => ({ error: String(error) }) }));
-  if (!response.ok) byId("problem").textContent = (await response.json()).error;
+  if (response.ok) return;
+  const { error } = await response.json().catch(() => ({ error: `The mock answered ${response.status}.` }));
+  byId("problem").textContent = error;
 }
 
 const time = (iso) => new Date(iso).toISOString().slice(11, 19);
@@ -55,10 +58,10 @@ function phone(sid) {
   const key = (label) => make("button", {
     type: "button", onclick: act("press", label), "aria-label": `Press ${label}`, "data-key": label,
   }, label);
-  return make("article", {},
+  return make("article", { tabindex: "-1" },
     make("h3", {}), make("div", { class: "number" }),
     make("div", { class: "state" }, make("span", { "data-word": "" }), make("span", { class: "quiet", "data-since": "" })),
-    make("ul", { class: "heard", "aria-label": "What is heard" }),
+    make("ul", { class: "heard", role: "list", "aria-label": "What is heard", "aria-live": "polite" }),
     make("div", { class: "buttons" }, button("pick_up", "Pick up"), button("reject", "Reject"), button("put_down", "Hang up")),
     make("div", { class: "keypad", role: "group", "aria-label": "Keypad" }, ..."123456789*0#".split("").map(key)));
 }
@@ -66,7 +69,9 @@ function phone(sid) {
 function updatePhone(card, call) {
   const rings = call.status === "ringing";
   const talks = call.status === "in-progress";
-  card.className = `card ${call.status}`;
+  const isOver = OVER.has(call.status);
+  const focused = card.contains(document.activeElement) ? document.activeElement : null;
+  card.className = `card ${call.status}${isOver ? " over" : ""}`;
   card.dataset.number = call.to;
   card.querySelector("h3").textContent = call.who || "Somebody";
   card.querySelector(".number").textContent = call.to;
@@ -83,9 +88,18 @@ function updatePhone(card, call) {
     const isAsked = key === "pick_up" ? rings : key === "1" && talks && call.waits_for_key;
     button.classList.toggle("main", isAsked);
   }
+  for (const group of card.querySelectorAll(".buttons, .keypad")) group.hidden = isOver;
+  if (focused && (isOver || focused.disabled)) moveFocus(card);
+}
+
+// Whoever works by keyboard stays in the card when the button that was just pressed goes out of use.
+function moveFocus(card) {
+  const usable = (extra) => card.querySelector(`:not([hidden]) > button${extra}:not(:disabled)`);
+  (usable(".main") ?? usable("[data-key='1']") ?? usable("") ?? card).focus();
 }
 
 function since(call) {
+  if (OVER.has(call.status)) return "";
   const waits = call.waits_for_key ? " · waits for a key" : "";
   return ` for ${seconds(call)} s${waits}`;
 }
@@ -102,7 +116,8 @@ function task(id) {
     },
   }, "Add a follow-on");
   return make("article", { class: "card" }, make("h3", {}), make("div", { class: "state" }),
-    make("div", { class: "buttons" }, ...STATES.map(move), clone));
+    make("div", { class: "buttons", role: "group", "aria-label": "Move the task to" }, ...STATES.map(move)),
+    make("div", { class: "buttons" }, clone));
 }
 
 function updateTask(card, one) {
@@ -128,12 +143,28 @@ function keep(id, items, key, create, update, none) {
   if (!cards.length) parent.append(make("p", { class: "quiet" }, none));
 }
 
+// Whoever is on the phone, and everybody else's last call: a card that ends stays to be read.
+function shown(calls) {
+  const numbers = [...new Set(calls.map((one) => one.to))];
+  return numbers.flatMap((number) => {
+    const theirs = calls.filter((one) => one.to === number);
+    const live = theirs.filter((one) => !OVER.has(one.status));
+    return live.length ? live : theirs.slice(-1);
+  });
+}
+
 function over(call) {
   return make("tr", {},
     make("td", {}, time(call.times.created)), make("td", {}, `${call.who || ""} ${call.to}`),
     make("td", {}, WORDS[call.status] ?? call.status),
     make("td", {}, call.keys.map((one) => one.key).join(" ") || "–"),
     make("td", {}, call.heard.at(-1) ?? "–"));
+}
+
+function asked(one) {
+  const about = one.about ? ` (${one.about})` : "";
+  const answer = make("span", { class: /^[23]/.test(one.answer) ? "good" : one.answer ? "bad" : "quiet" }, one.answer || "under way");
+  return make("li", {}, make("time", {}, time(one.at)), ` ${one.asked_by} asks ${one.asked}: ${one.method} ${one.path}${about} `, answer);
 }
 
 function fill(id, items, none) {
@@ -145,10 +176,13 @@ function show(next) {
   state = next;
   skew = { at: performance.now(), now: Date.parse(next.clock.now) };
   const live = next.calls.filter((one) => !OVER.has(one.status));
-  const unused = next.calls.length ? "No phone is in use." : "Nobody has been called yet.";
-  keep("phones", live, "sid", phone, updatePhone, unused);
+  keep("phones", shown(next.calls), "sid", phone, updatePhone, "Nobody has been called yet.");
   keep("tasks", next.tasks, "id", task, updateTask, "No crew has anything to do yet.");
-  fill("history", next.calls.filter((one) => OVER.has(one.status)).reverse().map(over));
+  const ended = next.calls.filter((one) => OVER.has(one.status)).reverse().map(over);
+  fill("history", ended);
+  byId("no-history").hidden = ended.length > 0;
+  byId("history").closest(".scroll").hidden = ended.length === 0;
+  fill("requests", next.requests.map(asked).reverse(), make("li", { class: "quiet" }, "None yet."));
   fill("faults", Object.entries(next.faults).map(([name, times]) => make("li", {}, `${name}: ${times}×`)),
     make("li", { class: "quiet" }, "Nothing so far."));
   for (const one of live) {
@@ -156,12 +190,14 @@ function show(next) {
       byId("ringing").textContent = `${one.who || one.to} is being rung.`;
     }
   }
+  const ringing = live.filter((one) => one.status === "ringing").length;
+  document.title = ringing ? `(${ringing} ringing) ${TITLE}` : TITLE;
   byId("story").textContent = next.scenario.story.trim().replaceAll(/\s*\n/g, " ");
   const { status, paging, render, accepted_by: by } = next.scenario.ending;
   byId("ending").textContent = `Ends as: ECO ${status}, paging ${paging}${by ? ` by …${by}` : ""}, Render ${render}.`;
   choose(next.scenario);
   byId("pause").textContent = next.clock.paused ? "Go on" : "Pause";
-  for (const id of ["pause", "step", "skip", "speed"]) byId(id).disabled = !next.clock.can_step;
+  for (const one of document.querySelectorAll(".clock :is(button, input)")) one.disabled = !next.clock.can_step;
   if (document.activeElement !== byId("speed")) byId("speed").value = next.clock.speed ?? "";
   tick();
 }
@@ -189,7 +225,9 @@ async function start() {
   byId("scenario").addEventListener("change", (event) => send("scenario", { name: event.target.value }));
   byId("pause").addEventListener("click", () => send("clock", { paused: !state.clock.paused }));
   byId("step").addEventListener("click", () => send("clock", { step: true }));
-  byId("skip").addEventListener("click", () => send("clock", { skip: 30 }));
+  for (const one of document.querySelectorAll("[data-skip]")) {
+    one.addEventListener("click", () => send("clock", { skip: Number(one.dataset.skip) }));
+  }
   byId("speed").addEventListener("change", (event) => send("clock", { speed: Number(event.target.value) }));
   const events = new EventSource("events");
   events.addEventListener("message", (event) => show(JSON.parse(event.data)));
@@ -198,4 +236,4 @@ async function start() {
   setInterval(tick, 250);
 }
 
-start();
+start().catch((error) => { byId("problem").textContent = `The page could not start: ${error}`; });

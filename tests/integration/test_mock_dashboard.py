@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,19 @@ import pytest_asyncio
 from aiohttp import web
 from twilio.rest import Client  # type: ignore[import-untyped]
 
-from strike_mock.scenarios import Phone, Scenario
+from strike_mock import dashboard
+from strike_mock.ids import Ids
+from strike_mock.scenarios import FaultRule, Phone, Scenario
 from strike_mock.server import Mock
 from strike_mock.settings import DEFAULT_ACCOUNT, MockSettings
+from strike_mock.tasks import Project
 from strike_mock.testing import everybody_by_hand
 from tests.listening import listening
 
 ANA = "+13035550101"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+LONG = 15_000_000
+"""Bytes: more than a socket holds, so that somebody has to take them."""
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -86,9 +92,33 @@ class Desk:
         order = {"to": to, "from_": "+13035550100", "url": voice, "timeout": 600}
         return str((await asyncio.to_thread(client.calls.create, **order)).sid)
 
+    async def ask(self, method: str, path: str) -> int:
+        """Ask Twilio without the SDK; the HTTP status."""
+        auth = aiohttp.encode_basic_auth(DEFAULT_ACCOUNT.sid, DEFAULT_ACCOUNT.token)
+        url = f"{self.mock.url}/2010-04-01/Accounts/{DEFAULT_ACCOUNT.sid}/{path}"
+        async with self.session.request(method, url, headers={"Authorization": auth}) as answer:
+            return answer.status
+
+    def put_task(self, name: str) -> tuple[str, str]:
+        """A field task that Strike made; its id, and its subsector's."""
+        project = Project(self.mock.clock, Ids(1))
+        self.mock.render.projects["P"] = project
+        subsector, _ = project.make_subsector("eco-1", "ECO 26-0001")
+        task, _ = project.make_task("eco-1", subsector, "investigation", name)
+        return task.id, subsector.id
+
     async def status(self, sid: str) -> str:
         calls = (await self.get("calls"))["calls"]
         return str(next(one["status"] for one in calls if one["sid"] == sid))
+
+    async def requests(self, answered: int) -> list[dict[str, Any]]:
+        """The requests so far, once so many have been answered."""
+        for _ in range(500):
+            found: list[dict[str, Any]] = (await self.get("requests"))["requests"]
+            if sum(one["answer"] != "" for one in found) >= answered:
+                return found
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"not {answered} answers: {await self.get('requests')}")
 
     async def until(self, sid: str, status: str) -> None:
         for _ in range(500):
@@ -102,6 +132,11 @@ def by_hand() -> Scenario:
     ana = Phone(number=ANA, who="Ana <i>Reyes</i>", by_hand=True)
     scenario = everybody_by_hand()
     return scenario.model_copy(update={"phones": (ana, *scenario.phones)})
+
+
+def refusing(edge: str) -> dict[str, Any]:
+    refusal = FaultRule(edge=edge, kind="refuse", status=503)
+    return by_hand().model_copy(update={"faults": (refusal,)}).model_dump(mode="json")
 
 
 @pytest_asyncio.fixture
@@ -190,6 +225,47 @@ async def test_time_is_stopped_and_skipped(desk: Desk) -> None:
     assert later["now"] > clock["now"] and later["speed"] == 3
 
 
+async def test_a_task_is_moved_and_followed_on_by_hand(desk: Desk) -> None:
+    task_id, subsector_id = desk.put_task("Investigate ECO 26-0001")
+    status, task = await desk.post(f"tasks/{task_id}", {"state": "released"})
+    assert (status, task["state"]) == (200, "released")
+    new = {"subsector_id": subsector_id, "name": "Splice", "clones": task_id}
+    status, clone = await desk.post("tasks", new)
+    assert (status, clone["cloned_from"]) == (201, task_id)
+    tasks = (await desk.get("tasks"))["tasks"]
+    assert [(one["name"], one["state"]) for one in tasks] == [
+        ("Investigate ECO 26-0001", "released"),
+        ("Splice", "blueprinted"),
+    ]
+    status, answer = await desk.post("tasks", new | {"clones": "tk_never"})
+    assert status == 404 and "tk_never" in answer["error"]
+
+
+async def test_what_went_wrong_is_counted(desk: Desk) -> None:
+    assert (await desk.get("faults"))["faults"] == {}
+    await desk.post("scenario", {"scenario": refusing("twilio.calls.list")})
+    await desk.ask("GET", "Calls.json")
+    assert (await desk.get("faults"))["faults"] == {"twilio.calls.list refuse": 1}
+
+
+async def test_requests_are_listed_as_strike_sees_them(desk: Desk) -> None:
+    await desk.post("scenario", {"scenario": refusing("twilio.calls.list")})
+    await desk.ask("GET", "Calls.json?To=secret")
+    sid = await desk.call()
+    await desk.until(sid, "ringing")
+    await desk.post(f"calls/{sid}", {"does": "pick_up"})
+    requests = await desk.requests(answered=3)
+    calls = f"/2010-04-01/Accounts/{DEFAULT_ACCOUNT.sid}/Calls.json"
+    assert [
+        (one["asked_by"], one["asked"], one["method"], one["path"], one["answer"])
+        for one in requests
+    ] == [
+        ("Strike", "Twilio", "GET", calls, "503"),
+        ("Strike", "Twilio", "POST", calls, "201"),
+        ("Twilio", "Strike", "POST", "/voice", "200"),
+    ]
+
+
 async def test_onlookers_are_told_what_changes_and_sent_home_at_the_end(desk: Desk) -> None:
     async with desk.session.get(f"{desk.mock.url}/_mock/events") as events:
         assert events.content_type == "text/event-stream"
@@ -199,6 +275,44 @@ async def test_onlookers_are_told_what_changes_and_sent_home_at_the_end(desk: De
         await desk.mock.stop()
         # Reads to the end of the stream: a listener that is not sent home would never see one.
         await asyncio.wait_for(events.content.read(), 10)
+
+
+async def test_an_onlooker_who_takes_nothing_is_dropped_and_the_others_are_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "SLOW_SECONDS", 0.2)
+    host, port = desk.mock.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as sleepy:
+        sleepy.sendall(f"GET /_mock/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        sleepy.setblocking(False)
+        desk.mock.stage.scenario = by_hand().model_copy(update={"story": "x" * LONG})
+        whole: dict[str, Any] = {"read_bufsize": 2**26}
+        async with desk.session.get(f"{desk.mock.url}/_mock/events", **whole) as events:
+            await _next(events)
+            await asyncio.sleep(0.5)
+            desk.mock.stage.scenario = by_hand().model_copy(update={"name": "short-again"})
+            while (await _next(events))["scenario"]["name"] != "short-again":
+                pass
+            received = await asyncio.wait_for(_read_to_the_end(sleepy), 10)
+        assert 0 < received < LONG
+
+
+async def _read_to_the_end(connection: socket.socket) -> int:
+    """How much came until the other side closed."""
+    received = 0
+    while some := await asyncio.get_running_loop().sock_recv(connection, 2**20):
+        received += len(some)
+    return received
+
+
+async def test_who_has_left_is_noticed_without_news(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "QUIET_SECONDS", 0.01)
+    async with desk.session.get(f"{desk.mock.url}/_mock/events") as events:
+        await _next(events)
+        assert (await events.content.readline()).strip() == b""
+        assert await events.content.readline() == b": still here\n"
 
 
 async def _next(events: aiohttp.ClientResponse) -> dict[str, Any]:
@@ -228,30 +342,47 @@ async def test_a_page_is_accepted_by_hand_in_a_browser(desk: Desk, tmp_path: Pat
 
 
 def _accept_by_hand(url: str, folder: Path) -> str:
-    """Pick up, listen, press 1, and see the call over; what was heard."""
-    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+    """Pick up, listen, press 1 by keyboard, and see the call over; what was heard."""
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
     options = ChromeOptions()
     options.binary_location = str(CHROMIUM)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
         options.add_argument(flag)
     with Chrome(options, ChromeService(DRIVER)) as browser:
         browser.get(url)
-        wait = WebDriverWait(browser, 20)
+        wait = WebDriverWait(browser, 20, poll_frequency=0.05)
         card = f"[data-number='{ANA}']"
 
-        def press(key: str) -> None:
-            enabled = f"{card} [data-key='{key}']:not(:disabled)"
-            wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, enabled))[0].click()
+        def text_of(selector: str) -> str:
+            return browser.find_element(By.CSS_SELECTOR, selector).text
 
-        press("pick_up")
+        def inner(element: str) -> str:
+            # Text for screen readers only, which the driver takes to be invisible.
+            found = browser.find_element(By.ID, element).get_attribute("textContent")
+            return str(found)
+
+        pick_up = f"{card} [data-key='pick_up']:not(:disabled)"
+        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, pick_up))
+        assert "Ana <i>Reyes</i> is being rung." in inner("ringing")
+        browser.find_element(By.CSS_SELECTOR, pick_up).click()
         said = wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, f"{card} .heard li"))
         heard = said[0].text
-        assert "Ana <i>Reyes</i>" in browser.find_element(By.CSS_SELECTOR, card).text
-        wait.until(lambda b: "waits for a key" in b.find_element(By.CSS_SELECTOR, card).text)
-        browser.save_screenshot(str(folder / "dashboard.png"))
-        press("1")
-        wait.until(lambda b: "The job is yours" in b.find_element(By.ID, "history").text)
+        assert "Ana <i>Reyes</i>" in text_of(card)
+        wait.until(lambda b: "waits for a key" in text_of(card))
+        in_focus = browser.switch_to.active_element
+        assert in_focus.get_attribute("aria-label") == "Press 1"
+        in_focus.send_keys(Keys.ENTER)
+        wait.until(lambda b: "The job is yours" in text_of("#history"))
+        assert "The job is yours" in text_of(card), "What was heard stays to be read."
+        assert "Twilio asks Strike: POST /voice (key 1) 200" in text_of("#requests")
+        assert browser.execute("getLog", {"type": "browser"})["value"] == [], (
+            "Nothing was refused by the policy or missing."
+        )
+        browser.set_window_size(390, 800)
+        wide = "return document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        assert not browser.execute_script(wide), "A phone's screen is wide enough."
         return heard
