@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from strike_mock.clock import Clock, ScaledClock, VirtualClock
+    from strike_mock.clock import Clock, ScaledClock, SteppedClock, VirtualClock
     from strike_mock.errors import MockError
     from strike_mock.scenarios import Scenario
     from strike_mock.server import Mock, run_mock
@@ -20,6 +20,7 @@ __all__ = [
     "RenderClient",
     "ScaledClock",
     "Scenario",
+    "SteppedClock",
     "VirtualClock",
     "run_mock",
 ]
@@ -34,6 +35,7 @@ _HOMES = {
     "RenderClient": "settings",
     "ScaledClock": "clock",
     "Scenario": "scenarios",
+    "SteppedClock": "clock",
     "VirtualClock": "clock",
     "run_mock": "server",
 }

@@ -3,32 +3,47 @@
     async with NightShift() as night:
         ...                                    # let your Strike call night.url as it would Twilio
         ana = night.phone("+13035550101")
-        await ana.rings()
-        await ana.picks_up()
-        await ana.hears("press 1")
-        await ana.presses("1")
-        await ana.hears("yours")
+        await ana.rings().picks_up().hears("press 1").presses("1").hears("yours")
+        await night.phone("+13035550102").is_silent()
         await night.fast_forward(3600)
 
+A test that blocks writes `with NightShift() as night`, and `night.play(ana.rings())` for `await`.
+
 Each step lets simulated time pass until it can be done, and fails after `within` seconds with what
-happened on that phone instead. A call to somebody of whom the test never spoke fails it in the end.
+happened on that phone instead. In the end the test fails if somebody was called of whom it never
+spoke, and if a phone in its hand rang without a word about it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from strike_mock.calls import Call, CallRequest, CallStatus
+from strike_mock.calls import Call, CallRequest
 from strike_mock.clock import VirtualClock
 from strike_mock.courier import Courier, HttpCourier, Letter, Reply
-from strike_mock.errors import NotNow, Undeliverable
-from strike_mock.scenarios import Ending, Phone, Scenario
+from strike_mock.expected_phone import WITHIN, ExpectedPhone, story
+from strike_mock.loop_thread import LoopThread
+from strike_mock.scenarios import Scenario
+from strike_mock.scripted import ScriptedStrike, everybody_by_hand
 from strike_mock.server import Mock
 from strike_mock.settings import DEFAULT_ACCOUNT, MockSettings
+
+__all__ = [
+    "REAL_SECONDS",
+    "STEP_SECONDS",
+    "WITHIN",
+    "Courier",
+    "ExpectedPhone",
+    "Letter",
+    "NightShift",
+    "Reply",
+    "ScriptedStrike",
+    "everybody_by_hand",
+]
 
 STEP_SECONDS = 0.25
 """Simulated seconds between two looks at what has happened."""
@@ -36,48 +51,7 @@ STEP_SECONDS = 0.25
 REAL_SECONDS = 0.002
 """What real programs are given at each look, to do what they have to."""
 
-WITHIN = 60.0
-"""Simulated seconds that a step waits for what it expects."""
-
-
-class ScriptedStrike:
-    """A Courier with a scripted Strike at its end; every letter it got is in `letters`.
-
-    `answer` maps a TwiML letter to a document. While `reachable` is False nothing arrives.
-    """
-
-    def __init__(self, answer: Callable[[Letter], str] = lambda letter: "<Response/>") -> None:
-        self.letters: list[Letter] = []
-        self.reachable = True
-        self._answer = answer
-
-    async def deliver(self, letter: Letter) -> Reply:
-        """Return the scripted answer; raises Undeliverable while not `reachable`."""
-        if not self.reachable:
-            raise Undeliverable(f"{letter.url}: connection refused")
-        self.letters.append(letter)
-        if letter.kind == "status":
-            return Reply(204, "")
-        return Reply(200, self._answer(letter))
-
-    def told(self, call_sid: str) -> list[str]:
-        """Return the CallStatus of each status callback about a call, in the order received."""
-        return [
-            dict(letter.params)["CallStatus"]
-            for letter in self.letters
-            if letter.kind == "status" and letter.call_sid == call_sid
-        ]
-
-
-def everybody_by_hand() -> Scenario:
-    """The scenario in which nobody does anything by themselves."""
-    return Scenario(
-        name="by-hand",
-        title="Everybody by hand",
-        story="Whoever is rung does what the test says.",
-        phones=(Phone(number="*", by_hand=True),),
-        ending=Ending(status="OPEN", paging="EXHAUSTED", render="TASKED"),
-    )
+T = TypeVar("T")
 
 
 class NightShift:
@@ -105,7 +79,8 @@ class NightShift:
             scenario=scenario or everybody_by_hand(),
             courier=self._courier,
         )
-        self._expected: dict[str, ExpectedPhone] = {}
+        self._phones: dict[str, ExpectedPhone] = {}
+        self._thread: LoopThread | None = None
 
     @property
     def url(self) -> str:
@@ -122,16 +97,41 @@ class NightShift:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        strangers = [one for one in self.calls() if one.request.to not in self._expected]
-        stories = [_story(one) for one in strangers]
+        complaints = self._complaints()
         await self.mock.stop()
         await self._http.close()
-        if error is None and stories:
-            raise AssertionError("A call that nobody expected:\n" + "\n".join(stories))
+        if error is None and complaints:
+            raise AssertionError("\n".join(complaints))
+
+    def __enter__(self) -> Self:
+        self._thread = LoopThread()
+        try:
+            return self._thread.run(self.__aenter__())
+        except BaseException:
+            self._thread.close()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        thread = self._blocking()
+        try:
+            thread.run(self.__aexit__(kind, error, trace))
+        finally:
+            self._thread = None
+            thread.close()
+
+    def play(self, steps: Awaitable[T]) -> T:
+        """In a test that blocks: do what another would await. Raises what that raises."""
+        return self._blocking().run(steps)
 
     def phone(self, number: str) -> ExpectedPhone:
         """The phone of somebody who may be rung."""
-        return self._expected.setdefault(number, ExpectedPhone(self, number))
+        new = ExpectedPhone(number, self.mock.exchange, self.happens)
+        return self._phones.setdefault(number, new)
 
     def calls(self) -> list[Call]:
         """Every call that was placed, oldest first."""
@@ -140,6 +140,12 @@ class NightShift:
     def dial(self, to: str, url: str, *, timeout: float = 30.0) -> Call:
         """Place a call without Strike; `url` is asked what to say."""
         request = CallRequest(to=to, from_="+13035550100", url=url, timeout=timeout)
+
+        async def place() -> Call:
+            return self.mock.exchange.place(DEFAULT_ACCOUNT, request)
+
+        if self._thread is not None:
+            return self._thread.run(place())
         return self.mock.exchange.place(DEFAULT_ACCOUNT, request)
 
     async def fast_forward(self, seconds: float) -> None:
@@ -156,14 +162,22 @@ class NightShift:
         self, happened: Callable[[], bool], within: float = WITHIN, what: str = "it"
     ) -> None:
         """Let time pass until `happened()`. Raises AssertionError after `within` seconds."""
+        if not await self.happens(happened, within):
+            stories = [story(call) for call in self.calls()] or ["  nobody was called"]
+            reason = f"{what} did not happen within {within:g} s. So far:"
+            raise AssertionError("\n".join([reason, *stories]))
+
+    async def happens(self, what: Callable[[], bool], within: float = WITHIN) -> bool:
+        """Let time pass until `what()`; False if it has not happened after `within` seconds."""
         passed = 0.0
         await self._look()
-        while not happened():
+        while not what():
             if passed >= within:
-                raise AssertionError(f"{what} did not happen within {within:g} s.{self._all()}")
+                return False
             await self.clock.advance(STEP_SECONDS)
             await self._look()
             passed += STEP_SECONDS
+        return True
 
     def calls_are_live(self) -> bool:
         """Whether a call is under way anywhere."""
@@ -177,94 +191,29 @@ class NightShift:
             await self.clock.settle()
         await asyncio.sleep(REAL_SECONDS)
 
-    def _all(self) -> str:
-        stories = [_story(one) for one in self.calls()]
-        return "\n" + "\n".join(stories) if stories else " Nobody was called."
+    def _blocking(self) -> LoopThread:
+        if self._thread is None:
+            raise RuntimeError("play is for `with NightShift()`; in `async with`, await the steps")
+        return self._thread
 
+    def _complaints(self) -> list[str]:
+        """What is wrong with this night as a whole, in the order of what was called."""
+        found = [
+            f"{phone.number}: nobody awaited {', '.join(phone.pending)}."
+            for phone in self._phones.values()
+            if phone.pending
+        ]
+        for call in self.calls():
+            phone = self._phones.get(call.request.to)
+            if phone is None:
+                found.append(f"A call that nobody expected:\n{story(call)}")
+            elif self._is_unanswered(call) and not phone.knows(call):
+                found.append(f"A call that the test left unanswered:\n{story(call)}")
+        return found
 
-class ExpectedPhone:
-    """One phone in the test's hand. Every step is about the newest call to it."""
-
-    def __init__(self, night: NightShift, number: str) -> None:
-        self.number = number
-        self._night = night
-        self._heard = 0
-
-    @property
-    def call(self) -> Call | None:
-        """The newest call to this phone."""
-        ours = [one for one in self._night.calls() if one.request.to == self.number]
-        return ours[-1] if ours else None
-
-    async def rings(self, within: float = WITHIN) -> Self:
-        """Wait until it rings."""
-        await self._until(lambda call: call.status is CallStatus.RINGING, "ring", within)
-        self._heard = 0
-        return self
-
-    async def picks_up(self, within: float = WITHIN) -> Self:
-        """Wait until it rings, and answer."""
-        await self.rings(within)
-        self._do(self._night.mock.exchange.pick_up)
-        return self
-
-    async def rejects(self, within: float = WITHIN) -> Self:
-        """Wait until it rings, and press it away."""
-        await self.rings(within)
-        self._do(self._night.mock.exchange.reject)
-        return self
-
-    async def hears(self, words: str, within: float = WITHIN) -> Self:
-        """Wait until something is said that has `words` in it, after what was heard before."""
-        wanted = words.casefold()
-
-        def is_said(call: Call) -> bool:
-            for position, text in enumerate(call.heard[self._heard :], self._heard):
-                if wanted in text.casefold():
-                    self._heard = position
-                    return True
-            return False
-
-        await self._until(is_said, f"hear {words!r}", within)
-        return self
-
-    async def presses(self, key: str, within: float = WITHIN) -> Self:
-        """Wait until a key is asked for, and press it."""
-        await self._until(lambda call: call.waits_for_key, "be asked for a key", within)
-        self._do(lambda call: self._night.mock.exchange.press(call, key))
-        self._heard = len(self.call.heard) if self.call else 0
-        return self
-
-    async def hangs_up(self) -> Self:
-        """Put the phone down, now."""
-        self._do(self._night.mock.exchange.put_down)
-        return self
-
-    async def is_silent(self, within: float = WITHIN) -> Self:
-        """Wait until nothing rings or speaks here any more."""
-        silent = self._is_silent
-        what = f"{self.number} falling silent"
-        await self._night.fast_forward_until(silent, within, what)
-        return self
-
-    def _is_silent(self) -> bool:
-        return self.call is None or self.call.status.is_final
-
-    async def _until(self, happened: Callable[[Call], bool], what: str, within: float) -> None:
-        def is_true() -> bool:
-            return self.call is not None and happened(self.call)
-
-        what = f"That {self.number} would {what}"
-        await self._night.fast_forward_until(is_true, within, what)
-
-    def _do(self, act: Callable[[Call], None]) -> None:
-        call = self.call
-        if call is None:
-            raise AssertionError(f"Nobody has called {self.number}.")
-        try:
-            act(call)
-        except NotNow as error:
-            raise AssertionError(f"{error}\n{_story(call)}") from error
+    def _is_unanswered(self, call: Call) -> bool:
+        by_hand = self.mock.exchange.phone(call.request.to).by_hand
+        return by_hand and "ringing" in call.times and "in-progress" not in call.times
 
 
 class _Counting:
@@ -279,11 +228,3 @@ class _Counting:
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
         return await task
-
-
-def _story(call: Call) -> str:
-    """One call in words, for a message."""
-    heard = "; ".join(call.heard) or "nothing"
-    keys = ", ".join(key.key for key in call.keys) or "none"
-    at = f"{call.created:%H:%M:%S}"
-    return f"  {at} {call.request.to}: {call.status}, heard: {heard}; keys: {keys}"

@@ -35,8 +35,9 @@ def ready_line(program: "subprocess.Popen[str]") -> str:
     return program.stdout.readline()
 
 
-def read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+def read(url: str, told: dict[str, Any] | None = None) -> str:
+    body = None if told is None else json.dumps(told).encode()
+    with urllib.request.urlopen(url, body, timeout=5) as answer:  # noqa: S310
         text: str = answer.read().decode()
         return text
 
@@ -71,3 +72,15 @@ def test_a_wrong_scenario_is_said_in_one_line(tmp_path: Path) -> None:
     assert program.returncode == 2
     assert errors.startswith("strike_mock: no scenario 'nope'")
     assert errors.count("\n") == 1
+
+
+def test_started_paused_its_time_stands_still_until_it_is_told_to_go_on(tmp_path: Path) -> None:
+    with running(tmp_path, "--paused", "--speed", "1000") as program:
+        ready_line(program)
+        url = json.loads((tmp_path / "ready.json").read_text())["url"]
+        first, second = read(url + "/_mock/clock"), read(url + "/_mock/clock")
+        assert first == second
+        assert json.loads(first)["paused"] is True
+        went_on = json.loads(read(url + "/_mock/clock", {"paused": False}))
+        assert went_on["paused"] is False
+        assert went_on["now"] < json.loads(read(url + "/_mock/clock"))["now"]

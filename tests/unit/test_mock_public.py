@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import strike_mock
+from strike_mock import testing
 
 
 def test_the_public_names_are_these_and_each_is_there() -> None:
@@ -19,6 +21,7 @@ def test_the_public_names_are_these_and_each_is_there() -> None:
         "RenderClient",
         "ScaledClock",
         "Scenario",
+        "SteppedClock",
         "VirtualClock",
         "run_mock",
     ]
@@ -37,3 +40,21 @@ def test_asking_for_scenario_names_loads_no_web_server() -> None:
         "sys.exit('aiohttp' in sys.modules or 'strike_domain' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=20).returncode == 0
+
+
+def test_the_test_language_is_public_under_these_names() -> None:
+    assert testing.__all__ == [
+        "REAL_SECONDS",
+        "STEP_SECONDS",
+        "WITHIN",
+        "Courier",
+        "ExpectedPhone",
+        "Letter",
+        "NightShift",
+        "Reply",
+        "ScriptedStrike",
+        "everybody_by_hand",
+    ]
+    for name in testing.__all__:
+        assert hasattr(testing, name)
+    assert (Path(strike_mock.__file__).parent / "py.typed").is_file()
