@@ -60,7 +60,10 @@ class Dashboard:
         response.content_type = "text/event-stream"
         await response.prepare(request)
         queue: asyncio.Queue[str] = asyncio.Queue(1)
-        queue.put_nowait(json.dumps(self._whole.as_json()))
+        whole = self._whole.as_json()
+        queue.put_nowait(json.dumps(whole))
+        if not self._onlookers:
+            self._state = _news(whole)
         self._onlookers.add(queue)
         try:
             while message := await _next(queue):
@@ -94,8 +97,7 @@ class Dashboard:
                 self._tell_if_new(self._whole.as_json())
 
     def _tell_if_new(self, whole: dict[str, Any]) -> None:
-        # That time passes is no news: the page knows how fast.
-        news = json.dumps(whole | {"clock": whole["clock"] | {"now": ""}})
+        news = _news(whole)
         if news != self._state:
             self._state = news
             self._tell(json.dumps(whole))
@@ -106,6 +108,11 @@ class Dashboard:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(state)
+
+
+def _news(whole: dict[str, Any]) -> str:
+    """What is compared: that time passes is no news, as the page knows how fast."""
+    return json.dumps(whole | {"clock": whole["clock"] | {"now": ""}})
 
 
 async def _next(queue: asyncio.Queue[str]) -> str:
