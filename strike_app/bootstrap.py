@@ -71,7 +71,9 @@ class Strike:
             self.accounts, urls, base_url=str(base_url).rstrip("/") if base_url else None
         )
         telephone.warm_up()
-        ringer = Ringer(self.log, telephone, self.clock, self.directory)
+        ringer = Ringer(
+            self.log, telephone, self.clock, self.directory, router=self.router
+        )
         desk = CrewDesk(self.log, RenderFieldWork(self.accounts), self.clock)
         return [
             Worker(

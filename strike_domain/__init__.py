@@ -5,11 +5,21 @@ Import from here; the modules behind are free to move.
 
 from strike_domain.actors import Actor, Role, Side, Stamp
 from strike_domain.callouts import Callouts, EcoOrder
-from strike_domain.contacts import Contact, Language, PagerList, parse_phone
+from strike_domain.contacts import (
+    DECLINE_KEYS,
+    Contact,
+    DeclineKey,
+    DeclineReason,
+    Language,
+    PagerList,
+    RingAgain,
+    parse_phone,
+)
 from strike_domain.eco import (
     Eco,
     EcoStatus,
     JobType,
+    Offer,
     PagingPolicy,
     PagingState,
     Priority,
@@ -70,6 +80,9 @@ __all__ = [
     "Conflict",
     "Contact",
     "CrewDesk",
+    "DECLINE_KEYS",
+    "DeclineKey",
+    "DeclineReason",
     "Directory",
     "Eco",
     "EcoOrder",
@@ -87,6 +100,7 @@ __all__ = [
     "MemoryDirectory",
     "NoRoute",
     "NotFound",
+    "Offer",
     "OutcomeUnknown",
     "PagerList",
     "PagerLists",
@@ -104,6 +118,7 @@ __all__ = [
     "Rejected",
     "RenderState",
     "Responder",
+    "RingAgain",
     "Ringer",
     "Role",
     "Route",

@@ -14,7 +14,7 @@ from eventsourcing.dispatch import singledispatchmethod
 from pydantic import BaseModel, ConfigDict
 
 from strike_domain.actors import Stamp
-from strike_domain.errors import InvalidTransition, Rejected
+from strike_domain.errors import InvalidTransition, NotFound, Rejected
 from strike_domain.eventsourced import Aggregate, AggregateCreated, AggregateEvent
 from strike_domain.field_tasks import TaskSnapshot
 from strike_domain.geometry import Location
@@ -87,6 +87,17 @@ class Responder(BaseModel):
     call_id: UUID
 
 
+class Offer(BaseModel):
+    """Somebody could come, but needs more than so many minutes. It is no acceptance."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    run_id: UUID
+    call_id: UUID
+    minutes: int
+
+
 # What can happen ---------------------------------------------------------------------------
 
 
@@ -149,6 +160,13 @@ class ResponderAssigned(EcoEvent):
     TOPIC = "strike.eco.responder-assigned"
     responder: Responder
     late: bool
+
+
+class ArrivalOffered(EcoEvent):
+    """A key said: I could come, but not soon. Whoever is nearer is still looked for."""
+
+    TOPIC = "strike.eco.arrival-offered"
+    offer: Offer
 
 
 class PagingExhausted(EcoEvent):
@@ -230,6 +248,7 @@ class Eco(Aggregate):
         self.paging_state = PagingState.NOT_STARTED
         self.runs: tuple[UUID, ...] = ()
         self.responder: Responder | None = None
+        self.offers: tuple[Offer, ...] = ()
         self.tasks: TaskSnapshot | None = None
         self.tasks_changed_at = event.timestamp
         self.stale = False
@@ -276,6 +295,10 @@ class Eco(Aggregate):
         self.paging_state = PagingState.ACCEPTED
         self.responder = event.responder
         self.accepted_at = event.timestamp
+
+    @evolve.register
+    def _(self, event: ArrivalOffered) -> None:
+        self.offers = (*self.offers, event.offer)
 
     @evolve.register
     def _(self, event: PagingExhausted) -> None:
@@ -341,6 +364,21 @@ class Eco(Aggregate):
     def needs_responder(self) -> bool:
         """An acceptance, even a late one, is still welcome."""
         return self.is_active and self.responder is None
+
+    @property
+    def expected_at(self) -> datetime | None:
+        """Not before then does the responder get there, by their own word; None: nothing said."""
+        if self.responder is None or self.accepted_at is None:
+            return None
+        said = [one.minutes for one in self.offers if one.name == self.responder.name]
+        return self.accepted_at + timedelta(minutes=said[-1]) if said else None
+
+    def offer(self, call_id: UUID) -> Offer:
+        """The offer that was made in that call; `NotFound` if none was."""
+        for one in self.offers:
+            if one.call_id == call_id:
+                return one
+        raise NotFound("offer")
 
     def next_run_id(self) -> UUID:
         """Derived, so that one dispatch tried twice starts one run."""
@@ -439,6 +477,12 @@ class Eco(Aggregate):
             taken = f"{self.responder.name} has it." if self.responder else f"It is {self.status}."
             raise InvalidTransition(taken)
         self.emit(ResponderAssigned, stamp, responder=responder, late=late)
+
+    def record_offer(self, offer: Offer, stamp: Stamp) -> None:
+        """Keep what somebody offered, once, as long as nobody has accepted."""
+        is_known = any(one.call_id == offer.call_id for one in self.offers)
+        if self.needs_responder and not is_known:
+            self.emit(ArrivalOffered, stamp, offer=offer)
 
     def exhaust_paging(self, run_id: UUID, calls: int, stamp: Stamp) -> None:
         """Nobody on the list accepted. Nothing happens if that run no longer matters."""

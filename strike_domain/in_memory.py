@@ -44,7 +44,7 @@ class StrikeInMemory:
         self.process = PagerProcess(router, self.clock, env)
         self.callouts = Callouts(self.log, self.directory, self.clock)
         self.paging = Paging(self.log, router, self.directory, self.clock)
-        self.ringer = Ringer(self.log, telephone, self.clock, known_calls=self)
+        self.ringer = Ringer(self.log, telephone, self.clock, known_calls=self, router=router)
         self.desk = CrewDesk(self.log, field_work, self.clock) if field_work else None
         self._runs: set[UUID] = set()
         self._looks: dict[UUID, Look] = {}

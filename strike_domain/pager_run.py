@@ -16,7 +16,7 @@ from eventsourcing.dispatch import singledispatchmethod
 from pydantic import BaseModel, ConfigDict
 
 from strike_domain.actors import Stamp
-from strike_domain.contacts import Contact, PagerList
+from strike_domain.contacts import Contact, DeclineKey, PagerList, RingAgain
 from strike_domain.errors import InvalidTransition, NotFound
 from strike_domain.eventsourced import Aggregate, AggregateCreated, AggregateEvent
 
@@ -63,6 +63,10 @@ class Briefing(BaseModel):
     job_type: str
     place: str
     description: str
+    position: tuple[float, float] | None = None
+    """Longitude and latitude of the point, or of the line's start."""
+    length_m: float = 0
+    """Metres of the line; 0 for a point."""
 
 
 class RunPlan(BaseModel):
@@ -77,6 +81,8 @@ class RunPlan(BaseModel):
     answer_seconds: int
     key_seconds: int
     queue_seconds: int
+    decline_keys: tuple[DeclineKey, ...] = ()
+    ring_again: RingAgain | None = None
 
     @classmethod
     def snapshot(
@@ -92,7 +98,19 @@ class RunPlan(BaseModel):
             answer_seconds=pager_list.answer_seconds,
             key_seconds=key_seconds,
             queue_seconds=queue_seconds,
+            decline_keys=pager_list.decline_keys,
+            ring_again=pager_list.ring_again,
         )
+
+    def again(self, contacts: tuple[Contact, ...]) -> RunPlan:
+        """The plan for ringing `contacts` once more, with one time less to go."""
+        left = self.ring_again
+        if left is not None:
+            left = left.model_copy(update={"times": left.times - 1})
+        return self.model_copy(update={"contacts": contacts, "ring_again": left})
+
+    def decline_key(self, key: str) -> DeclineKey | None:
+        return next((one for one in self.decline_keys if one.key == key), None)
 
     @property
     def total_calls(self) -> int:
@@ -133,12 +151,21 @@ class RunEvent(AggregateEvent):
 
 
 class PagerRunStarted(AggregateCreated):
+    """Version 2: keys with a reason, ringing again, and where it is as numbers."""
+
     TOPIC = "strike.run.started"
+    class_version = 2
     eco_id: UUID
     noc_id: UUID
     osp_id: UUID
     plan: RunPlan
     briefing: Briefing
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        """Whom such a run rings was never told of other keys, so they mean nothing in it."""
+        state["plan"] |= {"decline_keys": [], "ring_again": None}
+        state["briefing"] |= {"position": None, "length_m": 0}
 
 
 class CallRequested(RunEvent):
@@ -224,6 +251,20 @@ class PagerRunExhausted(RunEvent):
     calls: int
 
 
+class ListRungAgain(RunEvent):
+    """The pause after EXHAUSTED is over: a new run goes through the list."""
+
+    TOPIC = "strike.run.list-rung-again"
+    next_run_id: UUID
+
+
+class RingingAgainDropped(RunEvent):
+    """The pause is over, and ringing again is no longer needed."""
+
+    TOPIC = "strike.run.ringing-again-dropped"
+    reason: str
+
+
 class PagerRunCancelled(RunEvent):
     TOPIC = "strike.run.cancelled"
     reason: str
@@ -267,7 +308,12 @@ class HangUp:
     call: Call
 
 
-Step = PlaceNext | PlaceAgain | ResolveUnknown | ReadBack | HangUp
+@dataclass(frozen=True)
+class RingListAgain:
+    """Nobody accepted, the list asks to be rung again, and the pause is over."""
+
+
+Step = PlaceNext | PlaceAgain | ResolveUnknown | ReadBack | HangUp | RingListAgain
 
 RESOLVE_AFTER = timedelta(seconds=10)
 """How long the process that stored an intent has for placing it (specification: 10 s)."""
@@ -302,6 +348,7 @@ class PagerRun(Aggregate):
         self.extensions = 0
         self.accepted_by: Contact | None = None
         self.ready_at = event.timestamp
+        self.ring_again_at: datetime | None = None
         self.started_at = event.timestamp
         self.ended_at: datetime | None = None
         self.correlation_id = event.correlation_id
@@ -371,6 +418,7 @@ class PagerRun(Aggregate):
         self.state = RunState.ACCEPTED
         self.accepted_by = event.contact
         self.ready_at = event.timestamp
+        self.ring_again_at = None
         self.extensions = 0
 
     @evolve.register
@@ -384,6 +432,17 @@ class PagerRun(Aggregate):
     def _(self, event: PagerRunExhausted) -> None:
         self.state = RunState.EXHAUSTED
         self.ended_at = event.timestamp
+        again = self.plan.ring_again
+        if again is not None and again.times > 0:
+            self.ring_again_at = event.timestamp + timedelta(minutes=again.after_minutes)
+
+    @evolve.register
+    def _(self, event: ListRungAgain) -> None:
+        self.ring_again_at = None
+
+    @evolve.register
+    def _(self, event: RingingAgainDropped) -> None:
+        self.ring_again_at = None
 
     @evolve.register
     def _(self, event: PagerRunCancelled) -> None:
@@ -404,6 +463,11 @@ class PagerRun(Aggregate):
         return self.plan.contacts[made % len(self.plan.contacts)]
 
     @property
+    def is_through(self) -> bool:
+        """Nobody is being rung, and nobody on the list is left to be rung."""
+        return self.live_call is None and self.next_contact is None
+
+    @property
     def can_wait(self) -> bool:
         """Whether the present deadline can be put off once more."""
         return self.extensions < MAX_EXTENSIONS
@@ -413,7 +477,7 @@ class PagerRun(Aggregate):
         """When a worker has to look at this run; None if never again."""
         call = self.live_call
         if call is None:
-            return self.ready_at if self.state is RunState.RUNNING else None
+            return self.ready_at if self.state is RunState.RUNNING else self.ring_again_at
         # Even of a run that is over: whoever is just placing this call gets the time to say so.
         is_being_placed = call.sid is None
         return call.deadline if self.state is RunState.RUNNING or is_being_placed else self.ready_at
@@ -424,9 +488,11 @@ class PagerRun(Aggregate):
         if due_at is None or due_at > now:
             return None
         call = self.live_call
-        if call is None:
-            return PlaceNext(self.next_contact) if self.next_contact else None
         is_running = self.state is RunState.RUNNING
+        if call is None:
+            if not is_running:
+                return RingListAgain()
+            return PlaceNext(self.next_contact) if self.next_contact else None
         if call.sid is None:
             return PlaceAgain(call) if call.is_refused and is_running else ResolveUnknown(call)
         return ReadBack(call) if is_running else HangUp(call)
@@ -576,6 +642,17 @@ class PagerRun(Aggregate):
         self.emit(CallEnded, stamp, call_id=call_id, outcome=outcome, reason=reason)
         if self.state is RunState.RUNNING and self.next_contact is None:
             self.emit(PagerRunExhausted, stamp, eco_id=self.eco_id, calls=len(self.calls))
+
+    def settle_ringing_again(
+        self, stamp: Stamp, *, next_run_id: UUID | None = None, reason: str = ""
+    ) -> None:
+        """What came of the pause: another run, or none and why. No-op if nothing is open."""
+        if self.ring_again_at is None:
+            return
+        if next_run_id is not None:
+            self.emit(ListRungAgain, stamp, next_run_id=next_run_id)
+        else:
+            self.emit(RingingAgainDropped, stamp, reason=reason)
 
     def cancel(self, reason: str, stamp: Stamp) -> None:
         """Ring nobody else. A live call is ended by the worker. No-op once the run is over."""

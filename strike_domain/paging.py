@@ -11,13 +11,15 @@ from uuid import UUID, uuid4
 
 from strike_domain.actors import Actor, Role, Side, Stamp
 from strike_domain.callouts import visible
-from strike_domain.eco import Eco, Responder
+from strike_domain.contacts import DeclineKey, DeclineReason
+from strike_domain.eco import Eco, Offer, Responder
 from strike_domain.errors import NotFound, Rejected
 from strike_domain.geometry import Location
 from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
-from strike_domain.pager_run import Call, CallOutcome, CallState, PagerRun, RunState
+from strike_domain.pager_run import Call, CallOutcome, CallState, PagerRun, RunPlan, RunState
 from strike_domain.ports import Clock, Directory, ProviderCallState
 from strike_domain.routing import NoRoute, Route, Router, start_run
+from strike_domain.timeline import in_time
 from strike_domain.voice import Speech, Voice
 
 ACCEPT, DECLINE, REPEAT, SILENCE = "1", "2", "9", ""
@@ -73,11 +75,42 @@ class Paging:
         Raises `InvalidTransition` while a run is going on, `Rejected` (NO_LIST) if nobody can be
         rung.
         """
-        actor.require(Role.OPERATOR, Side.NOC, Side.OSP)
-        return while_others_are_faster(lambda: self._dispatch(eco_id, actor, list_id))
 
-    def _dispatch(self, eco_id: UUID, actor: Actor, list_id: UUID | None) -> Receipt[Eco]:
-        eco = visible(self.log.eco(eco_id), actor)
+        def plan(eco: Eco) -> tuple[RunPlan, str]:
+            route = self._route(eco, list_id)
+            return route.plan, route.reason
+
+        return self._dispatch(eco_id, actor, plan)
+
+    def take_up_offer(self, eco_id: UUID, call_id: UUID, actor: Actor) -> Receipt[Eco]:
+        """Ring whoever offered in that call to come later: only their key makes it theirs.
+
+        Raises `NotFound` if no such offer was made, `InvalidTransition` while a run is going on.
+        """
+
+        def plan(eco: Eco) -> tuple[RunPlan, str]:
+            offer = eco.offer(call_id)
+            run = self.log.run(offer.run_id)
+            alone = {"contacts": (run.call(call_id).contact,), "ring_again": None}
+            reason = f"{offer.name} offered to come in more than {in_time(offer.minutes)}"
+            return run.plan.model_copy(update=alone), reason
+
+        return self._dispatch(eco_id, actor, plan)
+
+    def _dispatch(
+        self, eco_id: UUID, actor: Actor, plan: Callable[[Eco], tuple[RunPlan, str]]
+    ) -> Receipt[Eco]:
+        actor.require(Role.OPERATOR, Side.NOC, Side.OSP)
+
+        def once() -> Receipt[Eco]:
+            eco = visible(self.log.eco(eco_id), actor)
+            stamp = self._stamp(actor.name, actor.tenant_id, eco.correlation_id)
+            run = start_run(eco, *plan(eco), stamp)
+            return Receipt(eco, self.log.store(run, eco))
+
+        return while_others_are_faster(once)
+
+    def _route(self, eco: Eco, list_id: UUID | None) -> Route:
         route = (
             self._router.chosen(eco.osp_id, list_id)
             if list_id
@@ -85,8 +118,7 @@ class Paging:
         )
         if isinstance(route, NoRoute):
             raise Rejected("NO_LIST", route.reason, ("listId",))
-        run = start_run(eco, route, self._stamp(actor.name, actor.tenant_id, eco.correlation_id))
-        return Receipt(eco, self.log.store(run, eco))
+        return route
 
     def answered(self, report: CallReport) -> Speech:
         """Somebody or something picked up: say what it is about. Accepts nothing."""
@@ -142,6 +174,8 @@ class Paging:
             run.call_answered(call.id, stamp, report.answered_by)  # Should that report be missing.
         if key == ACCEPT:
             return self._accept(run, call, stamp)
+        if declined := run.plan.decline_key(key):
+            return self._declined(run, call, declined, stamp)
         speech = self._other_key(run, call, key, stamp)
         self.log.store(run)
         return speech
@@ -163,13 +197,37 @@ class Paging:
         self.log.store(run, eco)
         return voice.accepted()
 
+    def _declined(self, run: PagerRun, call: Call, key: DeclineKey, stamp: Stamp) -> Speech:
+        """No, and why; what somebody offers instead is stored with it, in one transaction."""
+        voice = _voice(run, call)
+        if call.outcome is CallOutcome.ACCEPTED:
+            return voice.accepted()
+        run.call_ended(call.id, CallOutcome.DECLINED, stamp, why(key))
+        if run.accepted_by or run.state is RunState.CANCELLED:
+            self.log.store(run)
+            return self._greet(run, call)
+        if key.minutes is None:
+            self.log.store(run)
+            return voice.cannot(is_last=run.is_through)
+        eco = self.log.eco(run.eco_id)
+        if not eco.needs_responder:
+            self.log.store(run)
+            return self._no_longer_needed(run, voice)
+        offer = Offer(
+            name=call.contact.name, run_id=run.id, call_id=call.id, minutes=key.minutes
+        )
+        eco.record_offer(offer, stamp)
+        self.log.store(run, eco)
+        return voice.too_far(key.minutes, is_last=run.is_through)
+
     def _other_key(self, run: PagerRun, call: Call, key: str, stamp: Stamp) -> Speech:
         voice = _voice(run, call)
         if call.outcome is CallOutcome.ACCEPTED:
             return voice.accepted()
         if key == DECLINE:
             run.call_ended(call.id, CallOutcome.DECLINED, stamp)
-            return voice.declined(is_last=run.next_contact is None)
+            is_over = run.accepted_by or run.state is RunState.CANCELLED
+            return self._greet(run, call) if is_over else voice.declined(is_last=run.is_through)
         if run.accepted_by or run.state is RunState.CANCELLED:
             return self._greet(run, call)
         if key == SILENCE and not call.is_live:
@@ -233,6 +291,13 @@ def _final(
             return CallOutcome.FAILED, "The provider could not connect it."
 
 
+def why(key: DeclineKey) -> str:
+    """What a key with a reason says, for the record."""
+    if key.reason is DeclineReason.CANNOT or key.minutes is None:
+        return "Cannot come."
+    return f"Could come, but in more than {in_time(key.minutes)}."
+
+
 def unanswered(call: Call, answered_by: str | None = None) -> CallOutcome:
     """The outcome of a call that was picked up, but in which no key was pressed."""
     is_machine = (answered_by or call.answered_by or "").startswith(("machine", "fax"))
@@ -242,4 +307,4 @@ def unanswered(call: Call, answered_by: str | None = None) -> CallOutcome:
 
 
 def _voice(run: PagerRun, call: Call) -> Voice:
-    return Voice(call.contact, run.briefing, run.plan.key_seconds)
+    return Voice(call.contact, run.briefing, run.plan)

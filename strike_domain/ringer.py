@@ -30,11 +30,13 @@ from strike_domain.pager_run import (
     PlaceNext,
     ReadBack,
     ResolveUnknown,
+    RingListAgain,
     RunState,
     Step,
 )
 from strike_domain.paging import take_state, unanswered
 from strike_domain.ports import CallOrder, Clock, ProviderCall, ProviderCallState, Telephone
+from strike_domain.routing import Router, start_run
 
 RINGER = Actor.system("ringer")
 
@@ -60,7 +62,10 @@ class NoOtherCalls:
 
 
 class Ringer:
-    """Does what runs have due."""
+    """Does what runs have due.
+
+    A list that is rung again is rung as it is by then; without a `router`, as it was.
+    """
 
     def __init__(
         self,
@@ -69,8 +74,10 @@ class Ringer:
         clock: Clock,
         known_calls: KnownCalls | None = None,
         new_id: Callable[[], UUID] = uuid4,
+        router: Router | None = None,
     ) -> None:
         self.log = log
+        self._router = router
         self._telephone = telephone
         self._clock = clock
         self._known_calls = known_calls or NoOtherCalls()
@@ -115,6 +122,8 @@ class Ringer:
                 self._read_back(run, call)
             case HangUp(call):
                 self._hang_up(run, call)
+            case RingListAgain():
+                self._ring_list_again(run)
 
     def _place(self, run: PagerRun, call: Call) -> None:
         attempt = call.attempt
@@ -225,6 +234,22 @@ class Ringer:
         self._record(
             run, lambda r, s: r.call_ended(call.id, CallOutcome.CANCELLED, s, "No longer needed.")
         )
+
+    def _ring_list_again(self, run: PagerRun) -> None:
+        """A new run in place of the one that found nobody; or none, if somebody was faster."""
+        eco, stamp = self.log.eco(run.eco_id), self._stamp(run)
+        # The process may be behind: then nobody has told the ECO yet.
+        eco.exhaust_paging(run.id, len(run.calls), stamp)
+        is_wanted = eco.needs_responder and eco.paging_state is PagingState.EXHAUSTED
+        if not is_wanted or eco.latest_run_id != run.id:
+            run.settle_ringing_again(stamp, reason="The ECO no longer needs it.")
+            self.log.store(run, eco)
+            return
+        contacts = self._router.contacts_now(run.osp_id, run.plan) if self._router else None
+        plan = run.plan.again(contacts or run.plan.contacts)
+        again = start_run(eco, plan, "rung again: nobody had accepted", stamp)
+        run.settle_ringing_again(stamp, next_run_id=again.id)
+        self.log.store(run, again, eco)
 
     def _wait(self, run: PagerRun, call: Call, reason: str) -> None:
         self._record(run, lambda r, s: r.wait_longer(call.id, reason, s))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from strike_domain.actors import Stamp
-from strike_domain.contacts import PagerList, is_callable
+from strike_domain.contacts import Contact, PagerList, is_callable
 from strike_domain.eco import Eco
-from strike_domain.geometry import Location
+from strike_domain.geometry import Location, length_m
 from strike_domain.pager_run import Briefing, PagerRun, RunPlan
 from strike_domain.ports import PagerLists
 from strike_domain.regions import choose_region
@@ -20,6 +20,10 @@ class Route:
 
     pager_list: PagerList
     reason: str
+
+    @property
+    def plan(self) -> RunPlan:
+        return RunPlan.snapshot(self.pager_list)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,11 @@ class Router:
         """The list that a person chose by hand."""
         return self._with_somebody(self._lists.get(osp_id, list_id), "chosen by hand")
 
+    def contacts_now(self, osp_id: UUID, plan: RunPlan) -> tuple[Contact, ...]:
+        """Whom to ring when a list is rung again: as it is by now; as it was, if that is nobody."""
+        route = self.chosen(osp_id, plan.list_id)
+        return route.pager_list.contacts if isinstance(route, Route) else plan.contacts
+
     def _with_somebody(self, found: PagerList | None, reason: str) -> Route | NoRoute:
         if found is None:
             return NoRoute("The contractor has no such list.")
@@ -57,22 +66,23 @@ class Router:
         return Route(found, reason)
 
 
-def start_run(eco: Eco, route: Route, stamp: Stamp) -> PagerRun:
+def start_run(eco: Eco, plan: RunPlan, reason: str, stamp: Stamp) -> PagerRun:
     """Dispatch the pager: the ECO and its new run change together, or neither does."""
     run_id = eco.next_run_id()
-    chosen = route.pager_list
-    eco.dispatch_pager(run_id, chosen.id, chosen.name, route.reason, stamp)
+    eco.dispatch_pager(run_id, plan.list_id, plan.list_name, reason, stamp)
     return PagerRun.start(
         run_id,
         stamp,
         eco_id=eco.id,
         noc_id=eco.noc_id,
         osp_id=eco.osp_id,
-        plan=RunPlan.snapshot(chosen),
+        plan=plan,
         briefing=Briefing(
             job_number=eco.job_number,
             job_type=eco.job_type,
             place=eco.location.describe(),
             description=eco.description,
+            position=eco.location.positions[0],
+            length_m=length_m(eco.location.positions),
         ),
     )

@@ -51,6 +51,11 @@ class Teller:
         return f"{event.responder.name} has accepted{late}"
 
     @line.register
+    def _(self, event: eco.ArrivalOffered, after: Eco) -> str:
+        offer = event.offer
+        return f"{offer.name} could come, but in more than {in_time(offer.minutes)}"
+
+    @line.register
     def _(self, event: eco.PagingExhausted, after: Eco) -> str:
         return f"Nobody accepted: the list is exhausted after {event.calls} calls"
 
@@ -140,8 +145,21 @@ class Teller:
         return f"Pager run ended after {event.calls} calls without an acceptance"
 
     @line.register
+    def _(self, event: pager_run.ListRungAgain, after: PagerRun) -> str:
+        return f"The list {after.plan.list_name!r} is rung again"
+
+    @line.register
+    def _(self, event: pager_run.RingingAgainDropped, after: PagerRun) -> str:
+        return f"The list is not rung again: {event.reason}"
+
+    @line.register
     def _(self, event: pager_run.PagerRunCancelled, after: PagerRun) -> str:
         return f"Pager run cancelled: {event.reason}"
+
+
+def in_time(minutes: int) -> str:
+    """90 as "90 minutes", 60 as "an hour"."""
+    return "an hour" if minutes == 60 else f"{minutes} minutes"
 
 
 def _who(

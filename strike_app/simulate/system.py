@@ -208,7 +208,9 @@ class System:
 
     def _worker(self, name: str) -> Callable[[], Coroutine[Any, Any, None]]:
         async def main() -> None:
-            ringer = Ringer(self.log, self.telephone, self.clock, self, self._ids.new)
+            ringer = Ringer(
+                self.log, self.telephone, self.clock, self, self._ids.new, self.router
+            )
             await self._threads(lambda: self._ring(name, ringer))
 
         return main

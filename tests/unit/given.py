@@ -26,6 +26,7 @@ from strike_domain import (
     PaperTelephone,
     ProviderCall,
     ProviderCallState,
+    RingAgain,
     Ringer,
     Role,
     Side,
@@ -209,6 +210,7 @@ class Night:
         *contacts: Contact,
         policy: PagingPolicy = PagingPolicy.AUTOMATIC,
         rounds: int = 1,
+        ring_again: RingAgain | None = None,
         **strike: Any,
     ) -> None:
         self.clock = ManualClock(START)
@@ -217,7 +219,12 @@ class Night:
         link = Link(noc_id=NOC, osp_id=OSP, status=LinkStatus.ACTIVE, paging_policy=policy)
         people = contacts or (ANA, BEN)
         self.pager_list = PagerList(
-            id=LIST, osp_id=OSP, name="nights", contacts=people, rounds=rounds
+            id=LIST,
+            osp_id=OSP,
+            name="nights",
+            contacts=people,
+            rounds=rounds,
+            ring_again=ring_again,
         )
         self.strike.directory.add(link, self.pager_list)
         self.eco_id = UUID(int=0)

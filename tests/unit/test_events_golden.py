@@ -21,12 +21,14 @@ from strike_domain import (
     Eco,
     FieldTask,
     JobType,
+    Offer,
     PagerList,
     PagerRun,
     PagingPolicy,
     Priority,
     RenderState,
     Responder,
+    RingAgain,
     TaskSnapshot,
     TaskState,
     parse_location,
@@ -102,11 +104,25 @@ VALUES: dict[str, Any] = {
     "by_hand": False,
     "unchanged_since": at(),
     "plan": RunPlan.snapshot(
-        PagerList(id=LIST, osp_id=OSP, name="nights", contacts=(ANA, CEM), rounds=2)
+        PagerList(
+            id=LIST,
+            osp_id=OSP,
+            name="nights",
+            contacts=(ANA, CEM),
+            rounds=2,
+            ring_again=RingAgain(after_minutes=10, times=3),
+        )
     ),
     "briefing": Briefing(
-        job_number="26-0042", job_type="FNOL", place="Near Boulder", description="A cut."
+        job_number="26-0042",
+        job_type="FNOL",
+        place="Near Boulder",
+        description="A cut.",
+        position=(-105.27, 40.01),
+        length_m=7_421.5,
     ),
+    "offer": Offer(name="Ana", run_id=RUN, call_id=CALL, minutes=60),
+    "next_run_id": UUID(int=0x41),
     "contact": ANA,
     "deadline": at(30),
     "sid": "CA1",

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from string import Formatter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strike_domain import Contact, Language
-from strike_domain.pager_run import Briefing
+from strike_domain import Contact, Language, PagerList
+from strike_domain.contacts import DECLINE_KEYS, DeclineKey, DeclineReason
+from strike_domain.pager_run import Briefing, RunPlan
 from strike_domain.voice import (
     _TEXT,
     CHARACTERS_PER_SECOND,
@@ -19,22 +21,31 @@ from strike_domain.voice import (
     speakable,
     spelt,
 )
-from tests.unit.given import ANA, CEM
+from tests.unit.given import ANA, CEM, LIST, OSP
 
 KEY_SECONDS = 20
 
 
-def voice(contact: Contact = ANA, description: str = "A cable is cut.") -> Voice:
+def voice(
+    contact: Contact = ANA,
+    description: str = "A cable is cut.",
+    keys: tuple[DeclineKey, ...] = DECLINE_KEYS,
+    **place: Any,
+) -> Voice:
     briefing = Briefing(
-        job_number="26-0042", job_type="FNOL", place="Near Boulder", description=description
+        job_number="26-0042",
+        job_type="FNOL",
+        description=description,
+        **{"place": "Near Boulder"} | place,
     )
-    return Voice(contact, briefing, KEY_SECONDS)
+    people = PagerList(id=LIST, osp_id=OSP, name="n", contacts=(contact,), decline_keys=keys)
+    return Voice(contact, briefing, RunPlan.snapshot(people, key_seconds=KEY_SECONDS))
 
 
 def test_the_prompt_says_what_it_is_about_and_which_key_does_what() -> None:
     speech = voice().prompt()
     text = " ".join(speech.sentences)
-    for words in ("Ana", "2 6, 0 0 4 2", "Near Boulder", "A cable is cut.", "press 1", "press 2"):
+    for words in ("Ana", "two six, zero zero four two", "Near Boulder", "A cable is cut.", "press 1", "press 2"):
         assert words in text
     assert speech.gather is not None
 
@@ -49,6 +60,10 @@ FAREWELLS: dict[str, Callable[[Voice], Speech]] = {
     "accepted": Voice.accepted,
     "declined": lambda voice: voice.declined(is_last=False),
     "declined as the last": lambda voice: voice.declined(is_last=True),
+    "cannot": lambda voice: voice.cannot(is_last=False),
+    "cannot, as the last": lambda voice: voice.cannot(is_last=True),
+    "too far": lambda voice: voice.too_far(60, is_last=False),
+    "too far, as the last": lambda voice: voice.too_far(45, is_last=True),
     "over": Voice.over,
     "silence": Voice.silence,
 }
@@ -79,7 +94,41 @@ def test_every_language_has_the_same_texts_with_the_same_blanks() -> None:
 
 
 def test_a_job_number_is_read_digit_by_digit() -> None:
-    assert spelt("26-0042") == "2 6, 0 0 4 2"
+    assert spelt("26-0042") == "two six, zero zero four two"
+    assert spelt("26-0042", Language.SPANISH) == "dos seis, cero cero cuatro dos"
+    assert spelt("B7") == "B seven"
+
+
+POINT = {"position": (-105.2706, 40.015), "length_m": 0}
+
+
+@pytest.mark.parametrize(
+    ("contact", "place", "words"),
+    [
+        (ANA, POINT, "At 40.015 degrees north, 105.271 degrees west."),
+        (CEM, POINT, "A 40,015 grados norte, 105,271 grados oeste."),
+        (ANA, {"position": (151.2, -33.9)}, "At 33.9 degrees south, 151.2 degrees east."),
+        (ANA, {**POINT, "length_m": 2_349}, "2.3 kilometres of cable, from 40.015 degrees"),
+        (CEM, {**POINT, "length_m": 350.4}, "350 metros de cable, desde 40,015 grados norte"),
+    ],
+)
+def test_the_place_is_read_in_words(contact: Contact, place: dict[str, Any], words: str) -> None:
+    assert words in " ".join(voice(contact, **place).prompt().sentences)
+
+
+def test_keys_with_a_reason_are_told_as_the_list_has_them() -> None:
+    text = " ".join(voice().prompt().sentences)
+    assert "If you cannot come, press 3. If you need more than an hour, press 4." in text
+    own = (DeclineKey(key="7", reason=DeclineReason.TOO_FAR, minutes=45),)
+    text = " ".join(voice(CEM, keys=own).prompt().sentences)
+    assert "Si necesita más de 45 minutos, pulse 7." in text
+    assert "pulse 3" not in text
+
+
+def test_who_is_too_far_is_told_not_to_set_off() -> None:
+    (sentence,) = voice().too_far(60, is_last=False).sentences
+    assert "more than an hour" in sentence
+    assert "Do not set off" in sentence
 
 
 def test_braces_and_format_signs_in_a_description_are_just_read() -> None:
@@ -90,8 +139,9 @@ def test_braces_and_format_signs_in_a_description_are_just_read() -> None:
 @given(st.text(min_size=1, max_size=4_000) | st.just("x" * 4_000) | st.just("word " * 800))
 def test_a_prompt_is_over_and_its_key_awaited_before_the_call_is_given_up(description: str) -> None:
     """The run waits twice the key time from the answer; a prompt that takes longer is cut off."""
-    for contact in (ANA, CEM):
-        speech = voice(contact, description).prompt()
+    longest = {"position": (-179.999, -89.999), "length_m": 123_456}
+    for contact in (ANA.model_copy(update={"name": "N" * 100}), CEM):
+        speech = voice(contact, description, **longest).prompt()
         assert speech.gather is not None
         spoken = sum(map(len, speech.sentences)) / CHARACTERS_PER_SECOND
         assert MIN_KEY_SECONDS <= speech.gather.timeout_seconds <= KEY_SECONDS
