@@ -22,6 +22,7 @@ from strike_adapters.postgres.due_work import field_work, pager_work
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.queries import Queries, open_async_pool
+from strike_adapters.postgres.regions import regions_of
 from strike_adapters.postgres.store import store_env
 from strike_adapters.render import RenderFieldWork
 from strike_adapters.secrets import SecretBox, load_or_create_key
@@ -71,9 +72,7 @@ class Strike:
             self.accounts, urls, base_url=str(base_url).rstrip("/") if base_url else None
         )
         telephone.warm_up()
-        ringer = Ringer(
-            self.log, telephone, self.clock, self.directory, router=self.router
-        )
+        ringer = Ringer(self.log, telephone, self.clock, self.directory, router=self.router)
         desk = CrewDesk(self.log, RenderFieldWork(self.accounts), self.clock)
         return [
             Worker(
@@ -111,7 +110,7 @@ def open_box(settings: Settings) -> SecretBox:
 def open_strike(settings: Settings) -> Iterator[Strike]:
     """Open everything that any process of Strike needs, and close it again."""
     with open_database(settings) as url, open_pool(url) as pool, StrikeLog(store_env(url)) as log:
-        directory = PostgresDirectory(pool)
+        directory = PostgresDirectory(pool, regions_of(pool))
         yield Strike(
             settings=settings,
             url=url,

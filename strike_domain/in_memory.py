@@ -6,8 +6,8 @@ present moment of the clock, `advance` goes on from one thing that is due to the
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import TypeGuard
 from uuid import UUID
 
 from eventsourcing.persistence import Tracking
@@ -44,20 +44,21 @@ class StrikeInMemory:
         self.process = PagerProcess(router, self.clock, env)
         self.callouts = Callouts(self.log, self.directory, self.clock)
         self.paging = Paging(self.log, router, self.directory, self.clock)
-        self.ringer = Ringer(self.log, telephone, self.clock, known_calls=self, router=router)
+        self.ringer = Ringer(self.log, telephone, self.clock, claims=self, router=router)
         self.desk = CrewDesk(self.log, field_work, self.clock) if field_work else None
         self._runs: set[UUID] = set()
         self._looks: dict[UUID, Look] = {}
+        self._claims: dict[str, UUID] = {}
 
     def events(self, after: int = 0) -> list[tuple[int, object]]:
         """The whole log as (position, event), in order."""
         notifications = self.log.recorder.select_notifications(after + 1, 1_000_000)
         return [(one.id, self.log.mapper.to_domain_event(one)) for one in notifications]
 
-    def known(self, sids: Collection[str]) -> Collection[str]:
-        """Which of the provider's call ids belong to a call of some run already."""
-        placed = {event.sid for _, event in self.events() if isinstance(event, CallPlaced)}
-        return placed.intersection(sids)
+    def claim(self, sid: str, call_id: UUID) -> bool:
+        """Whether the provider's call is that call's from now on (`ringer.CallClaims`)."""
+        placed = {event.sid: event.call_id for _, event in self.events() if _is_placed(event)}
+        return placed.get(sid, self._claims.setdefault(sid, call_id)) == call_id
 
     def run_of(self, eco_id: UUID) -> PagerRun:
         """The newest pager run of an ECO."""
@@ -110,3 +111,7 @@ class StrikeInMemory:
             if self.desk and look.due_at is not None and look.due_at <= self.clock.now():
                 self._looks[eco_id] = self.desk.look_after(eco_id, look)
         return self.log.position() > before
+
+
+def _is_placed(event: object) -> TypeGuard[CallPlaced]:
+    return isinstance(event, CallPlaced)

@@ -20,7 +20,7 @@ from strike_domain.contacts import PagerList
 from strike_domain.geometry import Location
 from strike_domain.paging import CallReport
 from strike_domain.ports import CallOrder, Link, ProviderCall, ProviderCallState, Tenant
-from strike_domain.regions import RegionCandidate
+from strike_domain.regions import Matches, RegionCandidate, match_regions
 
 MEMORY_LOG = "STRIKE_MEMORY_LOG"
 
@@ -112,12 +112,13 @@ class MemoryDirectory:
         numbers = self._numbers.setdefault((osp_id, at.year), count(1))
         return f"{at.year % 100:02d}-{next(numbers):04d}"
 
-    def near(self, osp_id: UUID, location: Location) -> Sequence[RegionCandidate]:
-        return [
+    def matches(self, osp_id: UUID, location: Location) -> Matches:
+        candidates = (
             RegionCandidate(list_id=one.id, name=one.name, region=one.region)
             for one in self.lists.values()
             if one.osp_id == osp_id
-        ]
+        )
+        return match_regions(location, candidates)
 
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None:
         found = self.lists.get(list_id)

@@ -81,7 +81,9 @@ class PagerProcess(EventSourcedProjection[UUID]):
             eco.report_unroutable(route.reason, self._because(event))
             processing_event.collect_events(eco)
         else:
-            processing_event.collect_events(start_run(eco, route.plan, route.reason, self._because(event)), eco)
+            processing_event.collect_events(
+                start_run(eco, route.plan, route.reason, self._because(event)), eco
+            )
 
     @policy.register
     def _(self, event: PagerRunExhausted, processing_event: Processing) -> None:

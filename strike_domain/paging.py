@@ -213,9 +213,7 @@ class Paging:
         if not eco.needs_responder:
             self.log.store(run)
             return self._no_longer_needed(run, voice)
-        offer = Offer(
-            name=call.contact.name, run_id=run.id, call_id=call.id, minutes=key.minutes
-        )
+        offer = Offer(name=call.contact.name, run_id=run.id, call_id=call.id, minutes=key.minutes)
         eco.record_offer(offer, stamp)
         self.log.store(run, eco)
         return voice.too_far(key.minutes, is_last=run.is_through)

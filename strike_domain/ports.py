@@ -16,7 +16,7 @@ from strike_domain.contacts import PagerList
 from strike_domain.eco import PagingPolicy
 from strike_domain.field_tasks import Polled
 from strike_domain.geometry import Location
-from strike_domain.regions import RegionCandidate
+from strike_domain.regions import Matches
 
 
 class Clock(Protocol):
@@ -68,11 +68,8 @@ class Directory(Protocol):
 class PagerLists(Protocol):
     """The OSPs' lists, found by place."""
 
-    def near(self, osp_id: UUID, location: Location) -> Sequence[RegionCandidate]:
-        """Every list whose region may cover a part of `location`, and the default list.
-
-        A prefilter: it may offer too many, never too few. `regions.choose_region` decides.
-        """
+    def matches(self, osp_id: UUID, location: Location) -> Matches:
+        """Every list whose region covers `location` or a part of it, and the default list."""
 
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None: ...
 

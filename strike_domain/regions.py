@@ -7,7 +7,7 @@ covered length; if several, the smallest, then the first by name; if none, the d
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,6 +16,7 @@ from uuid import UUID
 import shapely
 from pydantic import BaseModel, ConfigDict
 from shapely import LineString, Polygon
+from shapely.affinity import translate
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
@@ -44,13 +45,17 @@ _Ring = list[list[float]]
 
 
 class RegionCandidate(BaseModel):
-    """A pager list that may be chosen. `region` is as `parse_region` returns it; None: default."""
+    """A pager list that may be chosen. `region` is as `parse_region` returns it; None: default.
+
+    `area_m2` is its area, if it was measured before.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     list_id: UUID
     name: str
     region: dict[str, Any] | None = None
+    area_m2: float | None = None
 
 
 class RegionChoice(BaseModel):
@@ -64,11 +69,30 @@ class RegionChoice(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Match:
-    candidate: RegionCandidate
-    area: BaseGeometry
-    covered: float
+class ListName:
+    """A list, and what it is called."""
+
+    list_id: UUID
+    name: str
+
+
+@dataclass(frozen=True)
+class RegionMatch:
+    """A list whose region covers the place or a part of it: `covered_m` metres, a `share` of it."""
+
+    list_id: UUID
+    name: str
+    covered_m: float
     share: float
+    area_m2: float
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What an OSP's lists have to do with a place, in any order."""
+
+    regions: Sequence[RegionMatch] = ()
+    defaults: Sequence[ListName] = ()
 
 
 def choose_region(location: Location, candidates: Iterable[RegionCandidate]) -> RegionChoice | None:
@@ -76,36 +100,68 @@ def choose_region(location: Location, candidates: Iterable[RegionCandidate]) -> 
 
     The order of the candidates does not matter. Covered lengths within a centimetre are equal.
     """
-    regions: list[tuple[RegionCandidate, BaseGeometry]] = []
-    defaults: list[RegionCandidate] = []
+    return choose_match(location, match_regions(location, candidates))
+
+
+def choose_match(location: Location, matches: Matches) -> RegionChoice | None:
+    """As `choose_region`, where it is known already what each region covers of the place."""
+    return _best(location, matches.regions) if matches.regions else _default(matches.defaults)
+
+
+def match_regions(location: Location, candidates: Iterable[RegionCandidate]) -> Matches:
+    """Compare each region with the place, in shapely."""
+    regions: list[RegionMatch] = []
+    defaults: list[ListName] = []
+    places = [*images(location)]
     for candidate in candidates:
         if candidate.region is None:
-            defaults.append(candidate)
+            defaults.append(ListName(candidate.list_id, candidate.name))
         else:
-            regions.append((candidate, _area(candidate.region)))
-    matches = _matches(location.shape(), regions)
-    return _best(location, matches) if matches else _default(defaults)
-
-
-def _matches(
-    place: BaseGeometry, regions: Iterable[tuple[RegionCandidate, BaseGeometry]]
-) -> list[_Match]:
-    # The union counts a stretch that the line passes twice once, as an intersection does.
-    length = _lines_length(shapely.unary_union(place))
-    found = (_match(place, length, candidate, area) for candidate, area in regions)
-    return [match for match in found if match is not None]
+            regions += _match(places, candidate, region_shape(candidate.region))
+    return Matches(regions, defaults)
 
 
 def _match(
-    place: BaseGeometry, length: float, candidate: RegionCandidate, area: BaseGeometry
-) -> _Match | None:
-    if area.covers(place):
-        return _Match(candidate, area, covered=length, share=1.0)
-    covered = _lines_length(area.intersection(place)) if area.intersects(place) else 0.0
-    return _Match(candidate, area, covered, covered / length) if covered > 0 else None
+    places: Sequence[BaseGeometry], candidate: RegionCandidate, area: BaseGeometry
+) -> Iterator[RegionMatch]:
+    covers, covered = any(map(area.covers, places)), 0.0
+    if not covers:
+        parts = (area.intersection(place) for place in places if area.intersects(place))
+        covered = max(map(lines_length_m, parts), default=0.0)
+    if covers or covered > 0:
+        area_m2 = candidate.area_m2
+        if area_m2 is None:
+            area_m2 = shape_area_m2(area)
+        yield region_match(ListName(candidate.list_id, candidate.name), places[0], area_m2, covered)
 
 
-def _area(region: dict[str, Any]) -> BaseGeometry:
+def region_match(
+    pager_list: ListName, place: BaseGeometry, area_m2: float, covered_m: float
+) -> RegionMatch:
+    """A match of `place`; `covered_m` is 0 if the region covers the whole of it."""
+    # The union counts a stretch that the line passes twice once, as an intersection does.
+    length = lines_length_m(shapely.unary_union(place))
+    share = covered_m / length if covered_m else 1.0
+    return RegionMatch(pager_list.list_id, pager_list.name, covered_m or length, share, area_m2)
+
+
+def images(location: Location) -> Iterator[BaseGeometry]:
+    """The place, and the same place as those see it whose regions end on the other side of 180°.
+
+    A region that crosses the antimeridian is cut there into parts at 180 and at -180 (RFC 7946,
+    3.1.9), which is one and the same meridian.
+    """
+    place = location.shape()
+    yield place
+    west, _, east, _ = place.bounds
+    if east == 180:
+        yield translate(place, -360)
+    if west == -180:
+        yield translate(place, 360)
+
+
+def region_shape(region: dict[str, Any]) -> BaseGeometry:
+    """The region for shapely: valid, whatever it was stored as."""
     area = shape(region)
     if area.is_valid:
         return area
@@ -113,23 +169,23 @@ def _area(region: dict[str, Any]) -> BaseGeometry:
     return shapely.make_valid(area, method="structure", keep_collapsed=False)
 
 
-def _lines_length(geometry: BaseGeometry) -> float:
+def lines_length_m(geometry: BaseGeometry) -> float:
+    """Metres of all lines in a geometry; points and areas have none."""
     lines = [part for part in shapely.get_parts(geometry) if isinstance(part, LineString)]
     return sum((length_m([(x, y) for x, y, *_ in line.coords]) for line in lines), 0.0)
 
 
-def _best(location: Location, matches: Sequence[_Match]) -> RegionChoice:
-    longest = max(match.covered for match in matches)
-    equal = [match for match in matches if match.covered >= longest - _SAME_LENGTH_M]
-    areas = [_area_m2(match.area) if len(equal) > 1 else 0.0 for match in equal]
-    limit = min(areas) * (1 + _SAME_AREA)
-    smallest = [match for match, area in zip(equal, areas, strict=True) if area <= limit]
-    best = min(smallest, key=lambda match: _by_name(match.candidate))
+def _best(location: Location, matches: Sequence[RegionMatch]) -> RegionChoice:
+    longest = max(match.covered_m for match in matches)
+    equal = [match for match in matches if match.covered_m >= longest - _SAME_LENGTH_M]
+    limit = min(match.area_m2 for match in equal) * (1 + _SAME_AREA)
+    smallest = [match for match in equal if match.area_m2 <= limit]
+    best = min(smallest, key=_by_name)
     why_this = _why_this(len(matches), len(equal), len(smallest))
-    return _choice(best.candidate, _what_it_covers(location, best.share) + why_this)
+    return _choice(best, _what_it_covers(location, best.share) + why_this)
 
 
-def _default(defaults: Sequence[RegionCandidate]) -> RegionChoice | None:
+def _default(defaults: Sequence[ListName]) -> RegionChoice | None:
     if not defaults:
         return None
     ambiguous = f"; first by name of {_number(len(defaults))}" if len(defaults) > 1 else ""
@@ -137,12 +193,12 @@ def _default(defaults: Sequence[RegionCandidate]) -> RegionChoice | None:
     return _choice(min(defaults, key=_by_name), reason)
 
 
-def _choice(candidate: RegionCandidate, reason: str) -> RegionChoice:
-    return RegionChoice(list_id=candidate.list_id, name=candidate.name, reason=reason)
+def _choice(chosen: ListName | RegionMatch, reason: str) -> RegionChoice:
+    return RegionChoice(list_id=chosen.list_id, name=chosen.name, reason=reason)
 
 
-def _by_name(candidate: RegionCandidate) -> tuple[str, UUID]:
-    return candidate.name, candidate.list_id
+def _by_name(one: ListName | RegionMatch) -> tuple[str, UUID]:
+    return one.name, one.list_id
 
 
 def _what_it_covers(location: Location, share: float) -> str:
@@ -167,7 +223,13 @@ def _number(count: int) -> str:
     return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
 
 
-def _area_m2(area: BaseGeometry) -> float:
+def region_area_m2(region: dict[str, Any]) -> float:
+    """Square metres of a region, its holes left out."""
+    return shape_area_m2(region_shape(region))
+
+
+def shape_area_m2(area: BaseGeometry) -> float:
+    """Square metres of all polygons in a geometry, in degrees on a sphere."""
     polygons = [part for part in shapely.get_parts(area) if isinstance(part, Polygon)]
     return sum(
         _ring_area(polygon.exterior.coords)

@@ -7,7 +7,7 @@ nobody finished is asked for, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
@@ -47,18 +47,22 @@ MAX_STEPS = 100
 """A guard: one visit to a run never does more than this."""
 
 
-class KnownCalls(Protocol):
-    """Which provider ids already belong to a call of some run."""
+class CallClaims(Protocol):
+    """Which call of a run a provider's call belongs to, where that had to be found out.
 
-    def known(self, sids: Collection[str]) -> Collection[str]:
-        """The subset of `sids` that is known."""
+    Two runs may ring one number at the same moment, and neither get an answer. What they then find
+    at the provider must not be taken by both.
+    """
+
+    def claim(self, sid: str, call_id: UUID) -> bool:
+        """Whether the provider's `sid` is that call's from now on, and no other's."""
 
 
 class NoOtherCalls:
     """For an embedder with one run at a time."""
 
-    def known(self, sids: Collection[str]) -> Collection[str]:
-        return ()
+    def claim(self, sid: str, call_id: UUID) -> bool:
+        return True
 
 
 class Ringer:
@@ -72,7 +76,7 @@ class Ringer:
         log: StrikeLog,
         telephone: Telephone,
         clock: Clock,
-        known_calls: KnownCalls | None = None,
+        claims: CallClaims | None = None,
         new_id: Callable[[], UUID] = uuid4,
         router: Router | None = None,
     ) -> None:
@@ -80,7 +84,7 @@ class Ringer:
         self._router = router
         self._telephone = telephone
         self._clock = clock
-        self._known_calls = known_calls or NoOtherCalls()
+        self._claims = claims or NoOtherCalls()
         self._new_id = new_id
 
     def work_on(self, run_id: UUID) -> PagerRun:
@@ -188,15 +192,14 @@ class Ringer:
         since = call.requested_at - CLOCK_SKEW
         found = self._telephone.find(run.noc_id, call.contact.phone, since)
         ours = {other.sid for other in run.calls.values() if other.sid}
-        strangers = [one for one in found if one.sid not in ours]
-        taken = self._known_calls.known([one.sid for one in strangers])
         # Only we cancel, and only what we gave up: such a call rang for nobody.
-        free = [
+        may_be_it = [
             one
-            for one in strangers
-            if one.sid not in taken and one.state is not ProviderCallState.CANCELED
+            for one in found
+            if one.sid not in ours and one.state is not ProviderCallState.CANCELED
         ]
-        return min(free, key=lambda one: one.state.is_final, default=None)
+        may_be_it.sort(key=lambda one: one.state.is_final)
+        return next((one for one in may_be_it if self._claims.claim(one.sid, call.id)), None)
 
     def _read_back(self, run: PagerRun, call: Call) -> None:
         """The deadline passed: the provider's word decides, then the call is ended."""

@@ -11,7 +11,7 @@ from strike_domain.eco import Eco
 from strike_domain.geometry import Location, length_m
 from strike_domain.pager_run import Briefing, PagerRun, RunPlan
 from strike_domain.ports import PagerLists
-from strike_domain.regions import choose_region
+from strike_domain.regions import choose_match
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Router:
 
     def route(self, osp_id: UUID, location: Location) -> Route | NoRoute:
         """The OSP's list for a place."""
-        choice = choose_region(location, self._lists.near(osp_id, location))
+        choice = choose_match(location, self._lists.matches(osp_id, location))
         if choice is None:
             return NoRoute("No region covers the place, and the contractor has no default list.")
         return self._with_somebody(self._lists.get(osp_id, choice.list_id), choice.reason)

@@ -104,8 +104,12 @@ _TEXT: dict[Language, dict[str, str]] = {
 }
 
 _DIGITS: dict[Language, tuple[str, ...]] = {
-    Language.ENGLISH: tuple("zero one two three four five six seven eight nine".split()),
-    Language.SPANISH: tuple("cero uno dos tres cuatro cinco seis siete ocho nueve".split()),
+    Language.ENGLISH: tuple(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    ),
+    Language.SPANISH: tuple(
+        ["cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve"]
+    ),
 }
 
 _POINT = {Language.ENGLISH: ".", Language.SPANISH: ","}

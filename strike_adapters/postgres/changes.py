@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,7 +47,16 @@ class Watch:
     """One who waits. Many changes while it is busy are one wake-up: the latest state wins."""
 
     eco_id: UUID | None = None
+    tenant_id: UUID | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def concerns(self, told: Mapping[str, Any]) -> bool:
+        """Whether an announcement is about what is waited for."""
+        if self.eco_id is not None:
+            return bool(told["eco_id"] == str(self.eco_id))
+        if self.tenant_id is not None:
+            return str(self.tenant_id) in (told["noc_id"], told["osp_id"])
+        return True
 
     def wake(self) -> None:
         self._woken.set()
@@ -82,9 +91,11 @@ class Changes:
                 await self._task
 
     @contextmanager
-    def watch(self, eco_id: UUID | None = None) -> Iterator[Watch]:
-        """Be woken by changes of one ECO, or by every progress of a read model."""
-        one = Watch(eco_id)
+    def watch(
+        self, eco_id: UUID | None = None, *, tenant_id: UUID | None = None
+    ) -> Iterator[Watch]:
+        """Be woken by changes of one ECO or of a tenant's, or by every progress of a read model."""
+        one = Watch(eco_id, tenant_id)
         self._watches.add(one)
         try:
             yield one
@@ -102,7 +113,7 @@ class Changes:
         if view in FOLLOWED:
             self._positions[view] = max(position, self._positions.get(view, 0))
         for one in tuple(self._watches):
-            if one.eco_id is None or str(one.eco_id) == told["eco_id"]:
+            if one.concerns(told):
                 one.wake()
 
     def take_look(self, positions: dict[str, int]) -> None:

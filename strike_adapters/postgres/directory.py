@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,10 +11,11 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
-from strike_domain.contacts import Contact, PagerList
+from strike_adapters.postgres.regions import BoxRegions, Regions, box_text
+from strike_domain.contacts import Contact, PagerList, RingAgain
 from strike_domain.geometry import Location
 from strike_domain.ports import Link, Tenant
-from strike_domain.regions import RegionCandidate
+from strike_domain.regions import Matches, region_shape, shape_area_m2
 
 Pool = ConnectionPool[Connection[DictRow]]
 
@@ -34,37 +34,48 @@ ON CONFLICT (osp_id, year) DO UPDATE SET last = taken.last + 1
 RETURNING last
 """
 
-# Boxes that touch are near; which region covers the place is decided by its exact form.
-LISTS_NEAR = """
-SELECT id, name, region FROM pager_lists
-WHERE osp_id = %s AND (region IS NULL OR region_box && box(point(%s, %s), point(%s, %s)))
+LISTS = """
+SELECT id, osp_id, name, region, rounds, answer_seconds, decline_keys,
+       ring_again_minutes, ring_again_times,
+       coalesce((SELECT jsonb_agg(to_jsonb(c) ORDER BY rank)
+                 FROM pager_contacts c WHERE list_id = id), '[]') AS people
+FROM pager_lists WHERE osp_id = %s
 """
 
-GET_LIST = """
-SELECT id, osp_id, name, region, rounds, answer_seconds FROM pager_lists
-WHERE osp_id = %s AND id = %s
-"""
+GET_LIST = f"{LISTS} AND id = %s"
 
-CONTACTS_OF_LIST = """
-SELECT name, phone, language FROM pager_contacts WHERE list_id = %s ORDER BY rank
-"""
+LISTS_OF = f"{LISTS} ORDER BY region IS NULL, name, id"
 
 SAVE_LIST = """
-INSERT INTO pager_lists (id, osp_id, name, region, region_box, rounds, answer_seconds)
-VALUES (%(id)s, %(osp_id)s, %(name)s, %(region)s,
-        CASE WHEN %(west)s::float8 IS NULL THEN NULL
-             ELSE box(point(%(west)s, %(south)s), point(%(east)s, %(north)s)) END,
-        %(rounds)s, %(answer_seconds)s)
+INSERT INTO pager_lists (id, osp_id, name, region, region_box, region_area_m2, rounds,
+                         answer_seconds, decline_keys, ring_again_minutes, ring_again_times)
+VALUES (%(id)s, %(osp_id)s, %(name)s, %(region)s, %(region_box)s::box, %(region_area_m2)s,
+        %(rounds)s, %(answer_seconds)s, %(decline_keys)s, %(minutes)s, %(times)s)
 ON CONFLICT (id) DO UPDATE SET
     name = excluded.name, region = excluded.region, region_box = excluded.region_box,
-    rounds = excluded.rounds, answer_seconds = excluded.answer_seconds
+    region_area_m2 = excluded.region_area_m2, rounds = excluded.rounds,
+    answer_seconds = excluded.answer_seconds, decline_keys = excluded.decline_keys,
+    ring_again_minutes = excluded.ring_again_minutes, ring_again_times = excluded.ring_again_times
 """
 
 SAVE_CONTACT = """
-INSERT INTO pager_contacts (list_id, rank, name, phone, language) VALUES (%s, %s, %s, %s, %s)
+INSERT INTO pager_contacts (list_id, rank, name, phone, language, consented_on)
+VALUES (%(list_id)s, %(rank)s, %(name)s, %(phone)s, %(language)s,
+        CASE WHEN %(consented)s THEN coalesce(%(consented_on)s, current_date) END)
 """
 
-KNOWN_SIDS = "SELECT sid FROM pager_calls WHERE sid = ANY(%s)"
+CONSENTS = "SELECT phone, consented_on FROM pager_contacts WHERE list_id = %s"
+
+# A call whose id was told by a webhook, or by the answer, is that call's without being claimed.
+CLAIM_CALL = """
+WITH told AS (SELECT call_id FROM pager_calls WHERE sid = %(sid)s),
+     claimed AS (
+         INSERT INTO provider_calls AS kept (sid, call_id)
+         VALUES (%(sid)s, %(call_id)s)
+         ON CONFLICT (sid) DO UPDATE SET call_id = kept.call_id
+         RETURNING call_id)
+SELECT coalesce((SELECT call_id FROM told LIMIT 1), call_id) = %(call_id)s AS is_its FROM claimed
+"""
 
 
 def open_pool(url: str, *, size: int = 4) -> Pool:
@@ -87,10 +98,11 @@ def open_pool(url: str, *, size: int = 4) -> Pool:
 
 
 class PostgresDirectory:
-    """`Directory`, `PagerLists` and `KnownCalls`, each question one statement."""
+    """`Directory`, `PagerLists` and `CallClaims`, each question one statement."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, regions: Regions | None = None) -> None:
         self.pool = pool
+        self._regions = regions or BoxRegions(pool)
 
     def tenant(self, tenant_id: UUID) -> Tenant | None:
         row = self._one(FIND_TENANT, tenant_id)
@@ -108,53 +120,72 @@ class PostgresDirectory:
             row = connection.execute(TAKE_JOB_NUMBER, (osp_id, at.year)).fetchone() or {}
         return f"{at.year % 100:02d}-{row['last']:04d}"
 
-    def near(self, osp_id: UUID, location: Location) -> Sequence[RegionCandidate]:
-        with self.pool.connection() as connection:
-            rows = connection.execute(LISTS_NEAR, (osp_id, *location.bounds)).fetchall()
-        return [
-            RegionCandidate(list_id=row["id"], name=row["name"], region=row["region"])
-            for row in rows
-        ]
+    def matches(self, osp_id: UUID, location: Location) -> Matches:
+        return self._regions.matches(osp_id, location)
 
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None:
+        row = self._one(GET_LIST, osp_id, list_id)
+        return _pager_list(row) if row else None
+
+    def lists_of(self, osp_id: UUID) -> list[PagerList]:
+        """Every list of an OSP by name, the default list last."""
         with self.pool.connection() as connection:
-            row = connection.execute(GET_LIST, (osp_id, list_id)).fetchone()
-            if row is None:
-                return None
-            contacts = connection.execute(CONTACTS_OF_LIST, (list_id,)).fetchall()
-        return PagerList(**row, contacts=tuple(Contact(**one) for one in contacts))
+            rows = connection.execute(LISTS_OF, (osp_id,)).fetchall()
+        return [_pager_list(row) for row in rows]
 
     def save_list(self, pager_list: PagerList) -> None:
         """Store a list as it is given, in place of what it was. Runs keep their snapshots."""
-        west, south, east, north = _bounds(pager_list)
-        values = pager_list.model_dump(include={"id", "osp_id", "name", "rounds", "answer_seconds"})
-        values |= {"west": west, "south": south, "east": east, "north": north}
-        values["region"] = Jsonb(pager_list.region) if pager_list.region else None
         with self.pool.connection() as connection, connection.transaction():
-            connection.execute(SAVE_LIST, values)
+            connection.execute(SAVE_LIST, _list_values(pager_list))
+            known = connection.execute(CONSENTS, (pager_list.id,)).fetchall()
+            consents = {row["phone"]: row["consented_on"] for row in known}
             connection.execute("DELETE FROM pager_contacts WHERE list_id = %s", (pager_list.id,))
-            connection.cursor().executemany(
-                SAVE_CONTACT,
-                [
-                    (pager_list.id, rank, one.name, one.phone, one.language)
-                    for rank, one in enumerate(pager_list.contacts, 1)
-                ],
-            )
+            people = [
+                {
+                    **one.model_dump(),
+                    "list_id": pager_list.id,
+                    "rank": rank,
+                    "consented": one.phone in pager_list.consented,
+                    "consented_on": consents.get(one.phone),
+                }
+                for rank, one in enumerate(pager_list.contacts, 1)
+            ]
+            connection.cursor().executemany(SAVE_CONTACT, people)
 
-    def known(self, sids: Collection[str]) -> Collection[str]:
-        """Which of the provider's call ids belong to a call of some run already."""
+    def claim(self, sid: str, call_id: UUID) -> bool:
+        """Whether the provider's call is that call's from now on (`ringer.CallClaims`)."""
         with self.pool.connection() as connection:
-            rows = connection.execute(KNOWN_SIDS, (list(sids),)).fetchall()
-        return {row["sid"] for row in rows}
+            row = connection.execute(CLAIM_CALL, {"sid": sid, "call_id": call_id}).fetchone()
+        return bool(row and row["is_its"])
 
     def _one(self, statement: str, *values: object) -> DictRow | None:
         with self.pool.connection() as connection:
             return connection.execute(statement, values).fetchone()
 
 
-def _bounds(pager_list: PagerList) -> Sequence[float | None]:
-    if pager_list.region is None:
-        return (None, None, None, None)
-    from shapely.geometry import shape
+def _pager_list(row: DictRow) -> PagerList:
+    people = row["people"]
+    minutes = row["ring_again_minutes"]
+    again = RingAgain(after_minutes=minutes, times=row["ring_again_times"]) if minutes else None
+    return PagerList(
+        **row,
+        contacts=tuple(Contact(**one) for one in people),
+        ring_again=again,
+        consented=frozenset(one["phone"] for one in people if one["consented_on"]),
+    )
 
-    return shape(pager_list.region).bounds
+
+def _list_values(pager_list: PagerList) -> dict[str, object]:
+    values = pager_list.model_dump(include={"id", "osp_id", "name", "rounds", "answer_seconds"})
+    again = pager_list.ring_again
+    values |= {"minutes": again and again.after_minutes, "times": again.times if again else 0}
+    keys = [one.model_dump(mode="json", exclude_none=True) for one in pager_list.decline_keys]
+    values["decline_keys"] = Jsonb(keys)
+    if pager_list.region is None:
+        return values | {"region": None, "region_box": None, "region_area_m2": None}
+    area = region_shape(pager_list.region)
+    return values | {
+        "region": Jsonb(pager_list.region),
+        "region_box": box_text(area.bounds),
+        "region_area_m2": shape_area_m2(area),
+    }

@@ -11,6 +11,7 @@ from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
 from strike_adapters.postgres.followers import VIEWS, open_view
+from strike_adapters.postgres.regions import ADD_SHAPES, HAS_POSTGIS, HAS_SHAPES
 from strike_adapters.postgres.store import store_env
 from strike_domain.log import StrikeLog
 
@@ -34,17 +35,23 @@ def prepare(url: str) -> None:
     """
     with psycopg.connect(url, autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(%s)", (PREPARING,))
-        if _is_prepared(gate):
-            return
-        _migrate_directory(url)
-        _create_log_and_views(url)
-        gate.execute(REMEMBER, (_fingerprint(),))
+        if not _is_prepared(gate):
+            _migrate_directory(url)
+            _create_log_and_views(url)
+            gate.execute(REMEMBER, (_fingerprint(),))
+        _use_postgis(gate)
 
 
 def _is_prepared(gate: psycopg.Connection) -> bool:
     gate.execute(CREATE_MEMORY)
     row = gate.execute("SELECT 1 FROM strike_prepared WHERE fingerprint = %s", (_fingerprint(),))
     return row.fetchone() is not None
+
+
+def _use_postgis(gate: psycopg.Connection) -> None:
+    """Where the extension is there, also if it came later, regions get a form that it compares."""
+    if gate.execute(HAS_POSTGIS).fetchone() and not gate.execute(HAS_SHAPES).fetchone():
+        gate.execute(ADD_SHAPES)
 
 
 def _fingerprint() -> str:

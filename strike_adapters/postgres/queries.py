@@ -24,6 +24,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes, read_positions
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together_async
+from strike_adapters.postgres.views.eco_timeline import ALERTS
 from strike_domain.actors import Role, Side
 from strike_domain.errors import Rejected, Unavailable, WaitTimedOut
 from strike_domain.log import LOG_NAME
@@ -74,6 +75,7 @@ ECOS = """
 SELECT * FROM eco_views
 WHERE (noc_id = %(tenant)s OR osp_id = %(tenant)s)
   AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s))
+  AND (%(paging)s::text[] IS NULL OR paging_state = ANY(%(paging)s))
   AND (%(before)s::timestamptz IS NULL OR (created_at, eco_id) < (%(before)s, %(before_id)s))
 ORDER BY created_at DESC, eco_id DESC
 LIMIT %(limit)s
@@ -84,6 +86,15 @@ SELECT * FROM eco_timeline
 WHERE eco_id = ANY(%(ids)s) AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)
 ORDER BY position
 """
+
+ALERTS_AFTER = f"""
+SELECT position, at, kind, line, eco_id FROM eco_timeline
+WHERE kind IN ({", ".join(f"'{topic}'" for topic in ALERTS)})
+  AND position > %(after)s AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)
+ORDER BY position LIMIT %(limit)s
+"""  # noqa: S608 - nothing of it comes from outside
+
+NEWEST_LINE = "SELECT coalesce(max(position), 0) AS position FROM eco_timeline"
 
 # One statement, so one moment: the row, the newest event of this ECO that each read model has,
 # and how far all of them are.
@@ -231,6 +242,7 @@ class Queries:
         first: int,
         after: str | None = None,
         statuses: Sequence[str] | None = None,
+        paging: Sequence[str] | None = None,
     ) -> Page:
         """A page of the tenant's ECOs, newest first. Raises `Rejected` for a page or cursor."""
         if not 1 <= first <= MAX_PAGE:
@@ -241,6 +253,7 @@ class Queries:
             ECOS,
             tenant=tenant_id,
             statuses=list(statuses) if statuses else None,
+            paging=list(paging) if paging else None,
             before=before,
             before_id=before_id,
             limit=first + 1,
@@ -250,6 +263,15 @@ class Queries:
     async def timelines(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:
         """Every event of those ECOs, in the order of the log."""
         return await self._all(TIMELINES, tenant=tenant_id, ids=list(eco_ids))
+
+    async def alerts(self, tenant_id: UUID, after: int) -> list[DictRow]:
+        """Lines newer than `after` for which somebody must be told at once, oldest first."""
+        return await self._all(ALERTS_AFTER, tenant=tenant_id, after=after, limit=MAX_PAGE)
+
+    async def newest_line(self) -> int:
+        """The position of the newest line of any timeline."""
+        (row,) = await self._all(NEWEST_LINE)
+        return int(row["position"])
 
     async def eco_now(self, tenant_id: UUID, eco_id: UUID) -> EcoNow | None:
         """The ECO with how far the read models are, of one and the same moment."""

@@ -93,6 +93,18 @@ class Mutation:
         paging = info.context.services.paging
         return await _run(info, lambda actor: paging.dispatch(eco_id, actor, list_id))
 
+    @strawberry.mutation(
+        description="Ring whoever offered to come later, alone. Their key makes it theirs."
+    )
+    async def take_up_offer(
+        self,
+        info: StrikeInfo,
+        eco_id: EcoId,
+        call_id: Annotated[UUID, strawberry.argument(description="`callId` of the offer.")],
+    ) -> EcoResult:
+        paging = info.context.services.paging
+        return await _run(info, lambda actor: paging.take_up_offer(eco_id, call_id, actor))
+
     @strawberry.mutation(description="Put a remark into the timeline, which both sides see.")
     async def add_note(
         self,

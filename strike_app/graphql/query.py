@@ -10,7 +10,7 @@ import strawberry
 from strike_adapters.postgres.queries import cursor_of
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_app.graphql.types import Eco, Me, StrikeInfo, TimelineEntry
-from strike_domain.eco import EcoStatus
+from strike_domain.eco import EcoStatus, PagingState
 from strike_domain.geometry import parse_location
 from strike_domain.routing import NoRoute
 
@@ -76,12 +76,16 @@ class Query:
         status: Annotated[
             list[EcoStatus] | None, strawberry.argument(description="Only in one of these.")
         ] = None,
+        paging_state: Annotated[
+            list[PagingState] | None,
+            strawberry.argument(description="Only where paging is in one of these."),
+        ] = None,
         wait_for: WaitFor = None,
     ) -> EcoConnection:
         _, tenant_id = info.context.acting()
         await reach(info, wait_for)
         page = await info.context.services.queries.ecos(
-            tenant_id, first=first, after=after, statuses=status
+            tenant_id, first=first, after=after, statuses=status, paging=paging_state
         )
         edges = [EcoEdge(cursor=cursor_of(row), node=Eco.of(row)) for row in page.rows]
         page_info = PageInfo(

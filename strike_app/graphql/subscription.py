@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
 
+from strike_adapters.postgres.changes import Watch
 from strike_adapters.postgres.queries import EcoNow, Queries
 from strike_app.graphql.context import Context
 from strike_app.graphql.query import EcoId, WaitFor, reach
 from strike_app.graphql.scalars import Position
-from strike_app.graphql.types import Eco, StrikeInfo
+from strike_app.graphql.types import AlertKind, Eco, PagingAlert, StrikeInfo
+from strike_domain.eco import PagingExhausted, PagingUnroutable
 from strike_domain.errors import Forbidden, NotFound, WaitTimedOut
 
 SETTLE_SECONDS = 0.25
@@ -53,20 +55,65 @@ class Subscription:
                     yield Eco.of({**now.row, "position": now.position})
                 told = now.marks
 
+    @strawberry.subscription(
+        description="Every ECO for which nobody is coming and nobody is being rung, at once: its "
+        "list was exhausted, or there was nobody to ring. From now on, or from `afterPosition`, "
+        "each exactly once and in order."
+    )
+    async def paging_alerts(
+        self, info: StrikeInfo, after_position: AfterPosition = None
+    ) -> AsyncGenerator[PagingAlert, None]:
+        _, tenant_id = info.context.acting()
+        services = info.context.services
+        last: int = after_position if after_position is not None else -1
+        with services.changes.watch(tenant_id=tenant_id) as watch:
+            if last < 0:
+                last = await services.queries.newest_line()
+            async with aclosing(_wakings(info.context, watch)) as wakings:
+                async for _ in wakings:
+                    for row in await services.queries.alerts(tenant_id, last):
+                        last = row["position"]
+                        yield await _alert(services.queries, tenant_id, row)
+
+
+async def _alert(queries: Queries, tenant_id: UUID, row: dict[str, Any]) -> PagingAlert:
+    # The timeline may know of an ECO that the other read models do not have yet.
+    with suppress(WaitTimedOut):
+        await queries.wait_for(row["position"])
+    now = await _settled(queries, tenant_id, row["eco_id"])
+    return PagingAlert(
+        position=Position(row["position"]),
+        at=row["at"],
+        kind=_KINDS[row["kind"]],
+        line=row["line"],
+        eco=Eco.of({**now.row, "position": now.position}),
+    )
+
+
+_KINDS = {PagingExhausted.TOPIC: AlertKind.EXHAUSTED, PagingUnroutable.TOPIC: AlertKind.NO_LIST}
+
 
 async def _moments(context: Context, eco_id: UUID) -> AsyncGenerator[EcoNow, None]:
     """The ECO now, and whenever it may have changed. Raises `NotFound` and `Forbidden`."""
     _, tenant_id = context.acting()
     services = context.services
-    is_member_until = time.monotonic() + MEMBER_SECONDS
     with services.changes.watch(eco_id) as watch:
-        while True:
-            yield await _settled(services.queries, tenant_id, eco_id)
-            await watch.wait(MEMBER_SECONDS)
-            if time.monotonic() >= is_member_until:
-                if not await services.queries.is_member(context.user.id, tenant_id):
-                    raise Forbidden("You are not a member of this tenant.", "NOT_A_MEMBER")
-                is_member_until = time.monotonic() + MEMBER_SECONDS
+        async with aclosing(_wakings(context, watch)) as wakings:
+            async for _ in wakings:
+                yield await _settled(services.queries, tenant_id, eco_id)
+
+
+async def _wakings(context: Context, watch: Watch) -> AsyncGenerator[None, None]:
+    """Now, and whenever `watch` is woken. Raises `Forbidden` once the user has left the tenant."""
+    _, tenant_id = context.acting()
+    is_member_until = time.monotonic() + MEMBER_SECONDS
+    while True:
+        yield
+        await watch.wait(MEMBER_SECONDS)
+        if time.monotonic() >= is_member_until:
+            if not await context.services.queries.is_member(context.user.id, tenant_id):
+                raise Forbidden("You are not a member of this tenant.", "NOT_A_MEMBER")
+            is_member_until = time.monotonic() + MEMBER_SECONDS
 
 
 async def _settled(queries: Queries, tenant_id: UUID, eco_id: UUID) -> EcoNow:

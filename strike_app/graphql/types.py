@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -157,6 +158,31 @@ class PagerRun:
         return cls(id=row["run_id"], state=state, **{name: row[name] for name in same})
 
 
+@strawberry.type(description="Somebody could come, but not soon. It is no acceptance.")
+class Offer:
+    call_id: UUID = strawberry.field(description="The call in which it was made: `takeUpOffer`.")
+    run_id: UUID = strawberry.field(description="The run of that call.")
+    name: str = strawberry.field(description="Who could come.")
+    minutes: int = strawberry.field(description="More than so many minutes are needed.")
+
+
+@strawberry.enum(description="What somebody in the NOC has to know at once.")
+class AlertKind(StrEnum):
+    EXHAUSTED = "EXHAUSTED"
+    NO_LIST = "NO_LIST"
+
+
+@strawberry.type(description="Nobody is coming, and nobody is being rung.")
+class PagingAlert:
+    position: Position = strawberry.field(description="Give the last one as `afterPosition`.")
+    at: datetime = strawberry.field(description="When it happened.")
+    kind: AlertKind = strawberry.field(
+        description="EXHAUSTED: nobody accepted; NO_LIST: nobody could be rung."
+    )
+    line: str = strawberry.field(description="What happened, for people.")
+    eco: Eco = strawberry.field(description="The ECO as it is now.")
+
+
 @strawberry.type(description="An emergency callout order: one incident.")
 class Eco:
     id: UUID = strawberry.field(description="Its id.")
@@ -175,6 +201,10 @@ class Eco:
     affected_customers: int | None = strawberry.field(description="How many are without service.")
     location: GeoJSON = strawberry.field(description="A Point or LineString.")
     responder_name: str | None = strawberry.field(description="Who has accepted.")
+    expected_at: datetime | None = strawberry.field(
+        description="Not before then does the responder get there, if they said so."
+    )
+    offers: list[Offer] = strawberry.field(description="Who could come, but not soon.")
     run_id: UUID | None = strawberry.field(description="The newest pager run.")
     list_name: str | None = strawberry.field(description="The list that is, or was, rung.")
     list_reason: str | None = strawberry.field(description="Why that list.")
@@ -221,14 +251,24 @@ class Eco:
             priority=Priority(row["priority"]),
             location=GeoJSON(row["location"]),
             position=Position(row["position"]),
+            offers=[_offer(one) for one in row["offers"]],
             **made,
         )
 
     @classmethod
     def of_aggregate(cls, aggregate: eco.Eco, position: int) -> Eco:
         """As the row will be: right before any read model has it."""
-        row = {**row_of(aggregate, position), "location": aggregate.location.geojson()}
+        row = {
+            **row_of(aggregate, position),
+            "location": aggregate.location.geojson(),
+            "offers": [one.model_dump(mode="json") for one in aggregate.offers],
+        }
         return cls.of(row)
+
+
+def _offer(stored: dict[str, Any]) -> Offer:
+    ids = {key: UUID(stored[key]) for key in ("call_id", "run_id")}
+    return Offer(name=stored["name"], minutes=stored["minutes"], **ids)
 
 
 _SAME = (
@@ -241,6 +281,7 @@ _SAME = (
     "client_reference",
     "affected_customers",
     "responder_name",
+    "expected_at",
     "run_id",
     "list_name",
     "list_reason",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any, cast
 from uuid import UUID
@@ -83,7 +83,7 @@ class System:
         self.recorder = cast(SimulatedRecorder, self.log.recorder)
         self.recorder.chance = Random(f"store/{seed}")  # noqa: S311
         self.recorder.on_stored = self._note_stored
-        self._sids: set[str] = set()
+        self._sids: dict[str, UUID] = {}
         self.router = Router(self.directory)
         new_id = self._ids.new
         self.callouts = Callouts(self.log, self.directory, self.clock, new_id)
@@ -208,9 +208,7 @@ class System:
 
     def _worker(self, name: str) -> Callable[[], Coroutine[Any, Any, None]]:
         async def main() -> None:
-            ringer = Ringer(
-                self.log, self.telephone, self.clock, self, self._ids.new, self.router
-            )
+            ringer = Ringer(self.log, self.telephone, self.clock, self, self._ids.new, self.router)
             await self._threads(lambda: self._ring(name, ringer))
 
         return main
@@ -258,13 +256,13 @@ class System:
         for one in events:
             if one.topic == CallPlaced.TOPIC:
                 event: Any = self.log.mapper.to_domain_event(one)
-                self._sids.add(event.sid)
+                self._sids[event.sid] = event.call_id
         self._wake.set()
         self._wake = asyncio.Event()
 
-    def known(self, sids: Collection[str]) -> Collection[str]:
-        """Which of the provider's ids belong to a call already (`ringer.KnownCalls`)."""
-        return self._sids.intersection(sids)
+    def claim(self, sid: str, call_id: UUID) -> bool:
+        """Whether the provider's call is that call's from now on (`ringer.CallClaims`)."""
+        return self._sids.setdefault(sid, call_id) == call_id
 
 
 class _Ids:

@@ -202,10 +202,11 @@ class StrikeStored(StrikeInMemory):
         self.process = PagerProcess(router, clock, env)
         self.callouts = Callouts(self.log, directory, clock)
         self.paging = Paging(self.log, router, directory, clock)
-        self.ringer = Ringer(self.log, telephone, clock, known_calls=self)
+        self.ringer = Ringer(self.log, telephone, clock, claims=directory, router=router)
         self.desk = CrewDesk(self.log, crew, clock)
         self._runs = set()
         self._looks = {}
+        self._claims = {}
 
 
 class LongNight(Night):
@@ -217,6 +218,9 @@ class LongNight(Night):
         self.switchboard = Switchboard(self.clock)
         self.strike = self._strike()
         self.eco_id = UUID(int=0)
+
+    def save_list(self, pager_list: PagerList) -> None:
+        self.strike.directory.add(pager_list)
 
     def _strike(self) -> StrikeInMemory:
         strike = StrikeInMemory(self.switchboard, self.crew, clock=self.clock)
@@ -231,6 +235,9 @@ class StoredNight(LongNight):
     def __init__(self, url: str, pool: Pool) -> None:
         self.url, self.pool = url, pool
         super().__init__()
+
+    def save_list(self, pager_list: PagerList) -> None:
+        PostgresDirectory(self.pool).save_list(pager_list)
 
     def _strike(self) -> StrikeInMemory:
         return StrikeStored(self.url, self.pool, self.switchboard, self.crew, self.clock)

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
-from strike_domain import FieldTask, OutcomeUnknown, ProviderCallState, TaskState, Unavailable
-from tests.integration.stored import CREWED, LISTLESS, LongNight
+from strike_domain import (
+    FieldTask,
+    OutcomeUnknown,
+    ProviderCallState,
+    RingAgain,
+    TaskState,
+    Unavailable,
+    parse_region,
+)
+from tests.integration.stored import CREWED, LISTLESS, LISTS, LongNight
 from tests.unit.given import ANA, BEN, BOULDER, CEM, OPERATOR, stamp
+
+NORTH = parse_region(
+    {"type": "Polygon", "coordinates": [[[-106, 50], [-104, 50], [-105, 52], [-106, 50]]]}
+)
+IN_THE_NORTH = {"type": "Point", "coordinates": [-105, 51]}
 
 
 def the_second_accepts_and_the_crew_repairs(night: LongNight) -> None:
@@ -76,6 +90,33 @@ def the_provider_makes_trouble(night: LongNight) -> None:
     night.cancel().after(60)
 
 
+def the_first_could_come_later_and_is_asked_again(night: LongNight) -> None:
+    night.create(client_reference="offered")
+    night.phone(ANA).rings().presses("4").hears("Do not set off")
+    night.phone(BEN).rings().presses("3")
+    night.strike.paging.take_up_offer(night.eco_id, night.eco.offers[0].call_id, OPERATOR)
+    night.strike.settle()
+    night.phone(ANA).rings().presses("1").hears("yours")
+    night.after(60)
+
+
+def a_list_is_rung_again_until_somebody_wakes_up(night: LongNight) -> None:
+    again = LISTS[0].model_copy(
+        update={"id": UUID(int=0x117), "ring_again": RingAgain(after_minutes=10, times=2)}
+    )
+    night.save_list(again.model_copy(update={"name": "stubborn", "region": NORTH}))
+    night.create(client_reference="again", location=IN_THE_NORTH)
+    for _ in range(2):
+        night.phone(ANA).rings().presses("2")
+        night.phone(BEN).rings().presses("2")
+        night.after(60 * 10)
+    night.phone(BEN).presses("1").hears("yours")
+    night.create(client_reference="not again", location=IN_THE_NORTH)
+    night.phone(ANA).rings().presses("2")
+    night.phone(BEN).rings().presses("2")
+    night.cancel().after(60 * 11)
+
+
 STORIES: tuple[Callable[[LongNight], None], ...] = (
     the_second_accepts_and_the_crew_repairs,
     it_is_cancelled_while_it_rings,
@@ -83,6 +124,8 @@ STORIES: tuple[Callable[[LongNight], None], ...] = (
     there_is_nobody_to_ring,
     the_first_accepts_after_having_been_given_up,
     the_provider_makes_trouble,
+    the_first_could_come_later_and_is_asked_again,
+    a_list_is_rung_again_until_somebody_wakes_up,
 )
 
 

@@ -8,19 +8,24 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aiohttp
 import pytest
 
+from strike_adapters.memory import FakeTelephone
 from strike_adapters.postgres import queries
 from strike_adapters.postgres.changes import FOLLOWED
 from strike_app.bootstrap import Strike
-from strike_app.demo.seed import LOGINS, OPERATOR
+from strike_app.demo.seed import LOGINS, NEWCOMER, NOCS, OPERATOR, _id
 from strike_app.graphql import subscription
+from strike_domain import CallReport, Ringer
 from strike_domain.errors import WaitTimedOut
 from strike_mock.settings import Person
-from tests.integration.served import Served
+from tests.integration.served import CREATE, ORDER, Served
+from tests.integration.stored import eventually
+
+TOM, TOM_NOC = LOGINS[1], _id(NOCS[1])
 
 CHANGED = """
 subscription ($id: UUID!, $after: Position) {
@@ -310,3 +315,90 @@ async def test_without_the_database_the_server_is_alive_and_not_ready(served: Se
             assert health.status == status
     answer = await served.post("{ me { id } }")
     assert (answer.status, answer.body["code"]) == (503, "DATABASE_UNAVAILABLE")
+
+
+# Alerts -----------------------------------------------------------------------------------
+
+ALERTS = """
+subscription ($after: Position) {
+  pagingAlerts(afterPosition: $after) {
+    position kind line eco { id pagingState offers { callId name minutes } }
+  }
+}
+"""
+TAKE_UP = """
+mutation ($id: UUID!, $call: UUID!) {
+  takeUpOffer(ecoId: $id, callId: $call) {
+    ... on EcoChanged { eco { pagingState listReason } } ... on Problem { code }
+  }
+}
+"""
+
+
+def _everybody_presses(strike: Strike, eco_id: str, key: str) -> None:
+    """Ring each person of the newest run, and let them press `key`."""
+    ringer = Ringer(strike.log, FakeTelephone(), strike.clock, strike.directory)
+    eco = strike.log.eco(UUID(eco_id))
+    assert eco.latest_run_id is not None
+    while (run := ringer.work_on(eco.latest_run_id)).live_call:
+        call = run.live_call
+        strike.paging().key_pressed(CallReport(run.id, call.id, str(call.sid)), key)
+
+
+@pytest.mark.usefixtures("followers")
+async def test_nobody_to_ring_and_nobody_who_accepts_are_told_at_once_and_once(
+    served: Served, strike: Strike
+) -> None:
+    async with _talk(served) as talk:
+        await talk.begin("1", ALERTS, {})
+        await asyncio.sleep(0.1)
+        listless = await served.create(ospId=str(NEWCOMER.id))
+        first = (await talk.next())["data"]["pagingAlerts"]
+        assert (first["kind"], first["eco"]["id"]) == ("NO_LIST", listless["eco"]["id"])
+        assert first["eco"]["pagingState"] == "NO_LIST"
+        eco_id = (await served.create())["eco"]["id"]
+        await asyncio.to_thread(eventually, lambda: strike.log.eco(UUID(eco_id)).latest_run_id)
+        await asyncio.to_thread(_everybody_presses, strike, eco_id, "4")
+        second = (await talk.next())["data"]["pagingAlerts"]
+    assert (second["kind"], second["eco"]["id"]) == ("EXHAUSTED", eco_id)
+    assert [one["minutes"] for one in second["eco"]["offers"]] == [60, 60, 60]
+    assert second["line"].startswith("Nobody accepted")
+    # Who was away meanwhile is told what was missed, and nothing twice.
+    async with _talk(served) as talk:
+        await talk.begin("1", ALERTS, {"after": first["position"] - 1})
+        again = [(await talk.next())["data"]["pagingAlerts"]["position"] for _ in range(2)]
+    assert again == [first["position"], second["position"]]
+    async with _talk(served) as talk:
+        await talk.begin("1", ALERTS, {"after": first["position"]})
+        assert (await talk.next())["data"]["pagingAlerts"]["position"] == second["position"]
+    offer = second["eco"]["offers"][1]
+    taken = (await served.ask(TAKE_UP, {"id": eco_id, "call": offer["callId"]}))["takeUpOffer"]
+    assert taken["eco"]["pagingState"] == "RUNNING"
+    assert offer["name"] in taken["eco"]["listReason"]
+    refused = await served.ask(TAKE_UP, {"id": eco_id, "call": str(uuid4())})
+    assert refused["takeUpOffer"]["code"] == "NOT_FOUND"
+
+
+@pytest.mark.usefixtures("followers")
+async def test_another_noc_s_alerts_are_not_told(served: Served) -> None:
+    async with _talk(served, email=TOM.email, tenant=TOM_NOC) as talk:
+        await talk.begin("1", ALERTS, {"after": 0})
+        theirs = await served.create(ospId=str(NEWCOMER.id))
+        await served.services.queries.wait_for(theirs["position"])
+        data = await served.ask(
+            CREATE, {"input": ORDER | {"ospId": str(NEWCOMER.id)}}, email=TOM.email, tenant=TOM_NOC
+        )
+        told = (await talk.next())["data"]["pagingAlerts"]
+    assert told["eco"]["id"] == data["createEco"]["eco"]["id"]
+
+
+@pytest.mark.usefixtures("followers")
+async def test_the_ecos_that_nobody_is_coming_for_can_be_listed(served: Served) -> None:
+    query = "query ($p: [PagingState!]) { ecos(pagingState: $p) { edges { node { id } } } }"
+    listless = await served.create(ospId=str(NEWCOMER.id))
+    await served.create()
+    async with asyncio.timeout(10):
+        edges: list[Any] = []
+        while not edges:
+            edges = (await served.ask(query, {"p": ["NO_LIST", "EXHAUSTED"]}))["ecos"]["edges"]
+    assert [one["node"]["id"] for one in edges] == [listless["eco"]["id"]]

@@ -266,7 +266,7 @@ class Night:
         return Phone(self, contact)
 
     def another_worker(self) -> Ringer:
-        return Ringer(self.strike.log, self.switchboard, self.clock, known_calls=self.strike)
+        return Ringer(self.strike.log, self.switchboard, self.clock, claims=self.strike)
 
     @property
     def eco(self) -> Eco:

@@ -41,7 +41,9 @@ from tests.unit.given import (
 
 def test_the_first_on_the_list_is_rung_and_accepts_with_a_key() -> None:
     night = Night(ANA, BEN).create()
-    night.phone(ANA).rings().presses("1").hears("Thank you, Ana", "two six, zero zero zero one is yours")
+    night.phone(ANA).rings().presses("1").hears(
+        "Thank you, Ana", "two six, zero zero zero one is yours"
+    )
     night.phone(BEN).is_silent()
     assert night.eco.responder is not None and night.eco.responder.name == "Ana"
     night.eco_is(paging_state=PagingState.ACCEPTED)

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from strike_domain import (
     CallOutcome,
+    Contact,
     DeclineKey,
     DeclineReason,
     InvalidTransition,
@@ -22,7 +23,7 @@ from tests.unit.given import ANA, BEN, CEM, DISPATCHER, LIST, OPERATOR, OSP, Nig
 TEN_MINUTES = RingAgain(after_minutes=10, times=2)
 
 
-def exhausted(*contacts, ring_again: RingAgain | None = None) -> Night:  # type: ignore[no-untyped-def]
+def exhausted(*contacts: Contact, ring_again: RingAgain | None = None) -> Night:
     """A night in which everybody declined."""
     night = Night(*contacts, ring_again=ring_again).create()
     for contact in contacts:
@@ -266,7 +267,7 @@ def test_a_list_is_rung_again_although_the_process_is_far_behind() -> None:
 def test_a_late_key_in_the_first_run_ends_the_ringing_again() -> None:
     night = exhausted(ANA, BEN, ring_again=TEN_MINUTES)
     first = night.phone(BEN)
-    assert first.call
+    assert first.call.sid
     night.after(600)
     night.phone(ANA).is_rung()
     first.presses("1").hears("is yours")

@@ -551,8 +551,8 @@ def test_a_visit_to_a_run_with_nothing_due_does_nothing() -> None:
     assert run.due_at is not None and run.due_at > night.clock.now()
 
 
-def test_a_ringer_without_known_calls_takes_any_call_for_its_own() -> None:
-    """For an embedder with one run at a time; whoever has more gives it `KnownCalls`."""
+def test_a_ringer_without_claims_takes_any_call_for_its_own() -> None:
+    """For an embedder with one run at a time; whoever has more gives it `CallClaims`."""
     night = ordered(after_effect(UNKNOWN)).create()
     night.strike.ringer = Ringer(night.strike.log, night.switchboard, night.clock)
     night.after(10)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -32,6 +32,7 @@ from strike_domain import (
     PagerRun,
     PagingState,
     ProviderCallState,
+    RingAgain,
     Ringer,
     RunState,
     TaskState,
@@ -40,7 +41,13 @@ from strike_domain import (
 from strike_domain.eco import EcoCancelled, PagerDispatched, ResponderAssigned
 from strike_domain.eventsourced import project
 from strike_domain.memory import ManualClock, PaperCall
-from strike_domain.pager_run import CallRequested, CallRetried, PagerRunStarted
+from strike_domain.pager_run import (
+    CallPlaced,
+    CallRequested,
+    CallRetried,
+    ListRungAgain,
+    PagerRunStarted,
+)
 from tests.unit.given import ANA, BEN, OPERATOR, Killed, Night, Switchboard, stamp, tasks
 
 EXAMPLES = int(os.environ.get("STRIKE_MACHINE_EXAMPLES", "0"))
@@ -63,7 +70,7 @@ class Provider(Switchboard):
         self.attempts: dict[UUID, list[str]] = defaultdict(list)
         self.asked_about: set[tuple[UUID, str]] = set()
         self.was_unreachable = False
-        self.known: Callable[[list[str]], Collection[str]] = lambda sids: sids
+        self.is_known: Callable[[str], bool] = lambda sid: True
         self.strays: set[str] = set()
         self.picked_up: list[PaperCall] = []
         self.while_placing: Callable[[], object] | None = None
@@ -122,7 +129,7 @@ class Provider(Switchboard):
     def end(self, noc_id: UUID, sid: str) -> None:
         # A worker that dies here, with a call that only it knows, leaves that one ringing. That
         # is a nuisance, and no more: a key pressed in it counts, if it still can.
-        if self.wrong.get("end") == "killed before" and not self.known([sid]):
+        if self.wrong.get("end") == "killed before" and not self.is_known(sid):
             self.strays.add(sid)
         fault = self._fail_or_die("end")
         super().end(noc_id, sid)
@@ -174,11 +181,12 @@ class StrikeMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.night = Night(ANA, TWIN, BEN)
+        again = RingAgain(after_minutes=2, times=2)
+        self.night = Night(ANA, TWIN, BEN, ring_again=again)
         self.provider = Provider(self.night.clock)
         self.night.switchboard = self.provider
         self.strike = self.night.strike
-        self.provider.known = self.strike.known
+        self.provider.is_known = self._is_known
         self.ecos: list[UUID] = []
         self.runs: dict[UUID, UUID] = {}
         self.mirror: dict[UUID, Any] = {}
@@ -189,6 +197,9 @@ class StrikeMachine(RuleBasedStateMachine):
         self._ids = count(1)
         self.strike.callouts._new_id = self.strike.paging._new_id = self._new_id
         self.strike.ringer = self._new_worker()
+
+    def _is_known(self, sid: str) -> bool:
+        return any(isinstance(e, CallPlaced) and e.sid == sid for _, e in self.strike.events())
 
     def _new_id(self) -> UUID:
         """The same story always has the same ids; hypothesis asks for that."""
@@ -239,6 +250,21 @@ class StrikeMachine(RuleBasedStateMachine):
         except InvalidTransition:
             assert eco.paging_state is PagingState.RUNNING or not eco.is_active
 
+    @precondition(lambda self: any(self._eco(n).offers for n in range(len(self.ecos))))
+    @rule(which=any_number, offer=any_number)
+    def take_up_offer(self, which: int, offer: int) -> None:
+        eco = self._eco(which)
+        if not eco.offers:
+            return
+        chosen = eco.offers[offer % len(eco.offers)]
+        try:
+            self.strike.paging.take_up_offer(eco.id, chosen.call_id, OPERATOR)
+        except InvalidTransition:
+            assert eco.paging_state is PagingState.RUNNING or not eco.is_active
+        else:
+            run = self.strike.run_of(eco.id)
+            assert [one.name for one in run.plan.contacts] == [chosen.name]
+
     @precondition(lambda self: self.ecos)
     @rule(which=any_number, done=st.booleans())
     def field_reports(self, which: int, done: bool) -> None:
@@ -280,7 +306,7 @@ class StrikeMachine(RuleBasedStateMachine):
         except Killed:
             self.strike.ringer = self._new_worker()
 
-    @rule(seconds=st.sampled_from([1, 5, 10, 30, 40, 60]))
+    @rule(seconds=st.sampled_from([1, 5, 10, 30, 40, 60, 125]))
     def time_passes(self, seconds: float) -> None:
         self.night.clock.advance(seconds)
 
@@ -329,7 +355,7 @@ class StrikeMachine(RuleBasedStateMachine):
         self.provider.letters.pop(which % len(self.provider.letters))
 
     @precondition(lambda self: self.provider.picked_up)
-    @rule(which=any_number, key=st.sampled_from(["1", "1", "2", "9", "", "5"]))
+    @rule(which=any_number, key=st.sampled_from(["1", "1", "2", "3", "4", "9", "", "5"]))
     def key_is_pressed(self, which: int, key: str) -> None:
         """Somebody who picked up presses a key; it may take long to arrive."""
         picked_up = self.provider.picked_up
@@ -338,9 +364,20 @@ class StrikeMachine(RuleBasedStateMachine):
         speech = self.strike.paging.key_pressed(call.report, key)
         if speech.gather is None and not call.state.is_final:
             self.provider.goes_on(call, ProviderCallState.COMPLETED, None)
+        run = self.strike.log.run(call.order.run_id)
         if key == "1" and before.needs_responder:
-            run = self.strike.log.run(call.order.run_id)
             assert run.accepted_by is not None, "A key was pressed, and nobody has it."
+        if (
+            key == "4"
+            and before.needs_responder
+            and run.state
+            in (
+                RunState.RUNNING,
+                RunState.EXHAUSTED,
+            )
+        ):
+            offers = self._eco_of(run.id).offers
+            assert any(one.call_id == call.order.call_id for one in offers), "An offer was lost."
 
     # What is always so -----------------------------------------------------------------------
 
@@ -361,6 +398,8 @@ class StrikeMachine(RuleBasedStateMachine):
                 assert previous.responder is None, "Two have accepted."
             case PagerDispatched():
                 assert previous.paging_state is not PagingState.RUNNING
+            case ListRungAgain():
+                assert previous.state is RunState.EXHAUSTED
             case CallRequested() | CallRetried():
                 eco: Eco = self.mirror[self.runs[event.originator_id]]
                 assert eco.responder is None, "Somebody was rung after the acceptance."
@@ -379,8 +418,9 @@ class StrikeMachine(RuleBasedStateMachine):
                 assert run.due_at is not None
                 assert run.due_at <= now + LONGEST_WAIT
                 assert (run.due_step(now) is None) == (run.due_at > now)
-            else:
-                assert run.due_at is None
+            elif run.due_at is not None:
+                assert run.state is RunState.EXHAUSTED
+                assert run.plan.ring_again is not None and run.plan.ring_again.times > 0
 
     @rule()
     def settles(self) -> None:

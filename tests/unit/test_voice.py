@@ -45,7 +45,14 @@ def voice(
 def test_the_prompt_says_what_it_is_about_and_which_key_does_what() -> None:
     speech = voice().prompt()
     text = " ".join(speech.sentences)
-    for words in ("Ana", "two six, zero zero four two", "Near Boulder", "A cable is cut.", "press 1", "press 2"):
+    for words in (
+        "Ana",
+        "two six, zero zero four two",
+        "Near Boulder",
+        "A cable is cut.",
+        "press 1",
+        "press 2",
+    ):
         assert words in text
     assert speech.gather is not None
 
@@ -139,7 +146,7 @@ def test_braces_and_format_signs_in_a_description_are_just_read() -> None:
 @given(st.text(min_size=1, max_size=4_000) | st.just("x" * 4_000) | st.just("word " * 800))
 def test_a_prompt_is_over_and_its_key_awaited_before_the_call_is_given_up(description: str) -> None:
     """The run waits twice the key time from the answer; a prompt that takes longer is cut off."""
-    longest = {"position": (-179.999, -89.999), "length_m": 123_456}
+    longest: dict[str, Any] = {"position": (-179.999, -89.999), "length_m": 123_456}
     for contact in (ANA.model_copy(update={"name": "N" * 100}), CEM):
         speech = voice(contact, description, **longest).prompt()
         assert speech.gather is not None

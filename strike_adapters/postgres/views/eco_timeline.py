@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from strike_adapters.postgres.views.view import Change, Upsert, View, ViewRecorder, change_of
+from strike_domain.eco import PagingExhausted, PagingUnroutable
 from strike_domain.pager_run import PagerRun
 from strike_domain.timeline import Teller
 
@@ -28,8 +29,17 @@ CREATE TABLE IF NOT EXISTS eco_timeline (
 BY_ECO = "CREATE INDEX IF NOT EXISTS eco_timeline_eco ON eco_timeline (eco_id, position)"
 
 
+ALERTS = (PagingExhausted.TOPIC, PagingUnroutable.TOPIC)
+"""Kinds of lines for which somebody in the NOC has to be told at once."""
+
+BY_ALERT = f"""
+CREATE INDEX IF NOT EXISTS eco_timeline_alerts ON eco_timeline (position)
+WHERE kind IN ({", ".join(f"'{topic}'" for topic in ALERTS)})
+"""
+
+
 class EcoTimelineRecorder(ViewRecorder):
-    DDL = (CREATE_TABLE, BY_ECO)
+    DDL = (CREATE_TABLE, BY_ECO, BY_ALERT)
 
 
 class EcoTimeline(View):

@@ -54,12 +54,18 @@ CREATE TABLE IF NOT EXISTS eco_views (
 )
 """
 
+OFFERS = """
+ALTER TABLE eco_views
+    ADD COLUMN IF NOT EXISTS offers jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN IF NOT EXISTS expected_at timestamptz
+"""
+
 BY_NOC = "CREATE INDEX IF NOT EXISTS eco_views_noc ON eco_views (noc_id, created_at, eco_id)"
 BY_OSP = "CREATE INDEX IF NOT EXISTS eco_views_osp ON eco_views (osp_id, created_at, eco_id)"
 
 
 class EcoViewsRecorder(ViewRecorder):
-    DDL = (CREATE_TABLE, BY_NOC, BY_OSP)
+    DDL = (CREATE_TABLE, OFFERS, BY_NOC, BY_OSP)
 
 
 class EcoViews(View):
@@ -94,6 +100,8 @@ def row_of(eco: Eco, position: int) -> Row:
         "location": Jsonb(eco.location.geojson()),
         "bounds": f"(({east},{north}),({west},{south}))",
         "responder_name": eco.responder.name if eco.responder else None,
+        "offers": Jsonb([one.model_dump(mode="json") for one in eco.offers]),
+        "expected_at": eco.expected_at,
         "run_id": eco.latest_run_id,
         "list_name": list_name,
         "list_reason": list_reason,

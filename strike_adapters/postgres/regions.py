@@ -1,0 +1,157 @@
+"""Which of an OSP's lists cover a place: two adapters, one answer.
+
+`PostgisRegions` lets PostGIS compare, by `ST_Covers` over a GiST index; no region leaves the
+database. `BoxRegions` needs no extension: an index of bounding boxes offers candidates, and shapely
+compares them exactly. Both measure lengths and areas with the domain's own functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+from uuid import UUID
+
+import psycopg
+import shapely
+import structlog
+from psycopg import Connection
+from psycopg.rows import DictRow
+from psycopg_pool import ConnectionPool
+from shapely.geometry.base import BaseGeometry
+
+from strike_domain.geometry import Location
+from strike_domain.regions import (
+    ListName,
+    Matches,
+    RegionCandidate,
+    RegionMatch,
+    images,
+    lines_length_m,
+    match_regions,
+    region_match,
+)
+
+Pool = ConnectionPool[Connection[DictRow]]
+
+HAS_POSTGIS = "SELECT 1 FROM pg_extension WHERE extname = 'postgis'"
+
+HAS_SHAPES = """
+SELECT 1 FROM pg_attribute
+WHERE attrelid = to_regclass('pager_lists') AND attname = 'region_shape' AND NOT attisdropped
+"""
+
+# Made valid as the domain does with what was stored before today's checks.
+ADD_SHAPES = """
+ALTER TABLE pager_lists ADD COLUMN IF NOT EXISTS region_shape geometry
+    GENERATED ALWAYS AS (
+        ST_MakeValid(ST_SetSRID(ST_GeomFromGeoJSON(region), 4326), 'method=structure keepcollapsed=false')
+    ) STORED;
+CREATE INDEX IF NOT EXISTS pager_lists_shape ON pager_lists USING gist (region_shape);
+"""  # noqa: E501
+
+# Boxes that touch are near; which region covers the place is decided by its exact form.
+LISTS_NEAR = """
+SELECT id, name, region, region_area_m2 FROM pager_lists
+WHERE osp_id = %(osp_id)s AND region IS NULL
+UNION ALL
+SELECT id, name, region, region_area_m2 FROM pager_lists
+WHERE osp_id = %(osp_id)s AND region IS NOT NULL AND EXISTS (
+    SELECT FROM unnest(%(boxes)s::text[]) AS place WHERE region_box && place::box)
+"""
+
+LISTS_COVERING = """
+SELECT list.id, list.name, list.region_area_m2, ST_Covers(region_shape, place) AS covers,
+       CASE WHEN NOT ST_Covers(region_shape, place)
+            THEN ST_AsBinary(ST_Intersection(region_shape, place)) END AS part
+FROM unnest(%(places)s::bytea[]) AS wkb
+CROSS JOIN LATERAL ST_GeomFromWKB(wkb, 4326) AS place
+JOIN pager_lists AS list ON ST_Intersects(region_shape, place)
+WHERE list.osp_id = %(osp_id)s
+"""
+
+DEFAULT_LISTS = "SELECT id, name FROM pager_lists WHERE osp_id = %s AND region IS NULL"
+
+logger = structlog.get_logger()
+
+
+class Regions(Protocol):
+    """The part of `PagerLists` that compares places with regions."""
+
+    def matches(self, osp_id: UUID, location: Location) -> Matches:
+        """As `PagerLists.matches`."""
+
+
+class BoxRegions:
+    """Bounding boxes in PostgreSQL, the exact comparison in shapely."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def matches(self, osp_id: UUID, location: Location) -> Matches:
+        """Every list whose region covers `location` or a part of it, and the default list."""
+        values = {"osp_id": osp_id, "boxes": [box_text(one.bounds) for one in images(location)]}
+        with self._pool.connection() as connection:
+            rows = connection.execute(LISTS_NEAR, values).fetchall()
+        candidates = (
+            RegionCandidate(
+                list_id=row["id"],
+                name=row["name"],
+                region=row["region"],
+                area_m2=row["region_area_m2"],
+            )
+            for row in rows
+        )
+        return match_regions(location, candidates)
+
+
+class PostgisRegions:
+    """PostGIS compares. Should it fail, boxes and shapely do: no page waits for an extension."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._otherwise = BoxRegions(pool)
+
+    def matches(self, osp_id: UUID, location: Location) -> Matches:
+        """Every list whose region covers `location` or a part of it, and the default list."""
+        places = [*images(location)]
+        values = {"osp_id": osp_id, "places": [shapely.to_wkb(one) for one in places]}
+        try:
+            with self._pool.connection() as connection:
+                rows = connection.execute(LISTS_COVERING, values).fetchall()
+                defaults = connection.execute(DEFAULT_LISTS, (osp_id,)).fetchall()
+        except (psycopg.ProgrammingError, psycopg.InternalError):
+            logger.exception("PostGIS could not compare regions")
+            return self._otherwise.matches(osp_id, location)
+        return Matches(
+            [*_best_of_each(places[0], rows)],
+            [ListName(row["id"], row["name"]) for row in defaults],
+        )
+
+
+def _best_of_each(place: BaseGeometry, rows: Sequence[DictRow]) -> Iterator[RegionMatch]:
+    """One match for each list, however many images of the place it meets."""
+    covered: dict[UUID, float] = {}
+    whole = {row["id"] for row in rows if row["covers"]}
+    for row in rows:
+        part = row["part"]
+        length = lines_length_m(shapely.from_wkb(bytes(part))) if part is not None else 0.0
+        covered[row["id"]] = max(covered.get(row["id"], 0.0), length)
+    for row in {row["id"]: row for row in rows}.values():
+        list_id = row["id"]
+        if list_id in whole or covered[list_id] > 0:
+            length = 0.0 if list_id in whole else covered[list_id]
+            name = ListName(list_id, row["name"])
+            yield region_match(name, place, row["region_area_m2"], length)
+
+
+def regions_of(pool: Pool) -> Regions:
+    """The better adapter for this database. Raises `psycopg.Error` if it cannot be asked."""
+    with pool.connection() as connection:
+        has_shapes = connection.execute(HAS_SHAPES).fetchone()
+    return PostgisRegions(pool) if has_shapes else BoxRegions(pool)
+
+
+def box_text(bounds: tuple[float, float, float, float]) -> str:
+    """Bounds as PostgreSQL's `box` is written, to the last digit."""
+    west, south, east, north = bounds
+    return f"({east!r},{north!r}),({west!r},{south!r})"
