@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from strike_adapters.embedded import default_directory, embedded_postgres
+from strike_adapters.heartbeat import HttpHeartbeat
 from strike_adapters.identity import (
     LoadBalancerIdentity,
     LoadBalancerSettings,
     http_key_fetcher,
 )
 from strike_adapters.postgres.accounts import PostgresAccounts
+from strike_adapters.postgres.auditor import Auditor
 from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.directory import Pool, PostgresDirectory, open_pool
 from strike_adapters.postgres.due import Worker
@@ -29,6 +31,7 @@ from strike_adapters.secrets import SecretBox, load_or_create_key
 from strike_adapters.twilio.accounts import WebhookUrls
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.clock import ScaledClock
+from strike_app.metrics import METRICS
 from strike_app.services import Services
 from strike_app.settings import Settings
 from strike_domain.callouts import Callouts
@@ -64,6 +67,18 @@ class Strike:
     def followers(self, names: tuple[str, ...] = FOLLOWER_NAMES) -> list[Follower]:
         return [Follower(name, self.url, self.router, self.clock) for name in names]
 
+    def auditor(self) -> Auditor:
+        """Watches over paging, and stands in for followers that nobody runs."""
+        url = self.settings.heartbeat_url
+        return Auditor(
+            self.url,
+            self.log,
+            self.clock,
+            lambda name: Follower(name, self.url, self.router, self.clock),
+            HttpHeartbeat(str(url)) if url else None,
+            METRICS,
+        )
+
     def workers(self) -> list[Worker]:
         """One for the telephone, one for the field: a failing Render never delays paging."""
         urls = WebhookUrls(self.settings.webhook_base)
@@ -81,6 +96,7 @@ class Strike:
                 self.clock,
                 threads=self.settings.worker_threads,
                 lease_seconds=self.settings.lease_seconds,
+                watcher=METRICS,
             )
             for table in (pager_work(ringer), field_work(desk))
         ]
@@ -110,6 +126,7 @@ def open_box(settings: Settings) -> SecretBox:
 def open_strike(settings: Settings) -> Iterator[Strike]:
     """Open everything that any process of Strike needs, and close it again."""
     with open_database(settings) as url, open_pool(url) as pool, StrikeLog(store_env(url)) as log:
+        log.listeners.append(METRICS.stored)
         directory = PostgresDirectory(pool, regions_of(pool))
         yield Strike(
             settings=settings,

@@ -15,6 +15,7 @@ from pydantic import AnyHttpUrl
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_app.bootstrap import Strike, open_services, open_strike
 from strike_app.logs import configure
+from strike_app.metrics import serve_metrics
 from strike_app.processes import run_until_stopped, start, stop_event, tell_ready, wait_for
 from strike_app.settings import Settings
 from strike_domain.errors import Rejected
@@ -33,17 +34,19 @@ def run_followers(
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
     with open_strike(Settings()) as strike:
+        serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
         run_until_stopped(strike.followers(names or FOLLOWER_NAMES), stop)
 
 
 def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
-    """Run the pager's and the field's worker."""
+    """Run the pager's and the field's worker, and the auditor that watches over paging."""
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
     with open_strike(Settings()) as strike:
+        serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
-        run_until_stopped(strike.workers(), stop)
+        run_until_stopped((*strike.workers(), strike.auditor()), stop)
 
 
 def run_server(
@@ -63,6 +66,7 @@ def run_server(
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
     with open_strike(settings) as strike:
+        serve_metrics(settings)
         threads = start(strike.followers() if with_followers else (), stop)
         try:
             asyncio.run(_serve(strike, stop, ready_file, with_workers=with_workers))
@@ -92,7 +96,7 @@ async def _serve(
         logger.info("serving", url=str(here), public_url=public.webhook_base)
         tell_ready(ready_file, {"url": str(here).rstrip("/"), "pid": os.getpid()})
         if with_workers:
-            threads = start(strike.workers(), stop)
+            threads = start((*strike.workers(), strike.auditor()), stop)
         await asyncio.to_thread(wait_for, stop)
     finally:
         await runner.cleanup()

@@ -27,6 +27,9 @@ from strike_domain.log import LOG_NAME
 
 REACH_SECONDS = 3.0
 
+MOST_AUDIT_AGE = 60.0
+"""Seconds after which an audit is old."""
+
 
 class Verdict(StrEnum):
     OK = "ok"
@@ -123,6 +126,7 @@ def _opened(strike: Strike) -> Iterator[Finding]:
         yield Finding("database", Verdict.OK, f"PostgreSQL {version}, {kind}.")
     yield from _followers(strike)
     yield from _overdue(strike)
+    yield from _audit(strike)
     yield from _accounts(strike)
     yield _twilio(strike.settings)
 
@@ -161,6 +165,32 @@ def _overdue(strike: Strike) -> Iterator[Finding]:
         yield Finding("workers", Verdict.WRONG, said, "Run `strike work`.")
     else:
         yield Finding("workers", Verdict.OK, "No run is overdue.")
+
+
+def _audit(strike: Strike) -> Iterator[Finding]:
+    """What the auditor says; and whether there is one."""
+    with strike.pool.connection() as connection:
+        audit = connection.execute(
+            "SELECT at, extract(epoch FROM clock_timestamp() - max(at) OVER ()) AS seconds "
+            "FROM audits ORDER BY at DESC LIMIT 1"
+        ).fetchone()
+        wrong = connection.execute(
+            "SELECT code, said FROM audit_findings WHERE cleared_at IS NULL ORDER BY found_at"
+        ).fetchall()
+    if audit is None or audit["seconds"] > MOST_AUDIT_AGE:
+        said = (
+            "Nobody audits paging." if audit is None else f"Last at {audit['at']:%d %b %H:%M:%S}."
+        )
+        yield Finding("audit", Verdict.WARNING, said, "Run `strike work`: it brings an auditor.")
+    for one in wrong:
+        cure = "See the table audit_findings, and the log of `strike work`."
+        yield Finding(f"audit {one['code']}", Verdict.WRONG, one["said"], cure)
+    if audit is not None and not wrong:
+        yield Finding("audit", Verdict.OK, "No page is in danger.")
+    if strike.settings.heartbeat_url is None:
+        cure = "Set STRIKE_HEARTBEAT_URL to a check of an outside monitor."
+        said = "Nobody outside notices when paging stops."
+        yield Finding("heartbeat", Verdict.WARNING, said, cure)
 
 
 def _accounts(strike: Strike) -> Iterator[Finding]:

@@ -47,6 +47,15 @@ class Settings(BaseSettings):
     wait_for_seconds: float = Field(
         5.0, gt=0, le=30, description="How long a query waits for a position at the most."
     )
+    heartbeat_url: AnyHttpUrl | None = Field(
+        None,
+        repr=False,  # Whoever knows it can say that all is well.
+        description="Asked every 30 s while no page is in danger; an outside monitor rings if not.",
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="Prometheus metrics are served there; unset: nowhere."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address of the metrics port.")
     command_threads: int = Field(8, ge=1, le=64, description="Commands under way at once.")
     worker_threads: int = Field(8, ge=1, le=64, description="Due rows handled at once, per kind.")
     lease_seconds: float = Field(

@@ -20,6 +20,7 @@ from strike_adapters.twilio.accounts import TwilioAccounts, WebhookUrls
 from strike_adapters.twilio.signature import verify_webhook
 from strike_adapters.twilio.states import CALL_STATES
 from strike_adapters.twilio.twiml import render_twiml, render_wait
+from strike_app.metrics import METRICS
 from strike_app.settings import Settings
 from strike_domain.contacts import Language
 from strike_domain.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
@@ -124,17 +125,25 @@ class Webhooks:
                 await self._verify(request, params)
                 speech = await self._turns.take(turn, command, _report(request, params))
         except (TimeoutError, Unavailable, Conflict):
-            COUNTS["one moment"] += 1
+            _count("one moment")
             again = {**(kept or {}), "turn": turn, "retry": str(_retry(request) + 1)}
             return _twiml(render_wait(f"{address}?{urlencode(again)}", Language.ENGLISH))
         return _twiml(render_twiml(speech, self._services.webhook_urls.key(*_call(request))))
 
     async def _verify(self, request: web.Request, params: Params) -> None:
-        """Check the signature over the public address. Raises `Forbidden`."""
+        """Check the signature over the public address. Raises `Forbidden` and `NotFound`."""
         url = f"{self._services.settings.webhook_base}{request.raw_path}"
         signature = request.headers.get("X-Twilio-Signature")
-        accounts = self._services.twilio_accounts
-        await self._services.run(lambda: verify_webhook(accounts, url, params, signature))
+        accounts, paging = self._services.twilio_accounts, self._services.paging
+
+        def verify() -> None:
+            account = verify_webhook(accounts, url, params, signature)
+            run_id, _ = _call(request)
+            # One NOC's account says nothing about another's calls.
+            if not accounts.serves(account.account_sid, paging.noc_of(run_id)):
+                raise NotFound("call")
+
+        await self._services.run(verify)
 
 
 class Turns:
@@ -173,17 +182,22 @@ def _refusing(handler: Handler) -> Handler:
         try:
             response = await handler(request)
         except Forbidden:
-            COUNTS["bad signature"] += 1
+            _count("bad signature")
             logger.warning("webhook with a bad signature", path=request.path)
             return web.Response(status=403)
         except (NotFound, Rejected):
-            COUNTS["unknown call"] += 1
+            _count("unknown call")
             logger.warning("webhook for an unknown call", path=request.path)
             return web.Response(status=404)
-        COUNTS["taken"] += 1
+        _count("taken")
         return response
 
     return handle
+
+
+def _count(what: str) -> None:
+    COUNTS[what] += 1
+    METRICS.webhooks.labels(what).inc()
 
 
 async def _params(request: web.Request) -> Params:

@@ -138,6 +138,10 @@ class PydanticMapper(Mapper[UUID]):
 
 def _upcast(event_class: type[DomainEvent], state: dict[str, Any]) -> None:
     version = state.pop("class_version", 1)
+    if version > event_class.class_version:
+        # Guessing what a newer version means by it could lose a page; whoever knows it takes over.
+        message = f"version {version} of it is newer than this Strike, which knows "
+        raise ValueError(f"{message}{event_class.class_version}")
     while version < event_class.class_version:
         getattr(event_class, f"upcast_v{version}_v{version + 1}")(state)
         version += 1

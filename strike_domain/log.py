@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.persistence import IntegrityError
+from eventsourcing.utils import EnvType
 
 from strike_domain.eco import Eco
 from strike_domain.errors import Conflict, NotFound
@@ -16,6 +17,8 @@ from strike_domain.eventsourced import Aggregate, project
 from strike_domain.pager_run import PagerRun
 
 TAggregate = TypeVar("TAggregate", bound=Aggregate)
+
+Listener = Callable[[Aggregate, Sequence[Any]], object]
 
 LOG_NAME = "strike"
 """Names the log in every position, and its tables `strike_events` and `strike_tracking`."""
@@ -43,6 +46,11 @@ class StrikeLog(Application[UUID]):
 
     name = LOG_NAME
     env: ClassVar[dict[str, str]] = LOG_ENV
+
+    def __init__(self, env: EnvType | None = None) -> None:
+        super().__init__(env)
+        self.listeners: list[Listener] = []
+        """Are told of every aggregate that this object has stored, with what was new of it."""
 
     def eco(self, eco_id: UUID, version: int | None = None) -> Eco:
         """Raises `NotFound`."""
@@ -76,12 +84,17 @@ class StrikeLog(Application[UUID]):
         pending = [event for one in aggregates for event in one.pending_events]
         if not pending:
             return self.position()
+        news = [(one, tuple(one.pending_events)) for one in aggregates]
         try:
-            return max(recording.notification.id for recording in self.save(*aggregates))
+            position = max(recording.notification.id for recording in self.save(*aggregates))
         except IntegrityError:
-            if self._is_stored(pending):
-                return self.position()
-            raise
+            if not self._is_stored(pending):
+                raise
+            position = self.position()
+        for listener in self.listeners:
+            for aggregate, events in news:
+                listener(aggregate, events)
+        return position
 
     def _is_stored(self, events: list[Any]) -> bool:
         return all(self._event_id_at(e) == e.event_id for e in events)

@@ -16,7 +16,15 @@ from strike_domain.eco import Eco, Offer, Responder
 from strike_domain.errors import NotFound, Rejected
 from strike_domain.geometry import Location
 from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
-from strike_domain.pager_run import Call, CallOutcome, CallState, PagerRun, RunPlan, RunState
+from strike_domain.pager_run import (
+    Call,
+    CallOutcome,
+    CallState,
+    PagerRun,
+    PagerRunStarted,
+    RunPlan,
+    RunState,
+)
 from strike_domain.ports import Clock, Directory, ProviderCallState
 from strike_domain.routing import NoRoute, Route, Router, start_run
 from strike_domain.timeline import in_time
@@ -119,6 +127,13 @@ class Paging:
         if isinstance(route, NoRoute):
             raise Rejected("NO_LIST", route.reason, ("listId",))
         return route
+
+    def noc_of(self, run_id: UUID) -> UUID:
+        """Whose run it is, by its first event alone. Raises `NotFound`."""
+        first = next(iter(self.log.events.get(run_id, lte=1)), None)
+        if not isinstance(first, PagerRunStarted):
+            raise NotFound("pager run")
+        return first.noc_id
 
     def answered(self, report: CallReport) -> Speech:
         """Somebody or something picked up: say what it is about. Accepts nothing."""

@@ -54,6 +54,10 @@ class PostgresAccounts:
     def by_sid(self, account_sid: str) -> TwilioAccount | None:
         return self._twilio(self._one(FIND_TWILIO_BY_SID, account_sid))
 
+    def serves(self, account_sid: str, noc_id: UUID) -> bool:
+        row = self._one(FIND_TWILIO, noc_id)
+        return row is not None and bool(row["account_sid"] == account_sid)
+
     def _twilio(self, row: DictRow | None) -> TwilioAccount | None:
         if row is None:
             return None

@@ -78,8 +78,11 @@ SELECT coalesce((SELECT call_id FROM told LIMIT 1), call_id) = %(call_id)s AS is
 """
 
 
-def open_pool(url: str, *, size: int = 4) -> Pool:
-    """A pool of at most `size` connections that are checked before use; opened at first use."""
+def open_pool(url: str, *, size: int = 4, opened: bool = True) -> Pool:
+    """A pool of at most `size` connections that are checked before use.
+
+    `opened`: whether it connects at once, or when it is entered.
+    """
     pool = ConnectionPool(
         url,
         connection_class=Connection[DictRow],
@@ -93,7 +96,8 @@ def open_pool(url: str, *, size: int = 4) -> Pool:
         open=False,
     )
     check_together(pool)
-    pool.open()
+    if opened:
+        pool.open()
     return pool
 
 

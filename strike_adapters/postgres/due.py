@@ -9,18 +9,20 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 
 import psycopg
 import structlog
 from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Composed, Identifier
 
+from strike_adapters.postgres.directory import open_pool
 from strike_adapters.postgres.views.view import DUE
 from strike_domain.ports import Clock
 
@@ -30,6 +32,7 @@ UPDATE {table} SET claimed_by = %(worker)s,
 WHERE {key} IN (
     SELECT {key} FROM {table}
     WHERE deadline <= %(now)s AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+          {fence}
     ORDER BY deadline LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED)
 RETURNING *
@@ -44,6 +47,7 @@ WHERE {key} = %(id)s AND claimed_by = %(claimed_by)s AND claimed_until = %(claim
 NEXT = """
 SELECT min(deadline) AS deadline FROM {table}
 WHERE deadline IS NOT NULL AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+      {fence}
 """
 
 LOOK_EVERY = 1.0
@@ -63,14 +67,36 @@ class DueTable:
 
     `handle` gets the claimed row and returns the statement, with its values, that stores what came
     of it; that statement must not overwrite what somebody newer has written.
+
+    `newest_format`: rows whose `format` is higher were written by a newer version of Strike, which
+    knows what to do for them. This one leaves them alone, so that both can run during an upgrade.
     """
 
     name: str
     key: str
     handle: Callable[[Mapping[str, Any]], tuple[Composed, Mapping[str, Any]]]
+    newest_format: int | None = None
 
     def sql(self, text: str) -> Composed:
-        return SQL(text).format(table=Identifier(self.name), key=Identifier(self.key))
+        fence: LiteralString = "" if self.newest_format is None else "AND format <= {}"
+        fenced = SQL(fence).format(self.newest_format)
+        return SQL(text).format(table=Identifier(self.name), key=Identifier(self.key), fence=fenced)
+
+
+class Watcher(Protocol):
+    """Is told how punctual a worker is."""
+
+    def handled(self, table: str, late_seconds: float, took_seconds: float) -> None:
+        """A due row was handled: begun so late after its deadline, and done after so long."""
+
+    def failed(self, table: str) -> None:
+        """A due row could not be handled, and will be tried again."""
+
+
+class NobodyWatches:
+    def handled(self, table: str, late_seconds: float, took_seconds: float) -> None: ...
+
+    def failed(self, table: str) -> None: ...
 
 
 class Worker:
@@ -84,19 +110,25 @@ class Worker:
         *,
         threads: int = 8,
         lease_seconds: float = 9.0,
+        watcher: Watcher | None = None,
     ) -> None:
         self._table = table
         self._url = url
         self._clock = clock
         self._threads = threads
         self._lease_seconds = lease_seconds
+        self._watcher = watcher or NobodyWatches()
+        self._pool = open_pool(url, size=threads, opened=False)
         self._free = threading.Semaphore(threads)
         self.name = f"{socket.gethostname()}:{os.getpid()}:{table.name}"
         self._logger = structlog.get_logger().bind(worker=self.name)
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. Outlives the database going away."""
-        with ThreadPoolExecutor(self._threads, thread_name_prefix=self._table.name) as executor:
+        with (
+            self._pool,
+            ThreadPoolExecutor(self._threads, thread_name_prefix=self._table.name) as executor,
+        ):
             while not stop.is_set():
                 try:
                     with self._connection() as connection:
@@ -160,12 +192,16 @@ class Worker:
             pass
 
     def _handle(self, row: DictRow) -> None:
+        late = -self._clock.seconds_until(row["deadline"])
+        began = time.monotonic()
         try:
             statement, values = self._table.handle(row)
-            with self._connection() as connection, connection.transaction():
+            with self._pool.connection() as connection, connection.transaction():
                 connection.execute(statement, values)
                 self._release(connection, row)
+            self._watcher.handled(self._table.name, late, time.monotonic() - began)
         except Exception:
+            self._watcher.failed(self._table.name)
             # The lease keeps others off it for some seconds; then it is tried again.
             self._logger.exception("could not handle what was due", id=str(row[self._table.key]))
         finally:

@@ -30,7 +30,8 @@ def pager_work(ringer: Ringer) -> DueTable:
         upsert = Upsert(pager_process_state.TABLE, "run_id", after)
         return upsert.statement(), after
 
-    return DueTable(pager_process_state.TABLE, "run_id", handle)
+    newest = pager_process_state.FORMAT
+    return DueTable(pager_process_state.TABLE, "run_id", handle, newest)
 
 
 def field_work(desk: CrewDesk) -> DueTable:
@@ -48,4 +49,4 @@ def field_work(desk: CrewDesk) -> DueTable:
             "last_error": look.error,
         }
 
-    return DueTable(render_poll_state.TABLE, "eco_id", handle)
+    return DueTable(render_poll_state.TABLE, "eco_id", handle, render_poll_state.FORMAT)

@@ -25,6 +25,9 @@ class TwilioAccounts(Protocol):
 
     def by_sid(self, account_sid: str) -> TwilioAccount | None: ...
 
+    def serves(self, account_sid: str, noc_id: UUID) -> bool:
+        """Whether that NOC's calls go through that account."""
+
 
 class WebhookUrls:
     """Where Twilio reaches one call of a run.

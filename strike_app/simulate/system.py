@@ -283,6 +283,9 @@ class _Accounts:
     def for_noc(self, noc_id: UUID) -> TwilioAccount | None:
         return self._account
 
+    def serves(self, account_sid: str, noc_id: UUID) -> bool:
+        return account_sid == self._account.account_sid
+
     def by_sid(self, account_sid: str) -> TwilioAccount | None:
         return self._account if account_sid == ACCOUNT.sid else None
 

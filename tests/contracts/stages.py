@@ -242,6 +242,9 @@ class Accounts:
     def for_noc(self, noc_id: UUID) -> TwilioAccount | None:
         return self._by_noc.get(noc_id)
 
+    def serves(self, account_sid: str, noc_id: UUID) -> bool:
+        return False
+
     def by_sid(self, account_sid: str) -> TwilioAccount | None:
         return next((a for a in self._by_noc.values() if a.account_sid == account_sid), None)
 

@@ -20,9 +20,9 @@ from pydantic import SecretStr
 
 from strike_adapters.memory import FakeFieldWork
 from strike_adapters.postgres.accounts import PostgresAccounts
+from strike_adapters.postgres.auditor import Runnable
 from strike_adapters.postgres.directory import Pool, PostgresDirectory, open_pool
-from strike_adapters.postgres.due import Worker
-from strike_adapters.postgres.followers import VIEWS, Follower, open_view
+from strike_adapters.postgres.followers import VIEWS, open_view
 from strike_adapters.postgres.people import save_link, save_tenant
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.view import View
@@ -118,7 +118,7 @@ class Stands:
 class Running:
     """Things with `run(stop)`, each in a thread of its own."""
 
-    def __init__(self, *things: Follower | Worker) -> None:
+    def __init__(self, *things: Runnable) -> None:
         self.stop = threading.Event()
         self._threads = [threading.Thread(target=one.run, args=(self.stop,)) for one in things]
 

@@ -50,6 +50,9 @@ class Accounts:
     def for_noc(self, noc_id: UUID) -> TwilioAccount | None:
         return self.by_noc.get(noc_id)
 
+    def serves(self, account_sid: str, noc_id: UUID) -> bool:
+        return False
+
     def by_sid(self, account_sid: str) -> TwilioAccount | None:
         return None
 

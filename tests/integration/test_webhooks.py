@@ -12,11 +12,13 @@ from xml.etree import ElementTree
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from strike_adapters.memory import FakeTelephone
+from strike_adapters.twilio.accounts import TwilioAccount
 from strike_app import webhooks
 from strike_app.bootstrap import Strike
-from strike_app.demo.seed import NOC_ID
+from strike_app.demo.seed import NOC_ID, NOCS, _id
 from strike_app.webhooks import COUNTS
 from strike_domain.actors import Actor, Role, Side
 from strike_domain.callouts import EcoOrder
@@ -194,6 +196,22 @@ async def test_a_signature_covers_the_query_and_the_call_that_it_was_made_for(
     sent_to = ringing.path("key", "?key=1&retry=1")
     answer = await served.webhook(signed_for, {"CallSid": ringing.sid}, sent_to=sent_to)
     assert answer.status == 403
+    assert ringing.position() == before
+
+
+@pytest.mark.parametrize("what", ["voice", "key", "status"])
+async def test_another_noc_s_account_says_nothing_about_this_noc_s_calls(
+    ringing: Ringing, what: str
+) -> None:
+    other = TwilioAccount(
+        account_sid=f"AC{8:032d}", auth_token=SecretStr("other"), from_number="+12025550198"
+    )
+    ringing.strike.accounts.save_twilio(_id(NOCS[1]), other)
+    before, unknown = ringing.position(), COUNTS["unknown call"]
+    params = {"CallSid": ringing.sid, "Digits": "1", "AccountSid": other.account_sid}
+    answer = await ringing.served.webhook(ringing.path(what), params, token="other")
+    assert answer.status == 404
+    assert COUNTS["unknown call"] == unknown + 1
     assert ringing.position() == before
 
 

@@ -30,6 +30,9 @@ class Accounts:
     def for_noc(self, noc_id: UUID) -> TwilioAccount | None:
         return None
 
+    def serves(self, account_sid: str, noc_id: UUID) -> bool:
+        return False
+
     def by_sid(self, account_sid: str) -> TwilioAccount | None:
         token = self._tokens.get(account_sid)
         if token is None:

@@ -51,6 +51,16 @@ COMMENT ON COLUMN pager_process_state.claimed_until IS
 'A worker has it until then (the database''s clock)'
 """
 
+ABOUT_FORMAT = """
+COMMENT ON COLUMN pager_process_state.format IS
+'Workers that know only lower numbers leave the row to newer ones'
+"""
+
+FORMAT = 2
+"""Raised when a row, or the run behind it, needs a worker of this version or a newer one."""
+
+ADD_FORMAT = f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS format int NOT NULL DEFAULT 1"
+
 BY_DEADLINE = """
 CREATE INDEX IF NOT EXISTS pager_process_state_due ON pager_process_state (deadline)
 WHERE deadline IS NOT NULL
@@ -58,7 +68,7 @@ WHERE deadline IS NOT NULL
 
 
 class PagerProcessStateRecorder(ViewRecorder):
-    DDL = (CREATE_TABLE, ABOUT_DEADLINE, ABOUT_CLAIM, BY_DEADLINE)
+    DDL = (CREATE_TABLE, ADD_FORMAT, ABOUT_DEADLINE, ABOUT_CLAIM, ABOUT_FORMAT, BY_DEADLINE)
     wakes_workers = True
 
 
@@ -92,4 +102,5 @@ def row_of(run: PagerRun) -> Row:
         "last_error": latest.reason if latest else None,
         "updated_at": run.modified_on,
         "version": run.version,
+        "format": FORMAT,
     }

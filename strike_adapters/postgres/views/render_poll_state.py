@@ -37,6 +37,11 @@ CREATE TABLE IF NOT EXISTS render_poll_state (
 )
 """
 
+FORMAT = 1
+"""Raised when a row, or the run behind it, needs a worker of this version or a newer one."""
+
+ADD_FORMAT = f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS format int NOT NULL DEFAULT 1"
+
 BY_DEADLINE = """
 CREATE INDEX IF NOT EXISTS render_poll_state_due ON render_poll_state (deadline)
 WHERE deadline IS NOT NULL
@@ -44,7 +49,7 @@ WHERE deadline IS NOT NULL
 
 
 class RenderPollStateRecorder(ViewRecorder):
-    DDL = (CREATE_TABLE, BY_DEADLINE)
+    DDL = (CREATE_TABLE, ADD_FORMAT, BY_DEADLINE)
     wakes_workers = True
 
 
@@ -65,5 +70,6 @@ class RenderPollState(View):
             "deadline": deadline,
             "updated_at": event.timestamp,
             "version": after.version,
+            "format": FORMAT,
         }
         return change_of(after, Upsert(TABLE, "eco_id", row))

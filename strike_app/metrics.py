@@ -1,0 +1,147 @@
+"""Prometheus metrics: how soon people are rung and accept, and whether a page is in danger.
+
+Each process counts what it does itself; Prometheus adds the processes up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import structlog
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    start_http_server,
+)
+
+from strike_adapters.postgres.auditor import Finding
+from strike_app.settings import Settings
+from strike_domain.pager_run import (
+    CallAccepted,
+    CallEnded,
+    CallRequested,
+    CallRinging,
+    PagerRun,
+    PagerRunExhausted,
+)
+
+SOON = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)
+"""Seconds until the first phone rings."""
+
+LATER = (10, 20, 30, 60, 90, 120, 180, 300, 600, 1_800, 3_600)
+"""Seconds until somebody accepts."""
+
+LATENESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Seconds after a deadline."""
+
+logger = structlog.get_logger()
+
+
+class Metrics:
+    """Everything that is measured; names and units as Prometheus has them."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.registry = registry
+        own: dict[str, Any] = {"registry": registry, "namespace": "strike"}
+        self.first_ring = Histogram(
+            "first_ring_seconds",
+            "From the start of a pager run until the first phone rings.",
+            buckets=SOON,
+            **own,
+        )
+        self.acceptance = Histogram(
+            "acceptance_seconds",
+            "From the start of a pager run until somebody accepts.",
+            buckets=LATER,
+            **own,
+        )
+        self.calls = Counter("calls", "Calls that ended, by outcome.", ["outcome"], **own)
+        self.webhooks = Counter("webhooks", "Webhooks, by what came of them.", ["result"], **own)
+        self.requested = Counter("calls_requested", "Calls whose intent was stored.", **own)
+        self.runs = Counter("runs_ended", "Pager runs that ended, by state.", ["state"], **own)
+        self.lateness = Histogram(
+            "due_lateness_seconds",
+            "How long after its deadline a due row was begun.",
+            ["table"],
+            buckets=LATENESS,
+            **own,
+        )
+        self.took = Histogram(
+            "due_handling_seconds", "How long a due row took.", ["table"], buckets=LATENESS, **own
+        )
+        self.failures = Counter(
+            "due_failures", "Due rows that could not be handled.", ["table"], **own
+        )
+        self.findings = Gauge(
+            "audit_findings", "What the auditor finds wrong with paging now.", ["code"], **own
+        )
+        self.runs_without_progress = Gauge(
+            "runs_without_progress", "Pager runs that nobody gets on with.", **own
+        )
+        self.audited_at = Gauge("audit_timestamp_seconds", "When paging was last audited.", **own)
+        self.beat_at = Gauge(
+            "heartbeat_timestamp_seconds", "When the outside monitor last took a heartbeat.", **own
+        )
+
+    # A listener of `StrikeLog` ----------------------------------------------------------------
+
+    def stored(self, aggregate: object, events: Sequence[Any]) -> None:
+        """Count what a command of this process has stored."""
+        for event in events:
+            if isinstance(aggregate, PagerRun):
+                self._of_run(aggregate, event)
+
+    def _of_run(self, run: PagerRun, event: Any) -> None:
+        match event:
+            case CallRequested():
+                self.requested.inc()
+            case CallRinging() if event.call_id == next(iter(run.calls)):
+                self.first_ring.observe((event.timestamp - run.started_at).total_seconds())
+            case CallAccepted():
+                self.acceptance.observe((event.timestamp - run.started_at).total_seconds())
+                self.calls.labels("ACCEPTED").inc()
+                self.runs.labels("ACCEPTED").inc()
+            case CallEnded():
+                self.calls.labels(event.outcome).inc()
+            case PagerRunExhausted():
+                self.runs.labels("EXHAUSTED").inc()
+            case _:
+                pass
+
+    # A watcher of workers ---------------------------------------------------------------------
+
+    def handled(self, table: str, late_seconds: float, took_seconds: float) -> None:
+        self.lateness.labels(table).observe(max(0.0, late_seconds))
+        self.took.labels(table).observe(took_seconds)
+
+    def failed(self, table: str) -> None:
+        self.failures.labels(table).inc()
+
+    # A watcher of the auditor -----------------------------------------------------------------
+
+    def audited(self, findings: Collection[Finding], *, beat: bool) -> None:
+        self.findings.clear()
+        for one in findings:
+            self.findings.labels(one.code).inc()
+        stuck = sum(one.code in ("OVERDUE", "STUCK", "TOO_NEW", "WRONG_ROW") for one in findings)
+        self.runs_without_progress.set(stuck)
+        self.audited_at.set_to_current_time()
+        if beat:
+            self.beat_at.set_to_current_time()
+
+
+METRICS = Metrics()
+"""Of this process."""
+
+
+def serve_metrics(settings: Settings) -> int | None:
+    """Serve them on the port that is set, and return it; it is not the public one."""
+    if settings.metrics_port is None:
+        return None
+    server, _ = start_http_server(settings.metrics_port, settings.metrics_host)
+    logger.info("metrics", host=settings.metrics_host, port=server.server_port)
+    return int(server.server_port)

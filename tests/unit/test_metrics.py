@@ -1,0 +1,83 @@
+"""What Prometheus is told of a night."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from strike_adapters.postgres.auditor import Finding
+from strike_app.metrics import Metrics, serve_metrics
+from strike_app.settings import Settings
+from tests.unit.given import ANA, BEN, Night
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(CollectorRegistry())
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"strike_{name}", labels)
+
+
+def night(metrics: Metrics) -> Night:
+    night = Night(ANA, BEN)
+    night.strike.log.listeners.append(metrics.stored)
+    return night.create()
+
+
+def test_the_time_to_the_first_ring_and_to_the_acceptance_are_measured_once(
+    metrics: Metrics,
+) -> None:
+    told = night(metrics)
+    told.after(2)
+    told.phone(ANA).rings().is_busy()
+    told.after(3)
+    told.phone(BEN).rings().presses("1").presses("1")
+    assert value(metrics, "first_ring_seconds_sum") == 2
+    assert value(metrics, "first_ring_seconds_count") == 1
+    assert value(metrics, "acceptance_seconds_sum") == 5
+    assert value(metrics, "acceptance_seconds_count") == 1
+    assert value(metrics, "calls_requested_total") == 2
+    assert value(metrics, "calls_total", outcome="BUSY") == 1
+    assert value(metrics, "calls_total", outcome="ACCEPTED") == 1
+    assert value(metrics, "runs_ended_total", state="ACCEPTED") == 1
+
+
+def test_an_exhausted_run_is_counted(metrics: Metrics) -> None:
+    told = night(metrics)
+    for one in (ANA, BEN):
+        told.phone(one).rings().presses("2")
+    assert value(metrics, "runs_ended_total", state="EXHAUSTED") == 1
+    assert value(metrics, "calls_total", outcome="DECLINED") == 2
+
+
+def test_what_the_auditor_finds_is_shown_until_it_is_gone(metrics: Metrics) -> None:
+    overdue = [Finding("OVERDUE", str(n), "late") for n in range(2)]
+    metrics.audited([*overdue, Finding("FOLLOWER_BEHIND", "pager", "behind")], beat=False)
+    assert value(metrics, "audit_findings", code="OVERDUE") == 2
+    assert value(metrics, "runs_without_progress") == 2
+    assert value(metrics, "heartbeat_timestamp_seconds") == 0
+    metrics.audited([], beat=True)
+    assert value(metrics, "audit_findings", code="OVERDUE") is None
+    assert value(metrics, "runs_without_progress") == 0
+    assert value(metrics, "heartbeat_timestamp_seconds") != 0
+
+
+def test_a_worker_s_punctuality_is_measured(metrics: Metrics) -> None:
+    metrics.handled("pager_process_state", 0.2, 0.01)
+    metrics.handled("pager_process_state", -0.1, 0.01)
+    metrics.failed("pager_process_state")
+    labels = {"table": "pager_process_state"}
+    assert value(metrics, "due_lateness_seconds_sum", **labels) == 0.2
+    assert value(metrics, "due_lateness_seconds_count", **labels) == 2
+    assert value(metrics, "due_failures_total", **labels) == 1
+
+
+def test_metrics_are_served_on_a_port_of_their_own_if_one_is_set() -> None:
+    assert serve_metrics(Settings()) is None
+    port = serve_metrics(Settings(metrics_port=0))
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    assert "strike_first_ring_seconds_bucket" in text
+    assert "strike_runs_without_progress" in text
