@@ -172,6 +172,56 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(show(examine(), as_json=as_json))
 
 
+lists = typer.Typer(
+    help="Are the pager lists ready for the night? Nobody is rung.", no_args_is_help=True
+)
+app.add_typer(lists, name="lists")
+
+
+@lists.command("check")
+def check_lists(
+    osp: Annotated[
+        str | None, typer.Argument(help="A contractor, by name or id; all if none is named.")
+    ] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="Draw the regions, as SVG, into this file.")
+    ] = None,
+    area: Annotated[
+        Path | None, typer.Option(help="What ought to be covered: a GeoJSON polygon.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find numbers that cannot be called, empty lists, gaps and overlaps of regions.
+
+    The exit status is 1 if anything keeps somebody from being rung.
+
+    Example: strike lists check "Front Range" --map regions.svg
+    """
+    from strike_app.lists import check
+
+    raise typer.Exit(check(osp, area=area, map_file=map_file, as_json=as_json))
+
+
+@lists.command("drill")
+def drill_list(
+    osp: Annotated[str, typer.Argument(help="The contractor, by name or id.")],
+    at: Annotated[
+        str | None, typer.Option(help="Longitude,latitude of a cut: the list for there.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--list", help="Or a list, by its name.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ring a list down on paper: who would be rung when, and hear what. No phone rings.
+
+    Each NOC's account at the provider is asked for its calls, which shows that it could place one.
+
+    Example: strike lists drill "Front Range" --at=-105.27,40.01
+    """
+    from strike_app.lists import run_drill
+
+    raise typer.Exit(run_drill(osp, at=at, list_name=name, as_json=as_json))
+
+
 @app.command()
 def schema() -> None:
     """Print the GraphQL schema.

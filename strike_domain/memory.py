@@ -124,6 +124,10 @@ class MemoryDirectory:
         found = self.lists.get(list_id)
         return found if found and found.osp_id == osp_id else None
 
+    def lists_of(self, osp_id: UUID) -> Sequence[PagerList]:
+        found = [one for one in self.lists.values() if one.osp_id == osp_id]
+        return sorted(found, key=lambda one: (one.region is None, one.name, one.id))
+
 
 @dataclass
 class PaperCall:

@@ -5,13 +5,13 @@ A report may come late, twice, out of order or never; each method takes from it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from strike_domain.actors import Actor, Role, Side, Stamp
 from strike_domain.callouts import visible
-from strike_domain.contacts import DeclineKey, DeclineReason
+from strike_domain.contacts import DeclineKey, DeclineReason, PagerList
 from strike_domain.eco import Eco, Offer, Responder
 from strike_domain.errors import NotFound, Rejected
 from strike_domain.geometry import Location
@@ -72,10 +72,18 @@ class Paging:
 
         For the contractor itself and for NOCs with a link to it; `NotFound` for everybody else.
         """
+        self._may_look(osp_id, actor)
+        return self._router.route(osp_id, location)
+
+    def lists_of(self, osp_id: UUID, actor: Actor) -> Sequence[PagerList]:
+        """The contractor's lists, for those who may ask `who_would_be_rung`."""
+        self._may_look(osp_id, actor)
+        return self._router.lists_of(osp_id)
+
+    def _may_look(self, osp_id: UUID, actor: Actor) -> None:
         is_linked = actor.tenant_id and self._directory.link(actor.tenant_id, osp_id)
         if actor.tenant_id != osp_id and not is_linked:
             raise NotFound("contractor")
-        return self._router.route(osp_id, location)
 
     def dispatch(self, eco_id: UUID, actor: Actor, list_id: UUID | None = None) -> Receipt[Eco]:
         """Start a run by hand, on the list for the place or on a chosen one.

@@ -73,6 +73,9 @@ class PagerLists(Protocol):
 
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None: ...
 
+    def lists_of(self, osp_id: UUID) -> Sequence[PagerList]:
+        """Every list of an OSP by name, the default list last."""
+
 
 # The telephone -----------------------------------------------------------------------------
 

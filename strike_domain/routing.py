@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -49,6 +50,10 @@ class Router:
     def chosen(self, osp_id: UUID, list_id: UUID) -> Route | NoRoute:
         """The list that a person chose by hand."""
         return self._with_somebody(self._lists.get(osp_id, list_id), "chosen by hand")
+
+    def lists_of(self, osp_id: UUID) -> Sequence[PagerList]:
+        """Every list of an OSP by name, the default list last."""
+        return self._lists.lists_of(osp_id)
 
     def contacts_now(self, osp_id: UUID, plan: RunPlan) -> tuple[Contact, ...]:
         """Whom to ring when a list is rung again: as it is by now; as it was, if that is nobody."""

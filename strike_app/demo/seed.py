@@ -192,10 +192,13 @@ def pager_lists(contractor: Contractor) -> list[PagerList]:
             id=_id(f"{contractor.name}/{name}"),
             osp_id=contractor.id,
             name=name,
-            contacts=_contacts(contractor, number),
+            contacts=people,
             region=region,
+            # On the default list one has not been asked yet: `strike lists check` says so.
+            consented=frozenset(one.phone for one in people[: len(people) - (region is None)]),
         )
         for number, (name, region) in enumerate(regions)
+        for people in [_contacts(contractor, number)]
     ]
 
 

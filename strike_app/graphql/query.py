@@ -8,10 +8,15 @@ from uuid import UUID
 import strawberry
 
 from strike_adapters.postgres.queries import cursor_of
+from strike_app.graphql.readiness import Drill, Readiness
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_app.graphql.types import Eco, Me, StrikeInfo, TimelineEntry
+from strike_app.list_map import draw
+from strike_domain.drill import drill
 from strike_domain.eco import EcoStatus, PagingState
+from strike_domain.errors import Rejected
 from strike_domain.geometry import parse_location
+from strike_domain.readiness import check_lists
 from strike_domain.routing import NoRoute
 
 EcoId = Annotated[UUID, strawberry.argument(description="Which ECO.")]
@@ -127,6 +132,49 @@ class Query:
             contacts=[one.name for one in chosen.contacts],
             reason=route.reason,
         )
+
+    @strawberry.field(
+        description="Whether the contractor's lists would ring somebody tonight, and what to mend."
+    )
+    async def readiness(
+        self,
+        info: StrikeInfo,
+        osp_id: Annotated[
+            UUID | None, strawberry.argument(description="Null: your own tenant.")
+        ] = None,
+    ) -> Readiness:
+        actor, tenant_id = info.context.acting()
+        services, wanted = info.context.services, osp_id or tenant_id
+
+        def check() -> Readiness:
+            lists = services.paging.lists_of(wanted, actor)
+            found = check_lists(lists)
+            return Readiness.of(found, draw(lists, found, "Pager lists"))
+
+        return await services.run(check)
+
+    @strawberry.field(
+        description="A silent drill: who would be rung when for a callout there, and hear what."
+    )
+    async def drill(
+        self,
+        info: StrikeInfo,
+        osp_id: Annotated[UUID, strawberry.argument(description="The contractor.")],
+        location: Annotated[
+            GeoJSON, strawberry.argument(description="A Point or LineString, longitude first.")
+        ],
+    ) -> Drill:
+        actor, _ = info.context.acting()
+        services = info.context.services
+        place = parse_location(location)  # type: ignore[arg-type]
+
+        def ring_down() -> Drill:
+            route = services.paging.who_would_be_rung(osp_id, place, actor)
+            if isinstance(route, NoRoute):
+                raise Rejected("NO_LIST", route.reason, ("location",))
+            return Drill.of(drill(route.pager_list, place, route.reason))
+
+        return await services.run(ring_down)
 
 
 async def reach(info: StrikeInfo, position: Position | None) -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from strike_app.bootstrap import Strike
-from strike_app.demo.seed import CONTRACTORS, LOGINS, OPERATOR
+from strike_app.demo.seed import CONTRACTORS, LOGINS, NEWCOMER, OPERATOR
 from tests.integration.served import CREATE, ORDER, OSP_ID, PLACE, Served
 
 ECO = """
@@ -322,3 +322,51 @@ async def _until(served: Served, eco_id: str, name: str, value: str) -> dict[str
                 if eco and eco[name] == value:
                     return eco
                 await watch.wait(0.2)
+
+
+READINESS = """
+query ($osp: UUID) {
+  readiness(ospId: $osp) {
+    isReady lists contacts mapSvg
+    problems { code severity said cure listName contact } gaps { areaM2 } overlaps { first }
+  }
+}
+"""
+DRILL = """
+query ($osp: UUID!, $at: GeoJSON!) {
+  drill(ospId: $osp, location: $at) {
+    listName reason moments { seconds line } prompts { contactName language sentences }
+  }
+}
+"""
+DISPATCHER = LOGINS[2]
+
+
+async def test_the_contractor_and_its_nocs_see_whether_its_lists_are_ready(
+    served: Served, strike: Strike
+) -> None:
+    before = strike.log.position()
+    as_dispatcher: dict[str, Any] = {"email": DISPATCHER.email, "tenant": OSP_ID}
+    own = (await served.ask(READINESS, {}, **as_dispatcher))["readiness"]
+    assert own["isReady"] is True
+    assert own["lists"] == 9
+    assert [one["code"] for one in own["problems"]] == ["NO_CONSENT"]
+    assert own["mapSvg"].startswith("<svg")
+    assert (await served.ask(READINESS, {"osp": str(OSP_ID)}))["readiness"] == own
+    stranger = await served.post(
+        READINESS, {"osp": str(CONTRACTORS[1].id)}, served.headers(**as_dispatcher)
+    )
+    assert stranger.body["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+    assert strike.log.position() == before
+
+
+async def test_a_drill_rings_nobody_and_stores_nothing(served: Served, strike: Strike) -> None:
+    before = strike.log.position()
+    done = (await served.ask(DRILL, {"osp": str(OSP_ID), "at": PLACE}))["drill"]
+    assert done["reason"] == "covers the point"
+    assert [one["contactName"] for one in done["prompts"]] == list(CONTRACTORS[0].people)
+    assert done["prompts"][2]["language"] == "SPANISH"
+    assert done["moments"][-1]["seconds"] == 90
+    assert strike.log.position() == before
+    answer = await served.post(DRILL, {"osp": str(NEWCOMER.id), "at": PLACE})
+    assert answer.body["errors"][0]["extensions"]["code"] == "NO_LIST"
