@@ -71,6 +71,12 @@ class StrikeLog(Application[UUID]):
             raise NotFound(what)
         return found
 
+    def caught_up(self, aggregate: TAggregate) -> TAggregate:
+        """`aggregate` itself, with what has happened to it since."""
+        newer = self.events.get(aggregate.id, gt=aggregate.version)
+        caught_up: TAggregate = project(aggregate, newer)
+        return caught_up
+
     def position(self) -> int:
         """The position of the newest event; 0 in an empty log."""
         return self.recorder.max_notification_id() or 0

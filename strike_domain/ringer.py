@@ -7,16 +7,18 @@ nobody finished is asked for, never guessed.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from threading import Lock
 from typing import Protocol
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import IntegrityError
 
 from strike_domain.actors import Actor, Stamp
-from strike_domain.eco import PagingState
+from strike_domain.eco import Eco, PagingState
 from strike_domain.errors import InvalidTransition, OutcomeUnknown, Unavailable
 from strike_domain.log import StrikeLog
 from strike_domain.pager_run import (
@@ -43,6 +45,12 @@ RINGER = Actor.system("ringer")
 CLOCK_SKEW = timedelta(seconds=5)
 """How far the provider's clock may be behind ours when we ask for calls since a moment."""
 
+MOST_KEPT = 5_000
+"""How many runs, and as many ECOs, one ringer keeps in memory."""
+
+RINGING_STEPS = (PlaceNext, PlaceAgain, ResolveUnknown)
+"""What may make a phone ring."""
+
 MAX_STEPS = 100
 """A guard: one visit to a run never does more than this."""
 
@@ -65,6 +73,48 @@ class NoOtherCalls:
         return True
 
 
+class Kept:
+    """The aggregates worked on last: of them only what is new has to be read.
+
+    A run is taken out while it is worked on, so that no two threads change one object, and is not
+    put back once it is over.
+    """
+
+    def __init__(self, log: StrikeLog, most: int = MOST_KEPT) -> None:
+        self._log = log
+        self._most = most
+        self._runs: OrderedDict[UUID, PagerRun] = OrderedDict()
+        self._ecos: OrderedDict[UUID, Eco] = OrderedDict()
+        self._lock = Lock()
+
+    def newest(self, run_id: UUID) -> PagerRun:
+        """The run as it is now. Raises `NotFound`."""
+        with self._lock:
+            run = self._runs.pop(run_id, None)
+        return self._log.run(run_id) if run is None else self._log.caught_up(run)
+
+    def keep(self, run: PagerRun) -> None:
+        """For the next time, if there will be one."""
+        with self._lock:
+            if run.due_at is None or run.pending_events:
+                self._ecos.pop(run.eco_id, None)
+                return
+            self._runs[run.id] = run
+            while len(self._runs) > self._most:
+                self._runs.popitem(last=False)
+
+    def eco(self, eco_id: UUID) -> Eco:
+        """The ECO as it is now. Raises `NotFound`."""
+        with self._lock:
+            eco = self._ecos.pop(eco_id, None)
+        eco = self._log.eco(eco_id) if eco is None else self._log.caught_up(eco)
+        with self._lock:
+            self._ecos[eco_id] = eco
+            while len(self._ecos) > self._most:
+                self._ecos.popitem(last=False)
+        return eco
+
+
 class Ringer:
     """Does what runs have due.
 
@@ -85,6 +135,7 @@ class Ringer:
         self._telephone = telephone
         self._clock = clock
         self._claims = claims or NoOtherCalls()
+        self._kept = Kept(log)
         self._new_id = new_id
 
     def work_on(self, run_id: UUID) -> PagerRun:
@@ -92,65 +143,67 @@ class Ringer:
 
         Whoever else works on it at the same time is noticed by the store, and then left to it.
         """
+        run = self._kept.newest(run_id)
         for _ in range(MAX_STEPS):
-            run = self.log.run(run_id)
             step = run.due_step(self._clock.now())
             if step is None:
-                return run
+                break
             try:
-                if run.state is RunState.RUNNING and not self._is_wanted(run):
+                if isinstance(step, RINGING_STEPS) and not self._is_wanted(run):
                     run.cancel("The ECO no longer needs it.", self._stamp(run))
                     self.log.store(run)
                 else:
-                    self._do(run, step)
+                    run = self._do(run, step)
             except (IntegrityError, InvalidTransition):
-                continue
-        return self.log.run(run_id)
+                run = self.log.run(run_id)
+        self._kept.keep(run)
+        return run
 
     def _is_wanted(self, run: PagerRun) -> bool:
         """Ask the ECO itself: a process that lags behind must not let people be rung."""
-        eco = self.log.eco(run.eco_id)
+        if run.state is not RunState.RUNNING:
+            return True
+        eco = self._kept.eco(run.eco_id)
         return eco.paging_state is PagingState.RUNNING and eco.latest_run_id == run.id
 
-    def _do(self, run: PagerRun, step: Step) -> None:
+    def _do(self, run: PagerRun, step: Step) -> PagerRun:
         match step:
             case PlaceNext():
                 call = run.request_call(self._stamp(run))
                 self.log.store(run)
-                self._place(run, call)
+                return self._place(run, call)
             case PlaceAgain(call):
-                self._place_again(run, call, "It was refused for a passing reason.")
+                return self._place_again(run, call, "It was refused for a passing reason.")
             case ResolveUnknown(call):
-                self._resolve(run, call)
+                return self._resolve(run, call)
             case ReadBack(call):
-                self._read_back(run, call)
+                return self._read_back(run, call)
             case HangUp(call):
-                self._hang_up(run, call)
+                return self._hang_up(run, call)
             case RingListAgain():
-                self._ring_list_again(run)
+                return self._ring_list_again(run)
 
-    def _place(self, run: PagerRun, call: Call) -> None:
+    def _place(self, run: PagerRun, call: Call) -> PagerRun:
         attempt = call.attempt
         order = CallOrder(run.noc_id, run.id, call.id, call.contact.phone, run.plan.answer_seconds)
         try:
             sid = self._telephone.place(order)
         except OutcomeUnknown:
-            return  # Its deadline brings the run back here, to ask what became of it.
+            return run  # Its deadline brings the run back here, to ask what became of it.
         except Unavailable as error:
-            self._refused(run, call, error, attempt)
-        else:
-            self._placed(run, call, sid, attempt)
+            return self._refused(run, call, error, attempt)
+        return self._placed(run, call, sid, attempt)
 
-    def _refused(self, run: PagerRun, call: Call, error: Unavailable, attempt: int) -> None:
+    def _refused(self, run: PagerRun, call: Call, error: Unavailable, attempt: int) -> PagerRun:
         """Record the refusal, unless another worker took the call over meanwhile."""
 
         def record(newest: PagerRun, stamp: Stamp) -> None:
             if newest.call(call.id).attempt == attempt:
                 newest.call_refused(call.id, error.message, stamp, can_retry=error.can_retry)
 
-        self._record(run, record)
+        return self._record(run, record)
 
-    def _placed(self, run: PagerRun, call: Call, sid: str, attempt: int) -> None:
+    def _placed(self, run: PagerRun, call: Call, sid: str, attempt: int) -> PagerRun:
         """Record the id. A call that was taken over or given up meanwhile must not ring."""
         given_up = False
 
@@ -161,32 +214,32 @@ class Ringer:
             if found.attempt == attempt:
                 newest.call_placed(call.id, sid, stamp)
 
-        if self._record(run, record).call(call.id).sid != sid or given_up:
+        after = self._record(run, record)
+        if after.call(call.id).sid != sid or given_up:
             # Should even that fail, it rings for nothing: a nuisance, and a key in it still counts.
             with suppress(Unavailable):
                 self._telephone.end(run.noc_id, sid)
+        return after
 
-    def _place_again(self, run: PagerRun, call: Call, reason: str) -> None:
+    def _place_again(self, run: PagerRun, call: Call, reason: str) -> PagerRun:
         run.retry_call(call.id, reason, self._stamp(run))
         self.log.store(run)
-        self._place(run, run.call(call.id))
+        return self._place(run, run.call(call.id))
 
-    def _resolve(self, run: PagerRun, call: Call) -> None:
+    def _resolve(self, run: PagerRun, call: Call) -> PagerRun:
         """An intent without a result: ask the provider whether it has such a call."""
         try:
             found = self._find(run, call)
         except Unavailable as error:
-            self._wait(run, call, f"The provider cannot be asked: {error.message}")
-            return
+            return self._wait(run, call, f"The provider cannot be asked: {error.message}")
         if found is not None:
-            self._record(run, lambda r, s: _take_found(r, call.id, found, s))
-        elif run.state is not RunState.RUNNING:
-            self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.CANCELLED, s))
-        elif call.attempt < MAX_PLACEMENTS:
-            self._place_again(run, call, "The provider has no such call.")
-        else:
-            reason = f"The provider has no such call after {call.attempt} attempts."
-            self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.FAILED, s, reason))
+            return self._record(run, lambda r, s: _take_found(r, call.id, found, s))
+        if run.state is not RunState.RUNNING:
+            return self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.CANCELLED, s))
+        if call.attempt < MAX_PLACEMENTS:
+            return self._place_again(run, call, "The provider has no such call.")
+        reason = f"The provider has no such call after {call.attempt} attempts."
+        return self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.FAILED, s, reason))
 
     def _find(self, run: PagerRun, call: Call) -> ProviderCall | None:
         since = call.requested_at - CLOCK_SKEW
@@ -201,17 +254,30 @@ class Ringer:
         may_be_it.sort(key=lambda one: one.state.is_final)
         return next((one for one in may_be_it if self._claims.claim(one.sid, call.id)), None)
 
-    def _read_back(self, run: PagerRun, call: Call) -> None:
-        """The deadline passed: the provider's word decides, then the call is ended."""
-        sid = str(call.sid)
+    def _read_back(self, run: PagerRun, call: Call) -> PagerRun:
+        """The deadline passed: the provider's word decides, then the call is ended.
+
+        Usually nobody answered. Then the next intent is stored with that, in one transaction.
+        """
+        sid, seen = str(call.sid), call.state
         try:
             actual = self._telephone.fetch(run.noc_id, sid)
             if _is_time_up(run, call, actual.state):
                 self._telephone.end(run.noc_id, sid)
         except Unavailable as error:
-            self._wait(run, call, f"The provider cannot be asked: {error.message}")
-            return
-        self._record(run, lambda r, s: self._settle(r, r.call(call.id), call.state, actual, s))
+            return self._wait(run, call, f"The provider cannot be asked: {error.message}")
+        following: Call | None = None
+
+        def settle(newest: PagerRun, stamp: Stamp) -> None:
+            nonlocal following
+            self._settle(newest, newest.call(call.id), seen, actual, stamp)
+            goes_on = isinstance(newest.due_step(self._clock.now()), PlaceNext)
+            following = None
+            if goes_on and self._is_wanted(newest):
+                following = newest.request_call(self._stamp(newest))
+
+        after = self._record(run, settle)
+        return after if following is None else self._place(after, following)
 
     def _settle(
         self, run: PagerRun, call: Call, seen: CallState, actual: ProviderCall, stamp: Stamp
@@ -228,17 +294,16 @@ class Ringer:
         else:
             take_state(run, call, actual.state, actual.answered_by, stamp)
 
-    def _hang_up(self, run: PagerRun, call: Call) -> None:
+    def _hang_up(self, run: PagerRun, call: Call) -> PagerRun:
         try:
             self._telephone.end(run.noc_id, str(call.sid))
         except Unavailable as error:
-            self._wait(run, call, f"The call could not be ended: {error.message}")
-            return
-        self._record(
+            return self._wait(run, call, f"The call could not be ended: {error.message}")
+        return self._record(
             run, lambda r, s: r.call_ended(call.id, CallOutcome.CANCELLED, s, "No longer needed.")
         )
 
-    def _ring_list_again(self, run: PagerRun) -> None:
+    def _ring_list_again(self, run: PagerRun) -> PagerRun:
         """A new run in place of the one that found nobody; or none, if somebody was faster."""
         eco, stamp = self.log.eco(run.eco_id), self._stamp(run)
         # The process may be behind: then nobody has told the ECO yet.
@@ -247,18 +312,24 @@ class Ringer:
         if not is_wanted or eco.latest_run_id != run.id:
             run.settle_ringing_again(stamp, reason="The ECO no longer needs it.")
             self.log.store(run, eco)
-            return
+            return run
         contacts = self._router.contacts_now(run.osp_id, run.plan) if self._router else None
         plan = run.plan.again(contacts or run.plan.contacts)
         again = start_run(eco, plan, "rung again: nobody had accepted", stamp)
         run.settle_ringing_again(stamp, next_run_id=again.id)
         self.log.store(run, again, eco)
+        return run
 
-    def _wait(self, run: PagerRun, call: Call, reason: str) -> None:
-        self._record(run, lambda r, s: r.wait_longer(call.id, reason, s))
+    def _wait(self, run: PagerRun, call: Call, reason: str) -> PagerRun:
+        return self._record(run, lambda r, s: r.wait_longer(call.id, reason, s))
 
     def _record(self, run: PagerRun, command: Callable[[PagerRun, Stamp], None]) -> PagerRun:
-        """Store what is a fact by now, on the newest state of the run."""
+        """Store what is a fact by now: on the run in hand, or on the newest if it is not that."""
+        command(run, self._stamp(run))
+        if run.pending_events:
+            with suppress(IntegrityError):
+                self.log.store(run)
+                return run
         return self.log.change_run(run.id, lambda r: command(r, self._stamp(r))).aggregate
 
     def _stamp(self, run: PagerRun) -> Stamp:

@@ -151,7 +151,9 @@ def fill(url: str, runs: int) -> None:
     plan = RunPlan.snapshot(crew, queue_seconds=0)
     with StrikeLog(store_env(url)) as log, psycopg.connect(url) as connection:
         start = datetime.now(UTC) + timedelta(seconds=max(5, runs / 300))
-        for first in track(range(0, runs, 100), "Letting phones ring", console=Console(stderr=True)):
+        for first in track(
+            range(0, runs, 100), "Letting phones ring", console=Console(stderr=True)
+        ):
             batch = range(first, min(first + 100, runs))
             ringing = [
                 _ringing(plan, start - timedelta(seconds=RINGS * (1 - n / runs))) for n in batch
@@ -187,9 +189,7 @@ def workers(url: str, count: int, threads: int) -> Iterator[list[subprocess.Pope
     command = [sys.executable, "-m", "tests.benchmarks.ringing", "--worker", url]
     command += ["--threads", str(threads)]
     pipe = subprocess.PIPE
-    started = [
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(count)
-    ]
+    started = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(count)]
     yield started
     for one in started:
         one.kill()
