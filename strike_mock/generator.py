@@ -38,6 +38,8 @@ def _stakes(chance: Random, people: int) -> Data:
         "people": people,
         "has_list": chance.random() > 0.03,
         "rounds": chance.choice([1, 1, 1, 2, 3]),
+        "ring_again_minutes": chance.choice([1, 2, 5]),
+        "ring_again_times": chance.choice([0, 0, 0, 1, 2]),
         "polling_seconds": chance.choice([60.0, 120.0, 300.0]),
         "grace_seconds": chance.choice([60.0, 600.0, 3600.0]),
         "inactivity_seconds": chance.choice([600.0, 3600.0]),
@@ -59,12 +61,13 @@ def _phone(chance: Random, number: str) -> Data:
         _broken: 6,
         _voicemail: 12,
         _declines: 8,
+        _gives_a_reason: 8,
         _willing: 22,
         _slow_to_answer: 6,
         _slow_to_press: 8,
         _clumsy: 6,
         _hangs_up: 4,
-        _presses_and_leaves: 8,
+        _presses_and_leaves: 14,
     }
     (kind,) = chance.choices(list(kinds), list(kinds.values()))
     fate = kind(chance)
@@ -99,6 +102,10 @@ def _declines(chance: Random) -> Data:
     return _answers(chance, [("2", chance.uniform(0.5, 12))])
 
 
+def _gives_a_reason(chance: Random) -> Data:
+    return _answers(chance, [(chance.choice("344"), chance.uniform(0.5, 12))])
+
+
 def _willing(chance: Random) -> Data:
     return _answers(chance, [("1", chance.uniform(0.5, 12))])
 
@@ -129,7 +136,7 @@ def _hangs_up(chance: Random) -> Data:
 def _presses_and_leaves(chance: Random) -> Data:
     """Says yes and hangs up at once: the key may arrive after the end of the call."""
     after = chance.uniform(1, 8)
-    data = _answers(chance, [("1", after)])
+    data = _answers(chance, [(chance.choice("1114"), after)])
     return data | {"hangs_up_after": after + chance.uniform(0.1, 1.5)}
 
 
@@ -177,6 +184,8 @@ def _operator(chance: Random) -> list[Data]:
         steps.append({"after_seconds": chance.uniform(0.5, 240), "does": "cancel"})
     if chance.random() < 0.2:
         steps.append({"after_seconds": chance.uniform(60, 600), "does": "dispatch"})
+    if chance.random() < 0.3:
+        steps.append({"after_seconds": chance.uniform(60, 400), "does": "take_up_offer"})
     if chance.random() < 0.2:
         steps.append({"after_seconds": chance.uniform(1, 300), "does": "note", "text": "Hm."})
     return steps
@@ -214,7 +223,7 @@ _TROUBLE: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("render.list", ("refuse", "cut", "hang", "lose"), 2),
     ("render.token", ("refuse", "delay"), 1),
     ("webhook.status", ("lose", "delay", "double", "corrupt", "lose_answer", "refuse"), 3),
-    ("webhook.twiml", ("delay", "delay", "double", "lose_answer", "lose", "corrupt"), 2),
+    ("webhook.twiml", ("delay", "delay", "double", "lose_answer", "lose", "corrupt"), 4),
 )
 
 

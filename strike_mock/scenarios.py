@@ -217,19 +217,22 @@ class OperatorStep(_Data):
     """What a person at the NOC does, `after_seconds` after the ECO was created."""
 
     after_seconds: NonNegativeFloat
-    does: Literal["cancel", "dispatch", "note"]
+    does: Literal["cancel", "dispatch", "take_up_offer", "note"]
     text: str = "Signal is back."
 
 
 class Stakes(_Data):
     """How the contractor of the story is set up: people on its list, and Render's settings.
 
-    `has_list` False: nobody drew a region there and there is no default list.
+    `has_list` False: nobody drew a region there and there is no default list. With
+    `ring_again_times` the exhausted list is rung again, after `ring_again_minutes` each.
     """
 
     people: int = Field(default=3, ge=1, le=20)
     has_list: bool = True
     rounds: int = Field(default=1, ge=1, le=5)
+    ring_again_minutes: int = Field(default=10, ge=1, le=1_440)
+    ring_again_times: int = Field(default=0, ge=0, le=20)
     polling_seconds: float = Field(default=30.0, gt=0)
     grace_seconds: float = Field(default=86_400.0, gt=0)
     inactivity_seconds: float = Field(default=259_200.0, gt=0)

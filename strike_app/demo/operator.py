@@ -44,6 +44,12 @@ mutation Dispatch($id: UUID!) {
   result: dispatchPager(ecoId: $id) { ... on Problem { code message } }
 }
 """
+OFFERS = "query Offers($id: UUID!) { eco(id: $id) { offers { callId } } }"
+TAKE_UP_OFFER = """
+mutation TakeUpOffer($id: UUID!, $call: UUID!) {
+  result: takeUpOffer(ecoId: $id, callId: $call) { ... on Problem { code message } }
+}
+"""
 
 ECO_FIELDS = """
 fragment Everything on Eco {
@@ -127,6 +133,13 @@ class Operator:
     async def dispatch(self, eco_id: UUID) -> None:
         """Ring the list again."""
         await self._command(DISPATCH, {"id": str(eco_id)})
+
+    async def take_up_offer(self, eco_id: UUID) -> None:
+        """Ring whoever offered last to come later."""
+        offers = (await self._ask(OFFERS, {"id": str(eco_id)}))["eco"]["offers"]
+        if offers:
+            variables = {"id": str(eco_id), "call": offers[-1]["callId"]}
+            await self._command(TAKE_UP_OFFER, variables)
 
     async def _command(self, mutation: str, variables: dict[str, Any]) -> None:
         problem = (await self._ask(mutation, variables))["result"]

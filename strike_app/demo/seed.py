@@ -19,7 +19,7 @@ from strike_adapters.postgres.people import save_link, save_membership, save_ten
 from strike_adapters.render import RenderInstance
 from strike_adapters.twilio.accounts import TwilioAccount
 from strike_domain.actors import Role, Side
-from strike_domain.contacts import Contact, Language, PagerList, parse_phone
+from strike_domain.contacts import Contact, Language, PagerList, RingAgain, parse_phone
 from strike_domain.ports import Link, LinkStatus, Tenant
 from strike_domain.regions import parse_region
 from strike_mock.scenarios import Stakes
@@ -139,7 +139,11 @@ def set_stage(
     """Give every contractor what a scenario asks for: its lists' rounds and Render's times."""
     for contractor in (*CONTRACTORS, NEWCOMER):
         for pager_list in pager_lists(contractor):
-            directory.save_list(pager_list.model_copy(update={"rounds": stakes.rounds}))
+            again = RingAgain(
+                after_minutes=stakes.ring_again_minutes, times=stakes.ring_again_times
+            )
+            wanted = {"rounds": stakes.rounds, "ring_again": again if again.times else None}
+            directory.save_list(pager_list.model_copy(update=wanted))
         accounts.save_render(_render(contractor, outside, stakes))
 
 

@@ -133,6 +133,8 @@ async def _do(operator: Operator, eco_id: UUID, step: OperatorStep) -> None:
             await operator.cancel(eco_id, step.text)
         case "dispatch":
             await operator.dispatch(eco_id)
+        case "take_up_offer":
+            await operator.take_up_offer(eco_id)
         case "note":
             await operator.note(eco_id, step.text)
 

@@ -20,6 +20,7 @@ from strike_app.simulate.wire import Asked
 from strike_domain.actors import Actor, Role, Side
 from strike_domain.callouts import visible
 from strike_domain.eco import (
+    ArrivalOffered,
     Eco,
     EcoClosed,
     EcoCompleted,
@@ -36,8 +37,11 @@ from strike_domain.pager_run import (
     CallRequested,
     CallRetried,
     CallState,
+    ListRungAgain,
     PagerRun,
+    PagerRunExhausted,
     PagerRunStarted,
+    RingingAgainDropped,
     RunState,
 )
 from strike_domain.timeline import Teller
@@ -131,6 +135,35 @@ def no_key_is_lost(case: Case) -> Wrongs:
         eco = case.eco_at(case.eco_of_run[run_id], at)
         if eco is not None and eco.needs_responder:
             yield f"a 1 was pressed for {eco.job_number}, and nobody has it"
+
+
+def no_offer_is_lost(case: Case) -> Wrongs:
+    """Once Strike has answered a 4 with thanks, the offer stands in the ECO."""
+    offered = {e.offer.call_id for _, e in case.events if isinstance(e, ArrivalOffered)}
+    for one in case.system.courier.told:
+        if one.key == "4" and one.status == 200 and "Do not set off" in one.body:
+            call_id = UUID(urlsplit(one.path).path.split("/")[-1])
+            if call_id not in offered and not one.letter.sealed:
+                yield f"an offer made in call {call_id} is lost"
+
+
+def lists_are_rung_again_as_they_ask(case: Case) -> Wrongs:
+    """After its pause, and not before, an exhausted list is rung again, or there is no need."""
+    ended = {e.originator_id: e for _, e in case.events if isinstance(e, PagerRunExhausted)}
+    settled = {
+        e.originator_id: e
+        for _, e in case.events
+        if isinstance(e, ListRungAgain | RingingAgainDropped)
+    }
+    for run in case.runs:
+        again = run.plan.ring_again
+        if run.state is not RunState.EXHAUSTED or again is None or again.times == 0:
+            continue
+        after = settled.get(run.id)
+        if after is None:
+            yield f"the list of run {run.id} was not rung again"
+        elif after.timestamp < ended[run.id].timestamp + timedelta(minutes=again.after_minutes):
+            yield f"the list of run {run.id} was rung again too early"
 
 
 def what_was_said_is_true(case: Case) -> Wrongs:
@@ -419,6 +452,8 @@ CHECKS: tuple[Check, ...] = (
     nothing_broke,
     only_a_key_accepts,
     no_key_is_lost,
+    no_offer_is_lost,
+    lists_are_rung_again_as_they_ask,
     what_was_said_is_true,
     one_accepts,
     nobody_is_rung_in_vain,

@@ -18,7 +18,7 @@ from strike_app.simulate.loop import LoopClock, SimulatedLoop, Stuck, blocking
 from strike_app.simulate.system import ACCOUNT, PUBLIC, System, without_waiting
 from strike_domain.actors import Actor, Role, Side
 from strike_domain.callouts import EcoOrder
-from strike_domain.contacts import Contact, Language, PagerList
+from strike_domain.contacts import Contact, Language, PagerList, RingAgain
 from strike_domain.errors import Conflict, InvalidTransition, Rejected
 from strike_domain.memory import MemoryDirectory
 from strike_domain.ports import Link, LinkStatus, Tenant
@@ -37,6 +37,9 @@ REGION = {
 }
 TROUBLED = 1500.0
 """Simulated seconds in which things go wrong; afterwards there is time to come to rest."""
+
+ROUND = 300.0
+"""Seconds that ringing everybody once takes at the most."""
 
 PEACE = 1200.0
 """Simulated seconds after the last thing that was planned."""
@@ -98,8 +101,11 @@ def luck_of(seed: int) -> Luck:
         for _ in range(chance.choice([0, 0, 1, 2, 4, 8]))
     ]
     outages = [
-        (start := chance.uniform(0, 300), start + chance.uniform(0.1, 20))
-        for _ in range(chance.choice([0, 0, 0, 1, 2, 4]))
+        (
+            start := chance.uniform(0, 300),
+            start + chance.choice([0.1, 1, 1]) * chance.uniform(1, 45),
+        )
+        for _ in range(chance.choice([0, 0, 0, 1, 3, 6]))
     ]
     return Luck(
         callouts=tuple(chance.uniform(0, 200) for _ in range(chance.choice([1, 1, 1, 2, 3]))),
@@ -178,7 +184,8 @@ def _length(scenario: Scenario, luck: Luck) -> float:
     """How long the story is told: until everything that was planned has been noticed."""
     stakes = scenario.stakes
     crew = max((step.after_seconds for step in scenario.crew.steps), default=0.0)
-    last = max(luck.callouts) + max(TROUBLED, crew)
+    again = stakes.ring_again_times * (60 * stakes.ring_again_minutes + ROUND * stakes.rounds)
+    last = max(luck.callouts) + max(TROUBLED, crew) + again
     return last + max(stakes.grace_seconds, stakes.inactivity_seconds) + PEACE
 
 
@@ -197,10 +204,18 @@ def directory(scenario: Scenario, phones: list[str]) -> MemoryDirectory:
             Contact(name=f"Person {n + 1}", phone=phone, language=languages[n % 2])
             for n, phone in enumerate(phones)
         )
-        rounds = scenario.stakes.rounds
+        stakes = scenario.stakes
         made.add(
             PagerList(
-                id=LIST, osp_id=OSP, name="nights", contacts=contacts, rounds=rounds, region=REGION
+                id=LIST,
+                osp_id=OSP,
+                name="nights",
+                contacts=contacts,
+                rounds=stakes.rounds,
+                region=REGION,
+                ring_again=RingAgain(
+                    after_minutes=stakes.ring_again_minutes, times=stakes.ring_again_times
+                ),
             )
         )
     return made
@@ -248,6 +263,11 @@ def _do(system: System, eco_id: UUID, what: str, text: str) -> Any:
             return system.callouts.cancel_eco(eco_id, text, OPERATOR)
         case "dispatch":
             return system.paging.dispatch(eco_id, OPERATOR)
+        case "take_up_offer":
+            offers = system.log.eco(eco_id).offers
+            if not offers:
+                raise Rejected("NO_OFFER", "Nobody has offered to come.", ())
+            return system.paging.take_up_offer(eco_id, offers[-1].call_id, OPERATOR)
         case _:
             return system.callouts.add_note(eco_id, text, OPERATOR)
 

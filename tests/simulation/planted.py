@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from eventsourcing.persistence import PersistenceError
@@ -16,6 +17,7 @@ from strike_adapters.render.errors import RenderUnavailable
 from strike_adapters.render.field_work import RenderFieldWork
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app import webhooks
+from strike_app.simulate.system import _Accounts
 from strike_domain.contacts import Language
 from strike_domain.eco import Eco
 from strike_domain.field_tasks import FieldTask, Polled, TaskSnapshot, TaskState
@@ -27,6 +29,7 @@ from strike_domain.pager_run import (
     PagerRun,
     ReadBack,
     ResolveUnknown,
+    RingListAgain,
 )
 from strike_domain.paging import CallReport, Paging, _voice
 from strike_domain.ringer import Ringer
@@ -37,7 +40,8 @@ Bug = Callable[[Patch], None]
 
 
 def the_signature_is_not_checked(patch: Patch) -> None:
-    patch.setattr(webhooks, "verify_webhook", lambda *_: None)
+    account = _Accounts().for_noc(UUID(int=0))
+    patch.setattr(webhooks, "verify_webhook", lambda *_: account)
 
 
 def an_answer_accepts(patch: Patch) -> None:
@@ -68,8 +72,8 @@ def webhooks_are_believed_to_come_in_order(patch: Patch) -> None:
 
 
 def a_call_is_placed_again_after_a_time_out(patch: Patch) -> None:
-    def again(self: Ringer, run: PagerRun, call: Any) -> None:
-        self._place_again(run, call, "It timed out.")
+    def again(self: Ringer, run: PagerRun, call: Any) -> PagerRun:
+        return self._place_again(run, call, "It timed out.")
 
     patch.setattr(Ringer, "_resolve", again)
 
@@ -155,6 +159,16 @@ def somebody_is_thanked_before_it_is_stored(patch: Patch) -> None:
             return Speech((words,), Language.ENGLISH)
 
     patch.setattr(Paging, "key_pressed", polite)
+    # Where the account is known without the database, an outage is first met by the key itself.
+    patch.setattr(Paging, "noc_of", lambda self, run_id: UUID(int=0))
+
+
+def an_offer_is_told_and_not_stored(patch: Patch) -> None:
+    patch.setattr(Eco, "record_offer", lambda *_: None)
+
+
+def an_exhausted_list_is_never_rung_again(patch: Patch) -> None:
+    _without_step(patch, RingListAgain)
 
 
 def a_cancelled_callout_goes_on_ringing(patch: Patch) -> None:
@@ -175,5 +189,7 @@ BUGS: tuple[Bug, ...] = (
     what_was_being_placed_when_a_worker_died_is_forgotten,
     a_poll_that_fails_means_that_all_is_done,
     somebody_is_thanked_before_it_is_stored,
+    an_offer_is_told_and_not_stored,
+    an_exhausted_list_is_never_rung_again,
     a_cancelled_callout_goes_on_ringing,
 )
