@@ -61,6 +61,10 @@ class WaitingClock(Clock, Protocol):
         """Seconds of real time from now to `moment`; negative if it has passed."""
 
 
+Done = tuple[bytes | Composed, Mapping[str, Any]]
+"""A statement with its values."""
+
+
 @dataclass(frozen=True)
 class DueTable:
     """A table with `deadline` and claim columns, and what is done for a row that is due.
@@ -74,13 +78,14 @@ class DueTable:
 
     name: str
     key: str
-    handle: Callable[[Mapping[str, Any]], tuple[Composed, Mapping[str, Any]]]
+    handle: Callable[[Mapping[str, Any]], Done]
     newest_format: int | None = None
 
-    def sql(self, text: str) -> Composed:
+    def sql(self, text: LiteralString) -> bytes:
         fence: LiteralString = "" if self.newest_format is None else "AND format <= {}"
         fenced = SQL(fence).format(self.newest_format)
-        return SQL(text).format(table=Identifier(self.name), key=Identifier(self.key), fence=fenced)
+        names = {"table": Identifier(self.name), "key": Identifier(self.key)}
+        return SQL(text).format(**names, fence=fenced).as_bytes(None)
 
 
 class Watcher(Protocol):
@@ -119,6 +124,8 @@ class Worker:
         self._lease_seconds = lease_seconds
         self._watcher = watcher or NobodyWatches()
         self._pool = open_pool(url, size=threads, opened=False)
+        self._claim_sql, self._next_sql = table.sql(CLAIM), table.sql(NEXT)
+        self._release_sql = table.sql(RELEASE)
         self._free = threading.Semaphore(threads)
         self.name = f"{socket.gethostname()}:{os.getpid()}:{table.name}"
         self._logger = structlog.get_logger().bind(worker=self.name)
@@ -173,7 +180,7 @@ class Worker:
                     "now": self._clock.now(),
                     "limit": places,
                 }
-                rows = connection.execute(self._table.sql(CLAIM), values).fetchall()
+                rows = connection.execute(self._claim_sql, values).fetchall()
         finally:
             for _ in range(places - len(rows)):
                 self._free.release()
@@ -181,7 +188,7 @@ class Worker:
 
     def _wait(self, connection: psycopg.Connection[DictRow]) -> None:
         """Until something may be due: the next deadline, a NOTIFY, or a second at the most."""
-        row = connection.execute(self._table.sql(NEXT)).fetchone()
+        row = connection.execute(self._next_sql).fetchone()
         pause = LOOK_EVERY
         if row and row["deadline"]:
             pause = min(LOOK_EVERY, max(0.01, self._clock.seconds_until(row["deadline"])))
@@ -198,7 +205,9 @@ class Worker:
             statement, values = self._table.handle(row)
             with self._pool.connection() as connection, connection.transaction():
                 connection.execute(statement, values)
-                self._release(connection, row)
+                connection.execute(self._release_sql, {"id": row[self._table.key], **row})
+                if self._is_due_soon(values.get("deadline")):
+                    connection.execute(f"NOTIFY {DUE}")
             self._watcher.handled(self._table.name, late, time.monotonic() - began)
         except Exception:
             self._watcher.failed(self._table.name)
@@ -207,10 +216,12 @@ class Worker:
         finally:
             self._free.release()
 
-    def _release(self, connection: psycopg.Connection[DictRow], row: DictRow) -> None:
-        values = {"id": row[self._table.key], **row}
-        connection.execute(self._table.sql(RELEASE), values)
-        connection.execute(f"NOTIFY {DUE}")
+    def _is_due_soon(self, deadline: datetime | None) -> bool:
+        """Sooner than every worker looks by itself; or nobody knows, as after an old statement.
+
+        A NOTIFY for each row would wake every worker, and hold up every other commit.
+        """
+        return deadline is not None and self._clock.seconds_until(deadline) < 2 * LOOK_EVERY
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[DictRow]]:

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from psycopg.sql import SQL, Composed
-
-from strike_adapters.postgres.due import DueTable
+from strike_adapters.postgres.due import Done, DueTable
 from strike_adapters.postgres.views import pager_process_state, render_poll_state
 from strike_adapters.postgres.views.view import Upsert
 from strike_domain.field_work import CrewDesk, Look
 from strike_domain.ringer import Ringer
 
 # The follower may have written a newer row meanwhile: what it says stands.
-KEEP_LOOK = SQL("""
+KEEP_LOOK = b"""
 UPDATE render_poll_state
 SET deadline = %(deadline)s, attempts = %(attempts)s, etag = %(etag)s,
     last_error = %(last_error)s, updated_at = clock_timestamp()
 WHERE eco_id = %(eco_id)s AND version = %(version)s
-""")
+"""
 
 
 def pager_work(ringer: Ringer) -> DueTable:
     """Ring people: rows of `pager_process_state`."""
 
-    def handle(row: Mapping[str, Any]) -> tuple[Composed, Mapping[str, Any]]:
+    def handle(row: Mapping[str, Any]) -> Done:
         after = pager_process_state.row_of(ringer.work_on(row["run_id"]))
         upsert = Upsert(pager_process_state.TABLE, "run_id", after)
         return upsert.statement(), after
@@ -37,10 +35,10 @@ def pager_work(ringer: Ringer) -> DueTable:
 def field_work(desk: CrewDesk) -> DueTable:
     """Make and follow field tasks: rows of `render_poll_state`."""
 
-    def handle(row: Mapping[str, Any]) -> tuple[Composed, Mapping[str, Any]]:
+    def handle(row: Mapping[str, Any]) -> Done:
         last = Look(row["deadline"], row["attempts"], row["etag"], row["last_error"])
         look = desk.look_after(row["eco_id"], last)
-        return KEEP_LOOK.format(), {
+        return KEEP_LOOK, {
             "eco_id": row["eco_id"],
             "version": row["version"],
             "deadline": look.due_at,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -10,6 +12,10 @@ from psycopg_pool.base import AttemptWithBackoff
 
 CONNECT_SECONDS = 3
 """How long one try to connect may take: one that hangs must not outlast the database's absence."""
+
+FRESH_SECONDS = 0.25
+"""How long a connection that was checked needs no check: under load they would be a third of the
+work, and a database that goes away meanwhile fails what is under way in any case."""
 
 RETRY_SECONDS = 0.25
 """How long a pool rests between two tries to connect."""
@@ -22,12 +28,17 @@ def check_together(pool: ConnectionPool[Any]) -> None:
     database the next commands would fail, and a person who has just pressed 1 hear nothing.
     """
 
+    checked: WeakKeyDictionary[psycopg.Connection[Any], float] = WeakKeyDictionary()
+
     def check(connection: psycopg.Connection[Any]) -> None:
+        if time.monotonic() < checked.get(connection, 0) + FRESH_SECONDS:
+            return
         try:
             ConnectionPool.check_connection(connection)
         except psycopg.Error:
             pool.check()
             raise
+        checked[connection] = time.monotonic()
 
     pool._check = check  # It needs the pool, which its maker cannot be given yet.
     reconnect_steadily(pool)

@@ -10,13 +10,14 @@ import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
 
 from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from eventsourcing.projection import Projection
-from psycopg.sql import SQL, Composed, Identifier, Placeholder
+from psycopg.sql import SQL, Identifier, Placeholder
 
 from strike_adapters.postgres.fold import Fold
 from strike_domain.eco import Eco
@@ -42,25 +43,28 @@ class Upsert:
     row: Row
     newer: str = "version"
 
-    def statement(self) -> Composed:
+    def statement(self) -> bytes:
         """INSERT, or UPDATE unless the stored row is as new already."""
-        columns = [Identifier(name) for name in self.row]
-        updates = [
-            SQL("{0} = excluded.{0}").format(Identifier(name))
-            for name in self.row
-            if name != self.key
-        ]
-        return SQL(
-            "INSERT INTO {table} AS stored ({columns}) VALUES ({values}) "
-            "ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE stored.{newer} < excluded.{newer}"
-        ).format(
-            table=Identifier(self.table),
-            columns=SQL(", ").join(columns),
-            values=SQL(", ").join(Placeholder(name) for name in self.row),
-            key=Identifier(self.key),
-            updates=SQL(", ").join(updates),
-            newer=Identifier(self.newer),
-        )
+        return _upsert(self.table, self.key, self.newer, tuple(self.row))
+
+
+@lru_cache(maxsize=100)
+def _upsert(table: str, key: str, newer: str, columns: tuple[str, ...]) -> bytes:
+    updates = [
+        SQL("{0} = excluded.{0}").format(Identifier(name)) for name in columns if name != key
+    ]
+    statement = SQL(
+        "INSERT INTO {table} AS stored ({columns}) VALUES ({values}) "
+        "ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE stored.{newer} < excluded.{newer}"
+    ).format(
+        table=Identifier(table),
+        columns=SQL(", ").join(map(Identifier, columns)),
+        values=SQL(", ").join(map(Placeholder, columns)),
+        key=Identifier(key),
+        updates=SQL(", ").join(updates),
+        newer=Identifier(newer),
+    )
+    return statement.as_bytes(None)
 
 
 @dataclass(frozen=True)
