@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -78,6 +77,7 @@ class Stage:
         directory.add(people)
         self.paging = Paging(log, Router(directory), directory, self.clock)
         self.workers: list[BaseProcess] = []
+        self.lay_for: list[float] = []
 
     def start_worker(self, point: str = "", nth: int = 1) -> BaseProcess:
         words = (self.url, self.mock.url, self.offset, LEASE, point, nth)
@@ -147,7 +147,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 
 
 @pytest.fixture(scope="module")
-def stage(postgres: EmbeddedServer) -> Iterator[Stage]:
+def stage(postgres: EmbeddedServer, request: pytest.FixtureRequest) -> Iterator[Stage]:
     postgres.ensure_database("kills")
     url = postgres.url("kills")
     prepare(url)
@@ -156,12 +156,15 @@ def stage(postgres: EmbeddedServer) -> Iterator[Stage]:
         stage = Stage(url, mock, log)
         yield stage
         stage.stop_workers()
+        if times := stage.lay_for:
+            said = f"work lay for {sum(times) / len(times):.1f} s, {max(times):.1f} s at the most"
+            request.config.get_terminal_writer().line(f"\n{len(times)} kills: {said}")
 
 
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_a_worker_killed_at_a_named_point_loses_no_page(
-    stage: Stage, point: str, number: int, record_property: Any
+    stage: Stage, point: str, number: int
 ) -> None:
     run_id = stage.dispatch()
     # Every point is passed for each of two people; but the second intent goes with the first end.
@@ -188,7 +191,7 @@ def test_a_worker_killed_at_a_named_point_loses_no_page(
     assert victim.exitcode == -9
     _assert_nobody_was_left_out(stage, run)
     assert lay_for <= TAKEOVER
-    record_property("lay_for", lay_for)
+    stage.lay_for.append(lay_for)
 
 
 def _is_claimed(stage: Stage, run_id: UUID) -> bool:

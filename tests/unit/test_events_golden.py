@@ -307,6 +307,11 @@ def test_a_changed_event_is_stored_with_its_version_and_comes_back() -> None:
     assert load(form) == door
 
 
+def test_an_event_of_a_newer_version_is_an_error_and_never_guessed_at() -> None:
+    with pytest.raises(MapperDeserialisationError, match="version 4 of it is newer"):
+        old_door(opened_by="Ana", colour="blue", class_version=4)
+
+
 def test_an_event_that_cannot_be_read_says_which_one_and_why() -> None:
     with pytest.raises(MapperDeserialisationError, match=rf"test.door-opened.*{STREAM} version 2"):
         old_door(opened_by="Ana", class_version=3)

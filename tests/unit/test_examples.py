@@ -27,6 +27,14 @@ TELLS = {
         "The same again: True",
         "created: Cut number 1",
     ),
+    "04_before_the_night.py": (
+        "wrong   Boulder South: Carl's number '+1303555' cannot be called.",
+        "lie in no region: nobody is rung there.",
+        "30 s  Calling Ben",
+        "Do not set off unless you are called again.",
+        "EXHAUSTED: Ana could come, in more than 60 minutes",
+        "ACCEPTED, expected at",
+    ),
 }
 
 

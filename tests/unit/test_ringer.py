@@ -17,6 +17,7 @@ from strike_domain import (
     RunState,
     Unavailable,
 )
+from strike_domain.ringer import Kept
 from tests.unit.given import ANA, BEN, CEM, OPERATOR, Killed, Night
 
 UNKNOWN = OutcomeUnknown("The answer got lost.")
@@ -558,3 +559,48 @@ def test_a_ringer_without_claims_takes_any_call_for_its_own() -> None:
     night.after(10)
     assert night.calls[0].sid == "paper-1"
     assert night.calls[0].outcome is not CallOutcome.FAILED
+
+
+# What is kept in memory ---------------------------------------------------------------------
+
+
+def test_a_ringer_keeps_runs_that_go_on_and_none_that_is_over() -> None:
+    night = Night(ANA).create()
+    kept = night.strike.ringer._kept
+    assert list(kept._runs) == [night.run.id]
+    night.phone(ANA).rings().presses("2")
+    night.strike.ringer.work_on(night.run.id)
+    assert (list(kept._runs), list(kept._ecos)) == ([], [])
+
+
+def test_a_ringer_keeps_a_limited_number_of_runs_and_ecos() -> None:
+    night = Night(ANA, BEN)
+    night.strike.ringer._kept = Kept(night.strike.log, most=2)
+    for _ in range(5):
+        night.create()
+    assert len(night.strike.ringer._kept._runs) == 2
+    assert len(night.strike.ringer._kept._ecos) == 2
+    night.after(200)
+    assert night.outcomes == ["Ana NO_ANSWER", "Ben NO_ANSWER"]
+
+
+def test_what_another_worker_did_meanwhile_is_read_before_anything_is_done() -> None:
+    night = Night(ANA, BEN).create()
+    night.after(30)
+    night.clock.advance(30)
+    night.another_worker().work_on(night.run.id)
+    before = night.strike.log.position()
+    night.strike.ringer.work_on(night.run.id)
+    assert night.strike.log.position() == before
+
+
+def test_two_runs_that_get_no_answer_do_not_take_one_call_for_both() -> None:
+    night = Night(ANA)
+    night.switchboard.faults = [after_effect(UNKNOWN), UNKNOWN]
+    first = night.create().run
+    second = night.create().run
+    assert night.switchboard.placed() == [ANA.phone]
+    night.after(11)
+    calls = [next(iter(night.strike.log.run(one.id).calls.values())) for one in (first, second)]
+    assert sorted(str(call.sid) for call in calls) == ["paper-1", "paper-2"]
+    assert night.switchboard.placed() == [ANA.phone, ANA.phone]
