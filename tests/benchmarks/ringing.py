@@ -144,10 +144,14 @@ def memory() -> float:
 # The night ----------------------------------------------------------------------------------
 
 
-def fill(url: str, runs: int) -> None:
-    """`runs` runs whose first phone rings, with deadlines spread evenly over the next 30 s."""
+def fill(url: str, runs: int, *, ends: bool = False) -> None:
+    """`runs` runs whose first phone rings, with deadlines spread evenly over the next 30 s.
+
+    `ends`: there is nobody else on the list, so that each run is over at its first deadline.
+    """
     people = tuple(Contact(name=f"Tech {n}", phone=f"+1303555{n:04d}") for n in range(1, 4))
-    crew = PagerList(id=uuid4(), osp_id=uuid4(), name="crew", contacts=people, rounds=10)
+    rounds, people = (1, people[:1]) if ends else (10, people)
+    crew = PagerList(id=uuid4(), osp_id=uuid4(), name="crew", contacts=people, rounds=rounds)
     plan = RunPlan.snapshot(crew, queue_seconds=0)
     with StrikeLog(store_env(url)) as log, psycopg.connect(url) as connection:
         start = datetime.now(UTC) + timedelta(seconds=max(5, runs / 300))
@@ -193,6 +197,30 @@ def workers(url: str, count: int, threads: int) -> Iterator[list[subprocess.Pope
     yield started
     for one in started:
         one.kill()
+
+
+def finish(runs: int, threads: int) -> list[float]:
+    """Memory of one worker in MiB after each `runs` runs that ended, five times."""
+    clock, telephone = ScaledClock(1.0, None), Instant()
+    figures = []
+    with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder)) as server:
+        server.ensure_database("bench")
+        url = server.url("bench")
+        prepare(url)
+        with StrikeLog(store_env(url, pool_size=threads)) as log:
+            ringer = Ringer(log, telephone, clock)
+            for _ in range(5):
+                fill(url, runs, ends=True)
+                stop, seen = threading.Event(), Punctuality()
+                worker = Worker(pager_work(ringer), url, clock, threads=threads, watcher=seen)
+                thread = threading.Thread(target=worker.run, args=(stop,))
+                thread.start()
+                while len(seen.begun) < runs:
+                    time.sleep(0.5)
+                stop.set()
+                thread.join()
+                figures.append(memory())
+    return figures
 
 
 def measure(runs: int, seconds: float, processes: int, threads: int) -> dict[str, Any]:
@@ -251,11 +279,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--finish", action="store_true", help="memory, as RUNS runs end five times")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.worker:
         work(chosen.worker, chosen.threads)
+        return
+    if chosen.finish:
+        figures = ", ".join(f"{one:.0f}" for one in finish(chosen.runs, chosen.threads))
+        Console().print(f"MiB after each {chosen.runs:,} runs that ended: {figures}")
         return
     found = measure(chosen.runs, chosen.seconds, chosen.workers, chosen.threads)
     if chosen.json:
