@@ -286,6 +286,9 @@ class Ringer:
             return  # A webhook said more while we asked; the next look goes by that.
         if actual.state is ProviderCallState.QUEUED:
             run.wait_longer(call.id, "The provider has it queued.", stamp)
+        elif actual.state is ProviderCallState.RINGING and call.state is CallState.PLACED:
+            # The provider had it queued, and its word that it rings was lost: it rings only now.
+            run.call_ringing(call.id, stamp)
         elif actual.state is ProviderCallState.RINGING:
             run.call_ended(call.id, CallOutcome.NO_ANSWER, stamp)
         elif _is_time_up(run, call, actual.state):
@@ -357,4 +360,4 @@ def _is_time_up(run: PagerRun, call: Call, actual: ProviderCallState) -> bool:
         case ProviderCallState.IN_PROGRESS:
             return call.state is CallState.ANSWERED
         case _:
-            return actual is ProviderCallState.RINGING
+            return actual is ProviderCallState.RINGING and call.state is not CallState.PLACED

@@ -231,7 +231,7 @@ def test_who_declined_may_change_their_mind() -> None:
 def test_a_late_key_in_an_earlier_run_wins_and_the_later_run_is_ended() -> None:
     night = Night(ANA, BEN).create()
     ana = night.phone(ANA).rings()
-    night.after(90)
+    night.after(120)
     night.dispatch()
     assert len(night.eco.runs) == 2
     again = night.phone(ANA).is_rung()

@@ -536,7 +536,7 @@ def test_nobody_is_rung_for_a_cancelled_eco_though_the_process_has_not_heard_of_
 def test_nobody_is_rung_in_a_later_run_once_an_earlier_one_was_accepted() -> None:
     night = Night(ANA, BEN, CEM).create()
     early = night.phone(ANA).rings()
-    night.after(200)
+    night.after(210)
     night.dispatch()
     night.phone(ANA).rings()
     night.strike.paging.key_pressed(early.call.report, "1")
@@ -604,3 +604,24 @@ def test_two_runs_that_get_no_answer_do_not_take_one_call_for_both() -> None:
     calls = [next(iter(night.strike.log.run(one.id).calls.values())) for one in (first, second)]
     assert sorted(str(call.sid) for call in calls) == ["paper-1", "paper-2"]
     assert night.switchboard.placed() == [ANA.phone, ANA.phone]
+
+
+def test_a_phone_that_was_queued_and_of_which_nobody_told_that_it_rings_gets_its_time() -> None:
+    """The provider queued it for 45 s, and its callback was lost: by then it had rung for 15 s."""
+    night = Night(ANA, BEN)
+    night.switchboard.starts_as = ProviderCallState.QUEUED
+    night.create()
+    night.after(45)
+    night.phone(ANA).call.state = ProviderCallState.RINGING
+    night.after(16)
+    assert night.switchboard.placed() == [ANA.phone]
+    night.phone(ANA).presses("1").hears("is yours")
+
+
+def test_such_a_phone_is_given_up_when_its_own_time_is_over() -> None:
+    night = Night(ANA, BEN).create()
+    night.after(60)
+    night.phone(ANA).is_rung()
+    night.after(30)
+    assert night.calls[0].outcome is CallOutcome.NO_ANSWER
+    night.phone(BEN).is_rung()
