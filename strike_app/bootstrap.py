@@ -18,10 +18,11 @@ from strike_adapters.identity import (
 from strike_adapters.postgres.accounts import PostgresAccounts
 from strike_adapters.postgres.auditor import Auditor
 from strike_adapters.postgres.changes import Changes
-from strike_adapters.postgres.directory import Pool, PostgresDirectory, open_pool
+from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.due import Worker
 from strike_adapters.postgres.due_work import field_work, pager_work
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
+from strike_adapters.postgres.pools import Pool
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.queries import Queries, open_async_pool
 from strike_adapters.postgres.regions import regions_of
@@ -79,13 +80,16 @@ class Strike:
             METRICS,
         )
 
-    def workers(self) -> list[Worker]:
-        """One for the telephone, one for the field: a failing Render never delays paging."""
+    def telephone(self) -> TwilioTelephone:
         urls = WebhookUrls(self.settings.webhook_base)
         base_url = self.settings.twilio_base_url
-        telephone = TwilioTelephone(
+        return TwilioTelephone(
             self.accounts, urls, base_url=str(base_url).rstrip("/") if base_url else None
         )
+
+    def workers(self) -> list[Worker]:
+        """One for the telephone, one for the field: a failing Render never delays paging."""
+        telephone = self.telephone()
         telephone.warm_up()
         ringer = Ringer(self.log, telephone, self.clock, self.directory, router=self.router)
         desk = CrewDesk(self.log, RenderFieldWork(self.accounts), self.clock)

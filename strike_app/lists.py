@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from strike_adapters.twilio.accounts import WebhookUrls
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.bootstrap import Strike, open_strike
 from strike_app.list_map import draw
@@ -183,12 +182,7 @@ def _inside(pager_list: PagerList) -> Location:
 
 def _reach_provider(strike: Strike, osp: Tenant) -> Iterator[tuple[str, str]]:
     """For each NOC that may call this contractor out: whether its account could place a call."""
-    base_url = strike.settings.twilio_base_url
-    telephone = TwilioTelephone(
-        strike.accounts,
-        WebhookUrls(strike.settings.webhook_base),
-        base_url=str(base_url).rstrip("/") if base_url else None,
-    )
+    telephone = strike.telephone()
     since = strike.clock.now() - timedelta(minutes=1)
     with strike.pool.connection() as connection:
         nocs = connection.execute(NOCS_OF, (osp.id,)).fetchall()

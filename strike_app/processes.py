@@ -8,13 +8,9 @@ import signal
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-
-class Runnable(Protocol):
-    """A follower or a worker."""
-
-    def run(self, stop: threading.Event) -> None: ...
+from strike_adapters.postgres.auditor import Runnable
 
 
 def stop_event(*, exit_with_parent: bool) -> threading.Event:

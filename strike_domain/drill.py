@@ -74,22 +74,21 @@ def drill(pager_list: PagerList, location: Location, reason: str) -> Drill:
     actor = Actor(name="drill", tenant_id=NOC_ON_PAPER, side=Side.NOC, role=Role.OPERATOR)
     order = EcoOrder(osp_id=osp_id, location=location, job_type="CMR", description="A drill.")
     strike.callouts.create_eco(order, actor)
-    prompts: dict[str, Prompt] = {}
     strike.settle()
     while True:
         for number in telephone.untold:
             strike.paging.reported(telephone.rings(number))
         telephone.untold.clear()
-        _hear(strike, prompts)
         due = strike.next_due()
         if due is None or (due - began).total_seconds() > MOST_SECONDS:
             break
         strike.advance((due - strike.clock.now()).total_seconds())
-    return Drill(pager_list.name, reason, _told(strike), tuple(prompts.values()))
+    return Drill(pager_list.name, reason, _told(strike), _heard(strike))
 
 
-def _hear(strike: StrikeInMemory, prompts: dict[str, Prompt]) -> None:
-    """Note what whoever is being rung would hear, without answering."""
+def _heard(strike: StrikeInMemory) -> tuple[Prompt, ...]:
+    """What each person who was rung would have heard, once."""
+    prompts: dict[str, Prompt] = {}
     for _, event in strike.events():
         if isinstance(event, PagerRunStarted):
             run = strike.log.run(event.originator_id)
@@ -97,6 +96,7 @@ def _hear(strike: StrikeInMemory, prompts: dict[str, Prompt]) -> None:
                 voice = Voice(call.contact, run.briefing, run.plan)
                 heard = Prompt(call.contact, voice.prompt().sentences)
                 prompts.setdefault(call.contact.phone, heard)
+    return tuple(prompts.values())
 
 
 def _told(strike: StrikeInMemory) -> tuple[Moment, ...]:

@@ -76,7 +76,7 @@ class Location(BaseModel):
     def describe(self) -> str:
         """In a few words: "point 39.7392 N, 104.9903 W" or "line of 12 points, 18.4 km"."""
         if self.type == "Point":
-            return f"point {_in_words(*self.positions[0])}"
+            return f"point {in_words(self.positions[0])}"
         return f"line of {len(self.positions)} points, {_distance(length_m(self.positions))}"
 
 
@@ -333,9 +333,11 @@ def _either(names: tuple[str, ...]) -> str:
     return " or a ".join(names)
 
 
-def _in_words(longitude: float, latitude: float) -> str:
+def in_words(position: Position, *, decimals: int = 4) -> str:
+    """A position as people write it: "39.7392 N, 104.9903 W"."""
+    longitude, latitude = position
     north, east = "S" if latitude < 0 else "N", "W" if longitude < 0 else "E"
-    return f"{abs(latitude):.4f} {north}, {abs(longitude):.4f} {east}"
+    return f"{abs(latitude):.{decimals}f} {north}, {abs(longitude):.{decimals}f} {east}"
 
 
 def _distance(metres: float) -> str:

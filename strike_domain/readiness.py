@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import combinations
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from strike_domain.contacts import Contact, PagerList, is_callable
+from strike_domain.geometry import in_words
 from strike_domain.regions import region_shape, shape_area_m2
 
 LEAST_M2 = 10_000.0
@@ -198,8 +198,9 @@ def _gaps(shapes: Sequence[BaseGeometry], service_area: dict[str, Any] | None) -
     if service_area is not None:
         yield from _as_gaps(region_shape(service_area).difference(covered))
     elif shapes:
-        yield from _as_gaps(_holes(covered))
-        yield from _as_gaps(_strips(shapes, covered))
+        holes = _holes(covered)
+        yield from _as_gaps(holes)
+        yield from _as_gaps(_strips(shapes, covered, holes))
 
 
 def _as_gaps(ground: BaseGeometry) -> Iterator[Gap]:
@@ -214,7 +215,9 @@ def _holes(covered: BaseGeometry) -> BaseGeometry:
     return filled.difference(covered)
 
 
-def _strips(shapes: Sequence[BaseGeometry], covered: BaseGeometry) -> BaseGeometry:
+def _strips(
+    shapes: Sequence[BaseGeometry], covered: BaseGeometry, holes: BaseGeometry
+) -> BaseGeometry:
     """Narrow ground between two regions: what is closed when both grow towards each other."""
     _, south, _, north = covered.bounds
     stretch = max(0.05, math.cos(math.radians((south + north) / 2)))
@@ -227,7 +230,7 @@ def _strips(shapes: Sequence[BaseGeometry], covered: BaseGeometry) -> BaseGeomet
         part
         for part in _polygons(ground)
         if len(tree.query(part.buffer(by / 10), predicate="intersects")) > 1
-        and not Polygon(part.exterior).intersects(_holes(covered))
+        and not Polygon(part.exterior).intersects(holes)
     ]
     return shapely.union_all(strips)
 
@@ -252,7 +255,7 @@ def _pairs(
     for left, (_, shape) in enumerate(shapes):
         for right in sorted(tree.query(shape, predicate="intersects")):
             if left < right:
-                yield from combinations((shapes[left], shapes[right]), 2)
+                yield shapes[left], shapes[right]
 
 
 def _polygons(geometry: BaseGeometry) -> Iterator[Polygon]:
@@ -267,5 +270,4 @@ def _area(square_metres: float) -> str:
 
 def _where(geometry: dict[str, Any]) -> str:
     point = region_shape(geometry).representative_point()
-    north = f"{abs(point.y):.3f} {'N' if point.y >= 0 else 'S'}"
-    return f"around {north}, {abs(point.x):.3f} {'E' if point.x >= 0 else 'W'}"
+    return f"around {in_words((point.x, point.y), decimals=3)}"

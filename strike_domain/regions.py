@@ -113,16 +113,20 @@ def match_regions(location: Location, candidates: Iterable[RegionCandidate]) -> 
     regions: list[RegionMatch] = []
     defaults: list[ListName] = []
     places = [*images(location)]
+    length = place_length_m(places[0])
     for candidate in candidates:
         if candidate.region is None:
             defaults.append(ListName(candidate.list_id, candidate.name))
         else:
-            regions += _match(places, candidate, region_shape(candidate.region))
+            regions += _match(places, length, candidate, region_shape(candidate.region))
     return Matches(regions, defaults)
 
 
 def _match(
-    places: Sequence[BaseGeometry], candidate: RegionCandidate, area: BaseGeometry
+    places: Sequence[BaseGeometry],
+    length: float,
+    candidate: RegionCandidate,
+    area: BaseGeometry,
 ) -> Iterator[RegionMatch]:
     covers, covered = any(map(area.covers, places)), 0.0
     if not covers:
@@ -132,17 +136,20 @@ def _match(
         area_m2 = candidate.area_m2
         if area_m2 is None:
             area_m2 = shape_area_m2(area)
-        yield region_match(ListName(candidate.list_id, candidate.name), places[0], area_m2, covered)
+        yield region_match(ListName(candidate.list_id, candidate.name), length, area_m2, covered)
 
 
 def region_match(
-    pager_list: ListName, place: BaseGeometry, area_m2: float, covered_m: float
+    pager_list: ListName, length: float, area_m2: float, covered_m: float
 ) -> RegionMatch:
-    """A match of `place`; `covered_m` is 0 if the region covers the whole of it."""
-    # The union counts a stretch that the line passes twice once, as an intersection does.
-    length = lines_length_m(shapely.unary_union(place))
+    """A match of a place of that length; `covered_m` is 0 if the region covers the whole of it."""
     share = covered_m / length if covered_m else 1.0
     return RegionMatch(pager_list.list_id, pager_list.name, covered_m or length, share, area_m2)
+
+
+def place_length_m(place: BaseGeometry) -> float:
+    """Metres of a place; the union counts a stretch that it passes twice once, as a part does."""
+    return lines_length_m(shapely.unary_union(place))
 
 
 def images(location: Location) -> Iterator[BaseGeometry]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from strike_adapters.postgres.directory import Pool
+from strike_adapters.postgres.pools import Pool
 from strike_adapters.render import RenderInstance
 from strike_adapters.secrets import SecretBox
 from strike_adapters.twilio.accounts import TwilioAccount

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import psycopg
@@ -23,7 +23,7 @@ from psycopg.rows import DictRow, dict_row
 
 from strike_adapters.postgres.due import WaitingClock
 from strike_adapters.postgres.views.pager_process_state import FORMAT, TABLE, row_of
-from strike_adapters.postgres.views.view import DUE
+from strike_adapters.postgres.views.view import DUE, Upsert
 from strike_domain.errors import NotFound
 from strike_domain.log import LOG_NAME, StrikeLog
 from strike_domain.pager_run import PagerRun, RunState
@@ -48,10 +48,10 @@ MOST_UNSEEN = 500
 
 # The deadline is compared with Strike's clock, the claim with the database's.
 SUSPECTS = f"""
-SELECT run_id, eco_id, state, deadline, format, claimed_until > clock_timestamp() AS is_claimed
+SELECT run_id, deadline, format, claimed_until > clock_timestamp() AS is_claimed
 FROM {TABLE} WHERE deadline < %(now)s
 UNION ALL
-SELECT run_id, eco_id, state, deadline, format, false
+SELECT run_id, deadline, format, false
 FROM {TABLE} WHERE state = 'RUNNING' AND deadline IS NULL
 """  # noqa: S608 - nothing of it comes from outside
 
@@ -121,7 +121,10 @@ class AuditWatcher(Protocol):
 
 
 class Runnable(Protocol):
-    def run(self, stop: threading.Event) -> None: ...
+    """A follower, a worker or an auditor."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Run until `stop` is set."""
 
 
 class Auditor:
@@ -281,10 +284,9 @@ class Auditor:
             return False
         if stored and (stored["state"], stored["deadline"]) == (run.state, run.due_at):
             return False
-        if stored:
-            connection.execute(SET_ROW, row)
-        else:
-            connection.execute(_insert(row), row)
+        # A row that is as new as the log, and says otherwise, no follower would overwrite.
+        statement = SET_ROW.encode() if stored else Upsert(TABLE, "run_id", row).statement()
+        connection.execute(statement, row)
         connection.execute(f"NOTIFY {DUE}")
         return True
 
@@ -317,8 +319,3 @@ class Auditor:
             connection.execute(CLEAR, open_now)
             note = {"auditor": self.name, "findings": len(findings), "beat": beat}
             connection.execute(NOTE_AUDIT, note)
-
-
-def _insert(row: Any) -> str:
-    columns, values = ", ".join(row), ", ".join(f"%({name})s" for name in row)
-    return f"INSERT INTO {TABLE} ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608

@@ -10,14 +10,12 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
-from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
+from strike_adapters.postgres.pools import CONNECT_SECONDS, Pool, check_together
 from strike_adapters.postgres.regions import BoxRegions, Regions, box_text
 from strike_domain.contacts import Contact, PagerList, RingAgain
 from strike_domain.geometry import Location
 from strike_domain.ports import Link, Tenant
 from strike_domain.regions import Matches, region_shape, shape_area_m2
-
-Pool = ConnectionPool[Connection[DictRow]]
 
 FIND_TENANT = "SELECT id, name, side FROM tenants WHERE id = %s"
 

@@ -217,7 +217,7 @@ class Worker:
             self._free.release()
 
     def _is_due_soon(self, deadline: datetime | None) -> bool:
-        """Sooner than every worker looks by itself; or nobody knows, as after an old statement.
+        """So soon that a worker that sleeps until its next look may be late for it.
 
         A NOTIFY for each row would wake every worker, and hold up every other commit.
         """

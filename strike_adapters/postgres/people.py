@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from strike_adapters.postgres.directory import Pool
+from strike_adapters.postgres.pools import Pool
 from strike_domain.actors import Role
 from strike_domain.ports import Link, Tenant
 

@@ -7,8 +7,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
+from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from psycopg_pool.base import AttemptWithBackoff
+
+Pool = ConnectionPool[psycopg.Connection[DictRow]]
+"""Rows are dictionaries, statements commit by themselves: `directory.open_pool` makes them."""
 
 CONNECT_SECONDS = 3
 """How long one try to connect may take: one that hangs must not outlast the database's absence."""

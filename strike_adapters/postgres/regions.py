@@ -14,11 +14,9 @@ from uuid import UUID
 import psycopg
 import shapely
 import structlog
-from psycopg import Connection
 from psycopg.rows import DictRow
-from psycopg_pool import ConnectionPool
-from shapely.geometry.base import BaseGeometry
 
+from strike_adapters.postgres.pools import Pool
 from strike_domain.geometry import Location
 from strike_domain.regions import (
     ListName,
@@ -28,10 +26,9 @@ from strike_domain.regions import (
     images,
     lines_length_m,
     match_regions,
+    place_length_m,
     region_match,
 )
-
-Pool = ConnectionPool[Connection[DictRow]]
 
 HAS_POSTGIS = "SELECT 1 FROM pg_extension WHERE extname = 'postgis'"
 
@@ -123,12 +120,12 @@ class PostgisRegions:
             logger.exception("PostGIS could not compare regions")
             return self._otherwise.matches(osp_id, location)
         return Matches(
-            [*_best_of_each(places[0], rows)],
+            [*_best_of_each(place_length_m(places[0]), rows)],
             [ListName(row["id"], row["name"]) for row in defaults],
         )
 
 
-def _best_of_each(place: BaseGeometry, rows: Sequence[DictRow]) -> Iterator[RegionMatch]:
+def _best_of_each(whole_m: float, rows: Sequence[DictRow]) -> Iterator[RegionMatch]:
     """One match for each list, however many images of the place it meets."""
     covered: dict[UUID, float] = {}
     whole = {row["id"] for row in rows if row["covers"]}
@@ -141,7 +138,7 @@ def _best_of_each(place: BaseGeometry, rows: Sequence[DictRow]) -> Iterator[Regi
         if list_id in whole or covered[list_id] > 0:
             length = 0.0 if list_id in whole else covered[list_id]
             name = ListName(list_id, row["name"])
-            yield region_match(name, place, row["region_area_m2"], length)
+            yield region_match(name, whole_m, row["region_area_m2"], length)
 
 
 def regions_of(pool: Pool) -> Regions:

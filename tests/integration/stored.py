@@ -21,9 +21,10 @@ from pydantic import SecretStr
 from strike_adapters.memory import FakeFieldWork
 from strike_adapters.postgres.accounts import PostgresAccounts
 from strike_adapters.postgres.auditor import Runnable
-from strike_adapters.postgres.directory import Pool, PostgresDirectory, open_pool
+from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.followers import VIEWS, open_view
 from strike_adapters.postgres.people import save_link, save_tenant
+from strike_adapters.postgres.pools import Pool
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.view import View
 from strike_adapters.render import RenderInstance
