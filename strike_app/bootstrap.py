@@ -27,7 +27,7 @@ from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.queries import Queries, open_async_pool
 from strike_adapters.postgres.regions import regions_of
 from strike_adapters.postgres.store import store_env
-from strike_adapters.render import RenderFieldWork
+from strike_adapters.render import RememberedInstances, RenderFieldWork
 from strike_adapters.secrets import SecretBox, load_or_create_key
 from strike_adapters.twilio.accounts import WebhookUrls
 from strike_adapters.twilio.telephone import TwilioTelephone
@@ -92,17 +92,23 @@ class Strike:
         telephone = self.telephone()
         telephone.warm_up()
         ringer = Ringer(self.log, telephone, self.clock, self.directory, router=self.router)
-        desk = CrewDesk(self.log, RenderFieldWork(self.accounts), self.clock)
+        instances = RememberedInstances(self.accounts)
+        crews = RenderFieldWork(instances, clock=self.clock)
+        desk = CrewDesk(self.log, crews, self.clock, instances)
+        settings = self.settings
         return [
             Worker(
                 table,
                 self.url,
                 self.clock,
-                threads=self.settings.worker_threads,
-                lease_seconds=self.settings.lease_seconds,
+                threads=threads,
+                lease_seconds=settings.lease_seconds,
                 watcher=METRICS,
             )
-            for table in (pager_work(ringer), field_work(desk))
+            for table, threads in (
+                (pager_work(ringer), settings.worker_threads),
+                (field_work(desk), settings.field_threads),
+            )
         ]
 
 

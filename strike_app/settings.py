@@ -57,7 +57,10 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", description="Address of the metrics port.")
     command_threads: int = Field(8, ge=1, le=64, description="Commands under way at once.")
-    worker_threads: int = Field(8, ge=1, le=64, description="Due rows handled at once, per kind.")
+    worker_threads: int = Field(8, ge=1, le=64, description="Pager runs worked on at once.")
+    field_threads: int = Field(
+        16, ge=1, le=128, description="Field tasks looked at at once; of one OSP a fourth of it."
+    )
     lease_seconds: float = Field(
         9.0, gt=0, le=60, description="How long a worker that died keeps what it had claimed."
     )

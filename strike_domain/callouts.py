@@ -143,6 +143,45 @@ class Callouts:
 
         return self.log.change_eco(eco_id, amend)
 
+    # Field work -----------------------------------------------------------------------------
+
+    def retry_field_tasks(self, eco_id: UUID, actor: Actor) -> Receipt[Eco]:
+        """Have the field tasks made after all: they had failed, or Render came to the OSP later."""
+
+        def request(eco: Eco) -> None:
+            if eco.is_by_hand and not self._directory.has_render(eco.osp_id):
+                message = (
+                    "No Render instance is configured for the contractor; its admin can add one."
+                )
+                raise Rejected("RENDER_NOT_CONFIGURED", message, ("ecoId",))
+            eco.request_tasking(self.stamp(actor))
+
+        return self._field_command(eco_id, actor, request)
+
+    def start_work(self, eco_id: UUID, actor: Actor) -> Receipt[Eco]:
+        """Say that a crew is at work, where no field tasks can say it."""
+        return self._field_command(eco_id, actor, lambda eco: eco.start_by_hand(self.stamp(actor)))
+
+    def complete_eco(self, eco_id: UUID, actor: Actor) -> Receipt[Eco]:
+        """Say that the work is done, where no field tasks can; the grace period begins."""
+
+        def complete(eco: Eco) -> None:
+            grace = self._directory.field_terms(eco.osp_id).grace
+            eco.complete_by_hand(grace, self.stamp(actor))
+
+        return self._field_command(eco_id, actor, complete)
+
+    def reopen_eco(self, eco_id: UUID, actor: Actor) -> Receipt[Eco]:
+        """Say within the grace period that the work is not done after all."""
+        return self._field_command(eco_id, actor, lambda eco: eco.reopen_by_hand(self.stamp(actor)))
+
+    def _field_command(
+        self, eco_id: UUID, actor: Actor, command: Callable[[Eco], None]
+    ) -> Receipt[Eco]:
+        """Both sides may say it: the crew's company did the work, the NOC sees the light return."""
+        actor.require(Role.OPERATOR, Side.NOC, Side.OSP)
+        return self.log.change_eco(eco_id, lambda eco: command(visible(eco, actor)))
+
 
 def visible(eco: Eco, actor: Actor) -> Eco:
     """Return `eco` if the actor's tenant is a side of it; else it does not exist for them."""

@@ -40,6 +40,11 @@ class EcoStatus(StrEnum):
     CLOSED = "CLOSED"
     CANCELLED = "CANCELLED"
 
+    @property
+    def is_final(self) -> bool:
+        """Nothing but notes can follow."""
+        return self in (EcoStatus.CLOSED, EcoStatus.CANCELLED)
+
 
 class PagingState(StrEnum):
     """What came of the attempts to find a responder."""
@@ -85,6 +90,16 @@ class Responder(BaseModel):
     name: str
     run_id: UUID
     call_id: UUID
+
+
+class FieldProblem(BaseModel):
+    """Why nobody knows at the moment how the field tasks stand, and since when."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    reason: str
+    since: datetime
 
 
 class Offer(BaseModel):
@@ -148,6 +163,12 @@ class RenderTaskingFailed(EcoEvent):
     attempts: int
 
 
+class RenderTaskingRequested(EcoEvent):
+    """Somebody wants the field tasks to be made after all: they had failed, or were not wanted."""
+
+    TOPIC = "strike.eco.render-tasking-requested"
+
+
 class PagerDispatched(EcoEvent):
     TOPIC = "strike.eco.pager-dispatched"
     run_id: UUID
@@ -189,6 +210,17 @@ class FieldTasksChanged(EcoEvent):
     snapshot: TaskSnapshot
     fingerprint: str
     summary: str
+
+
+class FieldTasksUnreadable(EcoEvent):
+    """The contractor's system does not say how the tasks stand. It says nothing of the work."""
+
+    TOPIC = "strike.eco.field-tasks-unreadable"
+    problem: FieldProblem
+
+
+class FieldTasksReadable(EcoEvent):
+    TOPIC = "strike.eco.field-tasks-readable"
 
 
 class EcoCompleted(EcoEvent):
@@ -250,6 +282,8 @@ class Eco(Aggregate):
         self.responder: Responder | None = None
         self.offers: tuple[Offer, ...] = ()
         self.tasks: TaskSnapshot | None = None
+        self.tasks_before: TaskSnapshot | None = None
+        self.field_problem: FieldProblem | None = None
         self.tasks_changed_at = event.timestamp
         self.stale = False
         self.closes_at: datetime | None = None
@@ -283,6 +317,10 @@ class Eco(Aggregate):
         self.render_state = RenderState.FAILED
 
     @evolve.register
+    def _(self, event: RenderTaskingRequested) -> None:
+        self.render_state = RenderState.PENDING
+
+    @evolve.register
     def _(self, event: PagerDispatched) -> None:
         self.paging_state = PagingState.RUNNING
         self.runs = (*self.runs, event.run_id)
@@ -312,24 +350,35 @@ class Eco(Aggregate):
     def _(self, event: WorkStarted) -> None:
         self.status = EcoStatus.IN_PROGRESS
         self.started_at = event.timestamp
+        self._heard_from_the_field(event)
 
     @evolve.register
     def _(self, event: FieldTasksChanged) -> None:
+        self.tasks_before = self.tasks
         self.tasks = event.snapshot
-        self.tasks_changed_at = event.timestamp
-        self.stale = False
+        self._heard_from_the_field(event)
+
+    @evolve.register
+    def _(self, event: FieldTasksUnreadable) -> None:
+        self.field_problem = event.problem
+
+    @evolve.register
+    def _(self, event: FieldTasksReadable) -> None:
+        self.field_problem = None
 
     @evolve.register
     def _(self, event: EcoCompleted) -> None:
         self.status = EcoStatus.COMPLETED
         self.closes_at = event.closes_at
         self.completed_at = event.timestamp
+        self._heard_from_the_field(event)
         self._end_paging()
 
     @evolve.register
     def _(self, event: EcoReactivated) -> None:
         self.status = EcoStatus.IN_PROGRESS
         self.closes_at = self.completed_at = None
+        self._heard_from_the_field(event)
 
     @evolve.register
     def _(self, event: EcoClosed) -> None:
@@ -341,11 +390,16 @@ class Eco(Aggregate):
         self.status = EcoStatus.CANCELLED
         self.cancelled_at = event.timestamp
         self.stale = False
+        self.field_problem = None
         self._end_paging()
 
     @evolve.register
     def _(self, event: EcoWentStale) -> None:
         self.stale = True
+
+    def _heard_from_the_field(self, event: EcoEvent) -> None:
+        self.tasks_changed_at = event.timestamp
+        self.stale = False
 
     def _end_paging(self) -> None:
         if self.paging_state is PagingState.RUNNING:
@@ -359,6 +413,11 @@ class Eco(Aggregate):
     def is_active(self) -> bool:
         """Work is still expected: neither done nor given up."""
         return self.status in (EcoStatus.OPEN, EcoStatus.IN_PROGRESS)
+
+    @property
+    def is_by_hand(self) -> bool:
+        """No field tasks exist in the contractor's system: people say how the work stands."""
+        return self.render_state in (RenderState.NOT_CONFIGURED, RenderState.FAILED)
 
     @property
     def needs_responder(self) -> bool:
@@ -499,9 +558,44 @@ class Eco(Aggregate):
         if self.render_state is RenderState.PENDING and self.is_active:
             self.emit(RenderTaskingFailed, stamp, reason=reason, attempts=attempts)
 
-    def record_tasks(self, snapshot: TaskSnapshot, grace: timedelta, stamp: Stamp) -> None:
-        """Take in a full answer about the field tasks; an unchanged one stores nothing."""
-        if self.status in (EcoStatus.CLOSED, EcoStatus.CANCELLED):
+    def request_tasking(self, stamp: Stamp) -> None:
+        """Have the field tasks made after all. Refused where they exist or are being made."""
+        self._refuse_unless_active("sent to the field crew")
+        if not self.is_by_hand:
+            made = self.render_state is RenderState.TASKED
+            raise InvalidTransition(f"Its field tasks {'exist' if made else 'are being made'}.")
+        self.emit(RenderTaskingRequested, stamp)
+
+    def record_unreadable(self, problem: FieldProblem, *, lasts: bool, stamp: Stamp) -> None:
+        """Say once that the field tasks cannot be read.
+
+        A problem that `lasts` by itself is said although another one was; one that may pass is not.
+        """
+        if not self.status.is_final and self._is_news(problem, lasts):
+            self.emit(FieldTasksUnreadable, stamp, problem=problem)
+
+    def _is_news(self, problem: FieldProblem, lasts: bool) -> bool:
+        known = self.field_problem
+        return known is None or (lasts and known.code != problem.code)
+
+    def record_readable(self, stamp: Stamp) -> None:
+        """An answer came, whatever it says: what was said of a problem is over."""
+        if not self.status.is_final and self.field_problem is not None:
+            self.emit(FieldTasksReadable, stamp)
+
+    def record_tasks(
+        self,
+        snapshot: TaskSnapshot,
+        grace: timedelta,
+        stamp: Stamp,
+        asked_at: datetime | None = None,
+    ) -> None:
+        """Take in a full answer about the field tasks; an unchanged one stores nothing.
+
+        Nor does one that was asked for before the last change was heard of (`asked_at`): whoever
+        asked has slept meanwhile, and its news is old.
+        """
+        if self.status.is_final or (asked_at is not None and asked_at < self.tasks_changed_at):
             return
         if self.tasks is not None and snapshot.fingerprint == self.tasks.fingerprint:
             return
@@ -522,14 +616,31 @@ class Eco(Aggregate):
         elif self.status is EcoStatus.IN_PROGRESS and snapshot.is_complete:
             self.emit(EcoCompleted, stamp, closes_at=stamp.at + grace, by_hand=False)
 
+    def start_by_hand(self, stamp: Stamp) -> None:
+        """Say that a crew is at work, where no field tasks can say it."""
+        self._refuse_unless_by_hand()
+        if self.status is not EcoStatus.OPEN:
+            raise InvalidTransition(f"Work on an ECO that is {self.status} cannot start.")
+        self.emit(WorkStarted, stamp)
+
     def complete_by_hand(self, grace: timedelta, stamp: Stamp) -> None:
-        """Only where no Render instance can know better."""
-        if self.render_state is not RenderState.NOT_CONFIGURED:
-            raise InvalidTransition("Field tasks decide when this ECO is completed.")
+        """Only where no field tasks can know better."""
+        self._refuse_unless_by_hand()
         self._refuse_unless_active("completed")
         if self.status is EcoStatus.OPEN:
             self.emit(WorkStarted, stamp)
         self.emit(EcoCompleted, stamp, closes_at=stamp.at + grace, by_hand=True)
+
+    def reopen_by_hand(self, stamp: Stamp) -> None:
+        """Say within the grace period that the work is not done after all."""
+        self._refuse_unless_by_hand()
+        if self.status is not EcoStatus.COMPLETED:
+            raise InvalidTransition(f"An ECO that is {self.status} cannot be reopened.")
+        self.emit(EcoReactivated, stamp)
+
+    def _refuse_unless_by_hand(self) -> None:
+        if not self.is_by_hand:
+            raise InvalidTransition("Field tasks decide how far this ECO is; nobody else does.")
 
     def close(self, stamp: Stamp) -> None:
         """End the grace period. Refused before it is over: CLOSED is final."""
@@ -550,7 +661,7 @@ class Eco(Aggregate):
             raise InvalidTransition(f"An ECO that is {self.status} cannot be {done}.")
 
     def _refuse_if_ended(self, done: str) -> None:
-        if self.status in (EcoStatus.CLOSED, EcoStatus.CANCELLED):
+        if self.status.is_final:
             raise InvalidTransition(f"An ECO that is {self.status} cannot be {done}.")
 
 

@@ -79,11 +79,23 @@ class WaitTimedOut(StrikeError):
 
 
 class Unavailable(StrikeError):
-    """An outside system refused or failed, and certainly did not do what was asked."""
+    """An outside system refused or failed, and certainly did not do what was asked.
 
-    def __init__(self, message: str, code: str = "UNAVAILABLE", *, can_retry: bool = True) -> None:
+    `can_retry`: whether the same request may succeed later. `retry_after`: seconds before which it
+    is not worth trying, if the other side said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        code: str = "UNAVAILABLE",
+        *,
+        can_retry: bool = True,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(code, message)
         self.can_retry = can_retry
+        self.retry_after = retry_after
 
 
 class OutcomeUnknown(Unavailable):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -84,6 +84,27 @@ class TaskSnapshot(BaseModel):
         """In words, most advanced last: `1 assigned, 2 crew at work`."""
         counts = Counter(task.state for task in self.tasks)
         return ", ".join(f"{counts[s]} {s.words}" for s in TaskState if counts[s]) or "no tasks"
+
+    def changes_since(self, before: TaskSnapshot) -> Sequence[str]:
+        """What became of each task, in words: `'Splice' was crew at work, is done`."""
+        old = {task.id: task for task in before.tasks}
+        new = {task.id: task for task in self.tasks}
+        told = [_change(old.get(task.id), task, {**old, **new}) for task in self.tasks]
+        gone = [f"{task.name!r} was removed" for task in before.tasks if task.id not in new]
+        return [line for line in told if line] + gone
+
+
+def _change(before: FieldTask | None, now: FieldTask, known: Mapping[str, FieldTask]) -> str:
+    if before is None:
+        origin = known.get(now.cloned_from or "")
+        source = f" after {origin.name!r}" if origin else ""
+        return f"{now.name!r} is new{source}, {now.state.words}"
+    words = f"{now.name!r}" if before.name == now.name else f"{before.name!r}, now {now.name!r},"
+    if before.state is TaskState.COMPLETED and now.state is not TaskState.COMPLETED:
+        return f"{words} was reopened, {now.state.words}"
+    if before.state is not now.state:
+        return f"{words} was {before.state.words}, is {now.state.words}"
+    return f"{before.name!r} is called {now.name!r} now" if before.name != now.name else ""
 
 
 class Polled(BaseModel):

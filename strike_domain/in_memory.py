@@ -13,9 +13,9 @@ from uuid import UUID
 from eventsourcing.persistence import Tracking
 
 from strike_domain.callouts import Callouts
-from strike_domain.eco import EcoCreated, RenderState
+from strike_domain.eco import EcoCreated, EcoEvent
 from strike_domain.errors import NotFound
-from strike_domain.field_work import CrewDesk, Look
+from strike_domain.field_work import CrewDesk, Look, first_look
 from strike_domain.log import StrikeLog
 from strike_domain.memory import ManualClock, MemoryDirectory, memory_env
 from strike_domain.pager_process import PagerProcess
@@ -45,7 +45,9 @@ class StrikeInMemory:
         self.callouts = Callouts(self.log, self.directory, self.clock)
         self.paging = Paging(self.log, router, self.directory, self.clock)
         self.ringer = Ringer(self.log, telephone, self.clock, claims=self, router=router)
-        self.desk = CrewDesk(self.log, field_work, self.clock) if field_work else None
+        self.desk = None
+        if field_work is not None:
+            self.desk = CrewDesk(self.log, field_work, self.clock, self.directory)
         self._runs: set[UUID] = set()
         self._looks: dict[UUID, Look] = {}
         self._claims: dict[str, UUID] = {}
@@ -98,8 +100,10 @@ class StrikeInMemory:
     def _note(self, event: object) -> None:
         if isinstance(event, PagerRunStarted | RunEvent):
             self._runs.add(event.originator_id)
-        elif isinstance(event, EcoCreated) and event.render_state is RenderState.PENDING:
-            self._looks[event.originator_id] = Look(due_at=event.timestamp)
+        elif isinstance(event, EcoEvent | EcoCreated):
+            is_about_looks, due_at = first_look(event, self.log.eco(event.originator_id))
+            if is_about_looks:
+                self._looks[event.originator_id] = Look(due_at)
 
     def _work(self) -> bool:
         """Whether anything was due. What was due has then been done."""

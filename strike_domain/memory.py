@@ -19,7 +19,14 @@ from eventsourcing.popo import POPOFactory, POPOProcessRecorder
 from strike_domain.contacts import PagerList
 from strike_domain.geometry import Location
 from strike_domain.paging import CallReport
-from strike_domain.ports import CallOrder, Link, ProviderCall, ProviderCallState, Tenant
+from strike_domain.ports import (
+    CallOrder,
+    FieldTerms,
+    Link,
+    ProviderCall,
+    ProviderCallState,
+    Tenant,
+)
 from strike_domain.regions import Matches, RegionCandidate, match_regions
 
 MEMORY_LOG = "STRIKE_MEMORY_LOG"
@@ -86,6 +93,7 @@ class MemoryDirectory:
     links: dict[tuple[UUID, UUID], Link] = field(default_factory=dict)
     lists: dict[UUID, PagerList] = field(default_factory=dict)
     render_osps: set[UUID] = field(default_factory=set)
+    terms: dict[UUID, FieldTerms] = field(default_factory=dict)
     _numbers: dict[tuple[UUID, int], count[int]] = field(default_factory=dict)
 
     def add(self, *things: Tenant | Link | PagerList) -> None:
@@ -107,6 +115,9 @@ class MemoryDirectory:
 
     def has_render(self, osp_id: UUID) -> bool:
         return osp_id in self.render_osps
+
+    def field_terms(self, osp_id: UUID) -> FieldTerms:
+        return self.terms.get(osp_id, FieldTerms())
 
     def next_job_number(self, osp_id: UUID, at: datetime) -> str:
         numbers = self._numbers.setdefault((osp_id, at.year), count(1))

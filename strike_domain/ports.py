@@ -51,7 +51,28 @@ class Tenant(BaseModel):
     side: Side
 
 
-class Directory(Protocol):
+@dataclass(frozen=True)
+class FieldTerms:
+    """How an OSP's field work is followed; the defaults are those of the specification, section 5.
+
+    `interval`: how often its tasks are polled. `grace`: how long after completion a new or reopened
+    task still reactivates the ECO. `inactivity`: after how long without a change an unfinished ECO
+    counts as stale.
+    """
+
+    interval: timedelta = timedelta(seconds=30)
+    grace: timedelta = timedelta(hours=24)
+    inactivity: timedelta = timedelta(hours=72)
+
+
+class HasFieldTerms(Protocol):
+    """Whoever knows how an OSP wants its field work followed."""
+
+    def field_terms(self, osp_id: UUID) -> FieldTerms:
+        """The OSP's terms; the defaults where it has set nothing."""
+
+
+class Directory(HasFieldTerms, Protocol):
     """Tenants, the links between them, and each OSP's job numbers."""
 
     def tenant(self, tenant_id: UUID) -> Tenant | None: ...
@@ -169,13 +190,7 @@ class FieldWork(Protocol):
         """Make the subsector and the investigation task; the same ECO again changes nothing."""
 
     def poll(self, osp_id: UUID, subsector_id: str, etag: str | None) -> Polled:
-        """Every task of the subsector, read to the end of the answer."""
+        """Every task of the subsector, read to the end of the answer.
 
-    def interval(self, osp_id: UUID) -> timedelta:
-        """How often this OSP's tasks are polled."""
-
-    def grace(self, osp_id: UUID) -> timedelta:
-        """How long after completion a new or reopened task still reactivates the ECO."""
-
-    def inactivity(self, osp_id: UUID) -> timedelta:
-        """After how long without a change an unfinished ECO counts as stale."""
+        With `etag` of an earlier answer it may say instead that nothing has changed since.
+        """

@@ -8,6 +8,9 @@ from strike_domain import eco, pager_run
 from strike_domain.eco import Eco
 from strike_domain.pager_run import PagerRun
 
+MOST_CHANGES = 5
+"""Field tasks whose change one line tells; of more it says how many."""
+
 
 class Teller:
     """Tells an event in one line, given the aggregate as it was right after the event."""
@@ -42,6 +45,10 @@ class Teller:
         return f"Field task could not be created after {event.attempts} attempts: {event.reason}"
 
     @line.register
+    def _(self, event: eco.RenderTaskingRequested, after: Eco) -> str:
+        return "Field tasks are wanted: they are made now"
+
+    @line.register
     def _(self, event: eco.PagerDispatched, after: Eco) -> str:
         return f"Ringing the list {event.list_name!r}: {event.reason}"
 
@@ -69,7 +76,24 @@ class Teller:
 
     @line.register
     def _(self, event: eco.FieldTasksChanged, after: Eco) -> str:
-        return f"Field tasks: {event.summary}"
+        if after.tasks_before is None:
+            return f"Field tasks: {event.summary}"
+        changes = event.snapshot.changes_since(after.tasks_before)
+        more = len(changes) - MOST_CHANGES
+        told = [*changes[:MOST_CHANGES], *([f"{more} more changes"] if more > 0 else [])]
+        return f"Field tasks: {'; '.join(told)}. Now {event.summary}"
+
+    @line.register
+    def _(self, event: eco.FieldTasksUnreadable, after: Eco) -> str:
+        problem = event.problem
+        return (
+            f"How the field tasks stand is not known since {problem.since:%d %b %H:%M} UTC: "
+            f"{problem.reason}"
+        )
+
+    @line.register
+    def _(self, event: eco.FieldTasksReadable, after: Eco) -> str:
+        return "The field tasks can be read again"
 
     @line.register
     def _(self, event: eco.EcoCompleted, after: Eco) -> str:
@@ -78,6 +102,10 @@ class Teller:
 
     @line.register
     def _(self, event: eco.EcoReactivated, after: Eco) -> str:
+        if after.is_by_hand:
+            return "Active again: the work is not done after all"
+        if not (after.tasks and after.tasks.tasks):
+            return "Active again: its field tasks are gone"
         return "Active again: a field task was added or reopened"
 
     @line.register

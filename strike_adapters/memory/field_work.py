@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import timedelta
 from itertools import count
 from threading import Lock
 from uuid import UUID
@@ -31,16 +30,12 @@ class FakeFieldWork:
     """A `FieldWork` for tests; may be used from any number of threads.
 
     `orders` holds every order that was tried, `polls` the subsector of every poll, both in order.
-    `polling`, `grace_period` and `inactivity_ttl` are the same for all OSPs (the defaults are the
-    specification's, section 5). With `has_etags` False it answers without tags, as some servers do.
+    With `has_etags` False it answers without tags, as some servers do.
     """
 
     def __init__(self, clock: Clock | None = None, project: str = "P-1") -> None:
         self.orders: list[WorkOrder] = []
         self.polls: list[str] = []
-        self.polling = timedelta(seconds=30)
-        self.grace_period = timedelta(hours=24)
-        self.inactivity_ttl = timedelta(hours=72)
         self.has_etags = True
         self._clock = clock or SystemClock()
         self._project = project
@@ -93,18 +88,6 @@ class FakeFieldWork:
             if tag is not None and tag == etag:
                 return Polled(snapshot=None, etag=tag, at=at)
             return Polled(snapshot=TaskSnapshot.of(subsector.tasks), etag=tag, at=at)
-
-    def interval(self, osp_id: UUID) -> timedelta:
-        """How often tasks are polled."""
-        return self.polling
-
-    def grace(self, osp_id: UUID) -> timedelta:
-        """How long after completion a late task still reactivates the ECO."""
-        return self.grace_period
-
-    def inactivity(self, osp_id: UUID) -> timedelta:
-        """After how long without a change an unfinished ECO counts as stale."""
-        return self.inactivity_ttl
 
     def _make(self, order: WorkOrder) -> _Subsector:
         number = next(self._numbers)

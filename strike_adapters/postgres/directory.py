@@ -14,7 +14,7 @@ from strike_adapters.postgres.pools import CONNECT_SECONDS, Pool, check_together
 from strike_adapters.postgres.regions import BoxRegions, Regions, box_text
 from strike_domain.contacts import Contact, PagerList, RingAgain
 from strike_domain.geometry import Location
-from strike_domain.ports import Link, Tenant
+from strike_domain.ports import FieldTerms, Link, Tenant
 from strike_domain.regions import Matches, region_shape, shape_area_m2
 
 FIND_TENANT = "SELECT id, name, side FROM tenants WHERE id = %s"
@@ -24,6 +24,13 @@ SELECT noc_id, osp_id, status, paging_policy FROM links WHERE noc_id = %s AND os
 """
 
 HAS_RENDER = "SELECT 1 FROM render_instances WHERE osp_id = %s"
+
+FIELD_TERMS = """
+SELECT make_interval(secs => polling_seconds) AS interval,
+       make_interval(secs => grace_hours * 3600) AS grace,
+       make_interval(secs => inactivity_hours * 3600) AS inactivity
+FROM render_instances WHERE osp_id = %s
+"""
 
 # One row, one lock, held for one statement: numbers rise and never repeat.
 TAKE_JOB_NUMBER = """
@@ -116,6 +123,10 @@ class PostgresDirectory:
 
     def has_render(self, osp_id: UUID) -> bool:
         return self._one(HAS_RENDER, osp_id) is not None
+
+    def field_terms(self, osp_id: UUID) -> FieldTerms:
+        row = self._one(FIELD_TERMS, osp_id)
+        return FieldTerms(**row) if row else FieldTerms()
 
     def next_job_number(self, osp_id: UUID, at: datetime) -> str:
         with self.pool.connection() as connection:

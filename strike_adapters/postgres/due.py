@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ UPDATE {table} SET claimed_by = %(worker)s,
 WHERE {key} IN (
     SELECT {key} FROM {table}
     WHERE deadline <= %(now)s AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
-          {fence}
+          {fence} {shared}
     ORDER BY deadline LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED)
 RETURNING *
@@ -47,8 +48,11 @@ WHERE {key} = %(id)s AND claimed_by = %(claimed_by)s AND claimed_until = %(claim
 NEXT = """
 SELECT min(deadline) AS deadline FROM {table}
 WHERE deadline IS NOT NULL AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
-      {fence}
+      {fence} {shared}
 """
+
+SHARES = 4
+"""Of a table that is shared, one company gets at most a fourth of a worker's threads."""
 
 LOOK_EVERY = 1.0
 """Seconds after which a worker looks although nothing woke it."""
@@ -74,18 +78,24 @@ class DueTable:
 
     `newest_format`: rows whose `format` is higher were written by a newer version of Strike, which
     knows what to do for them. This one leaves them alone, so that both can run during an upgrade.
+
+    `share_by`: a column; of the rows with the same value a worker handles only a part of its places
+    at once, so that one slow company cannot take them all.
     """
 
     name: str
     key: str
     handle: Callable[[Mapping[str, Any]], Done]
     newest_format: int | None = None
+    share_by: str | None = None
 
     def sql(self, text: LiteralString) -> bytes:
         fence: LiteralString = "" if self.newest_format is None else "AND format <= {}"
         fenced = SQL(fence).format(self.newest_format)
         names = {"table": Identifier(self.name), "key": Identifier(self.key)}
-        return SQL(text).format(**names, fence=fenced).as_bytes(None)
+        share: LiteralString = "" if self.share_by is None else "AND {} <> ALL(%(full)s)"
+        shared = SQL(share).format(Identifier(self.share_by or ""))
+        return SQL(text).format(**names, fence=fenced, shared=shared).as_bytes(None)
 
 
 class Watcher(Protocol):
@@ -102,6 +112,38 @@ class NobodyWatches:
     def handled(self, table: str, late_seconds: float, took_seconds: float) -> None: ...
 
     def failed(self, table: str) -> None: ...
+
+
+class _Shares:
+    """How many rows of each company (or whatever `column` says) are being handled."""
+
+    def __init__(self, column: str | None, most: int) -> None:
+        self._column = column
+        self._most = most
+        self._lock = threading.Lock()
+        self._taken: Counter[Any] = Counter()
+
+    def take(self, row: Mapping[str, Any]) -> bool:
+        """Whether there is a place for it, which is then taken."""
+        if self._column is None:
+            return True
+        with self._lock:
+            has_place = self._taken[row[self._column]] < self._most
+            self._taken[row[self._column]] += has_place
+            return has_place
+
+    def give_back(self, row: Mapping[str, Any]) -> None:
+        if self._column is None:
+            return
+        with self._lock:
+            self._taken[row[self._column]] -= 1
+            if not self._taken[row[self._column]]:
+                del self._taken[row[self._column]]
+
+    def full(self) -> list[Any]:
+        """Those of which no more is begun."""
+        with self._lock:
+            return [one for one, count in self._taken.items() if count >= self._most]
 
 
 class Worker:
@@ -127,6 +169,7 @@ class Worker:
         self._claim_sql, self._next_sql = table.sql(CLAIM), table.sql(NEXT)
         self._release_sql = table.sql(RELEASE)
         self._free = threading.Semaphore(threads)
+        self._shares = _Shares(table.share_by, max(1, threads // SHARES))
         self.name = f"{socket.gethostname()}:{os.getpid()}:{table.name}"
         self._logger = structlog.get_logger().bind(worker=self.name)
 
@@ -155,9 +198,13 @@ class Worker:
             if not self._is_a_thread_free() or stop.is_set():
                 continue
             claimed = self._claim(connection)
-            for row in claimed:
+            begun = [row for row in claimed if self._shares.take(row)]
+            for row in begun:
                 executor.submit(self._handle, row)
-            if not claimed:
+            for row in claimed:
+                if row not in begun:
+                    self._hand_back(connection, row)
+            if not begun:
                 self._wait(connection)
 
     def _is_a_thread_free(self) -> bool:
@@ -179,6 +226,7 @@ class Worker:
                     "lease": self._lease_seconds,
                     "now": self._clock.now(),
                     "limit": places,
+                    "full": self._shares.full(),
                 }
                 rows = connection.execute(self._claim_sql, values).fetchall()
         finally:
@@ -186,9 +234,13 @@ class Worker:
                 self._free.release()
         return rows
 
+    def _hand_back(self, connection: psycopg.Connection[DictRow], row: DictRow) -> None:
+        connection.execute(self._release_sql, {"id": row[self._table.key], **row})
+        self._free.release()
+
     def _wait(self, connection: psycopg.Connection[DictRow]) -> None:
         """Until something may be due: the next deadline, a NOTIFY, or a second at the most."""
-        row = connection.execute(self._next_sql).fetchone()
+        row = connection.execute(self._next_sql, {"full": self._shares.full()}).fetchone()
         pause = LOOK_EVERY
         if row and row["deadline"]:
             pause = min(LOOK_EVERY, max(0.01, self._clock.seconds_until(row["deadline"])))
@@ -214,6 +266,7 @@ class Worker:
             # The lease keeps others off it for some seconds; then it is tried again.
             self._logger.exception("could not handle what was due", id=str(row[self._table.key]))
         finally:
+            self._shares.give_back(row)
             self._free.release()
 
     def _is_due_soon(self, deadline: datetime | None) -> bool:

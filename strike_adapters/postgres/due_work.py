@@ -8,14 +8,15 @@ from typing import Any
 from strike_adapters.postgres.due import Done, DueTable
 from strike_adapters.postgres.views import pager_process_state, render_poll_state
 from strike_adapters.postgres.views.view import Upsert
-from strike_domain.field_work import CrewDesk, Look
+from strike_domain.field_work import CrewDesk, Following, Look
 from strike_domain.ringer import Ringer
 
 # The follower may have written a newer row meanwhile: what it says stands.
 KEEP_LOOK = b"""
 UPDATE render_poll_state
 SET deadline = %(deadline)s, attempts = %(attempts)s, etag = %(etag)s,
-    last_error = %(last_error)s, updated_at = clock_timestamp()
+    last_error = %(last_error)s, failing_since = %(failing_since)s,
+    subsector_id = %(subsector_id)s, check_at = %(check_at)s, updated_at = clock_timestamp()
 WHERE eco_id = %(eco_id)s AND version = %(version)s
 """
 
@@ -36,8 +37,7 @@ def field_work(desk: CrewDesk) -> DueTable:
     """Make and follow field tasks: rows of `render_poll_state`."""
 
     def handle(row: Mapping[str, Any]) -> Done:
-        last = Look(row["deadline"], row["attempts"], row["etag"], row["last_error"])
-        look = desk.look_after(row["eco_id"], last)
+        look = desk.look_after(row["eco_id"], _look_of(row))
         return KEEP_LOOK, {
             "eco_id": row["eco_id"],
             "version": row["version"],
@@ -45,6 +45,24 @@ def field_work(desk: CrewDesk) -> DueTable:
             "attempts": look.attempts,
             "etag": look.etag,
             "last_error": look.error,
+            "failing_since": look.failing_since,
+            "subsector_id": look.following.subsector_id if look.following else None,
+            "check_at": look.following.check_at if look.following else None,
         }
 
-    return DueTable(render_poll_state.TABLE, "eco_id", handle, render_poll_state.FORMAT)
+    newest = render_poll_state.FORMAT
+    return DueTable(render_poll_state.TABLE, "eco_id", handle, newest, share_by="osp_id")
+
+
+def _look_of(row: Mapping[str, Any]) -> Look:
+    following = None
+    if row["subsector_id"] and row["check_at"]:
+        following = Following(row["osp_id"], row["subsector_id"], row["check_at"])
+    return Look(
+        row["deadline"],
+        row["attempts"],
+        row["etag"],
+        row["last_error"],
+        row["failing_since"],
+        following,
+    )

@@ -2,6 +2,18 @@
 
 from strike_adapters.render.errors import RenderUnavailable
 from strike_adapters.render.field_work import RenderFieldWork
-from strike_adapters.render.instance import RenderInstance, RenderInstances
+from strike_adapters.render.instance import (
+    RememberedInstances,
+    RenderInstance,
+    RenderInstances,
+)
+from strike_adapters.render.pulse import Pulse
 
-__all__ = ["RenderFieldWork", "RenderInstance", "RenderInstances", "RenderUnavailable"]
+__all__ = [
+    "Pulse",
+    "RememberedInstances",
+    "RenderFieldWork",
+    "RenderInstance",
+    "RenderInstances",
+    "RenderUnavailable",
+]

@@ -16,10 +16,10 @@ class RenderUnavailable(Unavailable):
 
     `status` is the HTTP status, None without an answer; `retry_after` is in seconds. Codes with
     `can_retry`: RENDER_UNREACHABLE, RENDER_TIMED_OUT, RENDER_TOO_MANY_REQUESTS, RENDER_FAILING,
-    RENDER_LIST_MOVING. Codes without: RENDER_NOT_CONFIGURED, RENDER_SECRET_UNREADABLE,
-    RENDER_CREDENTIALS_REFUSED, RENDER_TOKEN_REFUSED, RENDER_NOT_FOUND, RENDER_REFUSED,
-    RENDER_REDIRECTED, RENDER_BASE_URL, RENDER_INVALID_ANSWER, RENDER_UNKNOWN_STATE,
-    RENDER_ANSWER_TOO_LARGE.
+    RENDER_LIST_MOVING. Codes without: RENDER_NOT_CONFIGURED,
+    RENDER_SECRET_UNREADABLE, RENDER_CREDENTIALS_REFUSED, RENDER_TOKEN_REFUSED, RENDER_NOT_FOUND,
+    RENDER_REFUSED, RENDER_REDIRECTED, RENDER_BASE_URL, RENDER_INVALID_ANSWER,
+    RENDER_UNKNOWN_STATE, RENDER_ANSWER_TOO_LARGE.
     """
 
     def __init__(
@@ -31,9 +31,8 @@ class RenderUnavailable(Unavailable):
         status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, f"RENDER_{code}", can_retry=can_retry)
+        super().__init__(message, f"RENDER_{code}", can_retry=can_retry, retry_after=retry_after)
         self.status = status
-        self.retry_after = retry_after
 
 
 def invalid_answer(what: str) -> RenderUnavailable:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import httpx
 
 from strike_adapters.render import wire
+from strike_adapters.render.circuit import CircuitOpen, Circuits
 from strike_adapters.render.errors import RenderUnavailable, failed_answer, invalid_answer
 from strike_adapters.render.exchange import Answer, Exchange, Request
 from strike_adapters.render.instance import RenderInstance, RenderInstances
 from strike_adapters.render.patience import Patience
+from strike_adapters.render.pulse import Counts, Pulse
 from strike_adapters.render.token import Credentials, Grant, Tokens
 from strike_adapters.secrets import SecretError
 from strike_domain.field_tasks import FieldTask, Polled, TaskSnapshot
@@ -33,9 +36,9 @@ class RenderFieldWork:
     """Makes and reads tasks in each OSP's Render. May be used from any number of threads.
 
     Time-outs are in seconds. Whatever it takes, one call ends after about 8 s. `clock` stamps
-    answers and tells when a token is old; `transport` replaces the network in tests, `patience` how
-    long one call waits. Every method
-    raises `RenderUnavailable`, whose docstring lists the codes.
+    answers, and tells when a token is old and a circuit is probed; `transport` replaces the network
+    in tests, `patience` how long one call waits. `create` and `poll` raise `RenderUnavailable`,
+    whose docstring lists the codes.
     """
 
     def __init__(
@@ -53,6 +56,9 @@ class RenderFieldWork:
         self._clock = clock or SystemClock()
         self._exchange = Exchange(connect_seconds, read_seconds, transport)
         self._tokens = Tokens(self._clock)
+        self._circuits = Circuits(self._clock)
+        self._counts: dict[UUID, Counts] = {}
+        self._counting = Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -71,15 +77,43 @@ class RenderFieldWork:
 
     def create(self, order: WorkOrder) -> Tasked:
         """Make the ECO's subsector and its investigation task, or find the ones made before."""
-        visit = self._visit(order.osp_id)
-        made = visit.post("subsectors", wire.new_subsector(order))
-        subsector_id = wire.read_made(made.body, order)
-        made = visit.post("tasks", wire.new_task(order, subsector_id))
-        return Tasked(visit.instance.project, subsector_id, wire.read_made(made.body, order))
+        with self._visit(order.osp_id) as visit:
+            made = visit.post("subsectors", wire.new_subsector(order))
+            subsector_id = wire.read_made(made.body, order)
+            made = visit.post("tasks", wire.new_task(order, subsector_id))
+            tasked = Tasked(visit.instance.project, subsector_id, wire.read_made(made.body, order))
+        self._count_answer(order.osp_id)
+        return tasked
 
     def poll(self, osp_id: UUID, subsector_id: str, etag: str | None) -> Polled:
         """Read every task of the subsector, or that nothing changed since `etag`."""
-        visit = self._visit(osp_id)
+        with self._visit(osp_id) as visit:
+            polled = self._read(visit, subsector_id, etag)
+        self._count_answer(osp_id, polled)
+        return polled
+
+    def pulses(self) -> Sequence[Pulse]:
+        """How each OSP's Render that was asked has been answering."""
+        with self._counting:
+            counted = {osp_id: vars(counts).copy() for osp_id, counts in self._counts.items()}
+        return [self._pulse(osp_id, counts) for osp_id, counts in counted.items()]
+
+    def _pulse(self, osp_id: UUID, counts: dict[str, Any]) -> Pulse:
+        try:
+            who = Credentials.of(self._instance(osp_id))
+        except RenderUnavailable:
+            return Pulse(osp_id, **counts)
+        circuit, kept = self._circuits.of(who), self._tokens.kept(who)
+        return Pulse(
+            osp_id,
+            circuit=circuit.state,
+            circuit_until=circuit.until,
+            token_since=kept.since if kept else None,
+            token_until=kept.renew_at if kept else None,
+            **counts,
+        )
+
+    def _read(self, visit: _Visit, subsector_id: str, etag: str | None) -> Polled:
         for _ in range(MAX_READINGS):
             try:
                 return self._read_through(visit, subsector_id, etag)
@@ -88,18 +122,6 @@ class RenderFieldWork:
         raise RenderUnavailable(
             "LIST_MOVING", "Render's list of tasks kept changing while it was read.", can_retry=True
         )
-
-    def interval(self, osp_id: UUID) -> timedelta:
-        """How often this OSP's tasks are polled."""
-        return timedelta(seconds=self._instance(osp_id).polling_seconds)
-
-    def grace(self, osp_id: UUID) -> timedelta:
-        """How long after completion a new or reopened task still reactivates the ECO."""
-        return timedelta(hours=self._instance(osp_id).grace_hours)
-
-    def inactivity(self, osp_id: UUID) -> timedelta:
-        """After how long without a change an unfinished ECO counts as stale."""
-        return timedelta(hours=self._instance(osp_id).inactivity_hours)
 
     def _read_through(self, visit: _Visit, subsector_id: str, etag: str | None) -> Polled:
         first = visit.get({"subsector_id": subsector_id}, etag)
@@ -118,8 +140,28 @@ class RenderFieldWork:
             found, pages = [*found, *tasks], pages + 1
         return Polled(snapshot=_snapshot(found), etag=tag, at=self._clock.now())
 
-    def _visit(self, osp_id: UUID) -> _Visit:
-        return _Visit(self._instance(osp_id), self._exchange, self._tokens, self._patience())
+    @contextmanager
+    def _visit(self, osp_id: UUID) -> Iterator[_Visit]:
+        """One call of the port, if the instance's circuit lets it through."""
+        try:
+            instance = self._instance(osp_id)
+            with self._circuits.of(Credentials.of(instance)).passing():
+                yield _Visit(instance, self._exchange, self._tokens, self._patience())
+        except CircuitOpen:
+            raise
+        except RenderUnavailable as error:
+            with self._counting:
+                self._counts_of(osp_id).failed(self._clock.now(), error)
+            raise
+
+    def _count_answer(self, osp_id: UUID, polled: Polled | None = None) -> None:
+        unchanged = polled is not None and polled.snapshot is None
+        with self._counting:
+            counts = self._counts_of(osp_id)
+            counts.answered(self._clock.now(), is_poll=polled is not None, unchanged=unchanged)
+
+    def _counts_of(self, osp_id: UUID) -> Counts:
+        return self._counts.setdefault(osp_id, Counts())
 
     def _instance(self, osp_id: UUID) -> RenderInstance:
         try:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Lock
 from typing import Annotated, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from cachetools import TTLCache
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from strike_domain.ports import FieldTerms
 
 
 def _base_url(value: str) -> str:
@@ -36,8 +43,48 @@ class RenderInstance(BaseModel):
     grace_hours: float = Field(default=24, ge=0)
 
 
+def terms_of(instance: RenderInstance) -> FieldTerms:
+    """How the OSP's field work is followed, as the domain wants to know it."""
+    return FieldTerms(
+        interval=timedelta(seconds=instance.polling_seconds),
+        grace=timedelta(hours=instance.grace_hours),
+        inactivity=timedelta(hours=instance.inactivity_hours),
+    )
+
+
 class RenderInstances(Protocol):
     """The configured instances. Asked for every request, so that a change takes effect."""
 
     def for_osp(self, osp_id: UUID) -> RenderInstance | None:
         """The OSP's instance; None if it has none."""
+
+
+class RememberedInstances:
+    """Instances that are read again from `source` only after some seconds.
+
+    Opening a secret and asking the database for every poll would be half the cost of a poll.
+    """
+
+    def __init__(
+        self,
+        source: RenderInstances,
+        seconds: float = 5.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._lock = Lock()
+        self._known: TTLCache[UUID, RenderInstance | None] = TTLCache(10_000, seconds, monotonic)
+
+    def for_osp(self, osp_id: UUID) -> RenderInstance | None:
+        with self._lock:
+            if osp_id in self._known:
+                return self._known[osp_id]
+        found = self._source.for_osp(osp_id)
+        with self._lock:
+            self._known[osp_id] = found
+        return found
+
+    def field_terms(self, osp_id: UUID) -> FieldTerms:
+        """As `Directory.field_terms`."""
+        instance = self.for_osp(osp_id)
+        return terms_of(instance) if instance else FieldTerms()

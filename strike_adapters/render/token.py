@@ -41,8 +41,11 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class KeptToken:
+    """A token in use: since when, and when it is renewed."""
+
     token: SecretStr
+    since: datetime
     renew_at: datetime
 
 
@@ -52,7 +55,7 @@ class Tokens:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = Lock()
-        self._kept: dict[Credentials, _Kept] = {}
+        self._kept: dict[Credentials, KeptToken] = {}
         self._flights: dict[Credentials, Future[SecretStr]] = {}
 
     def get(self, who: Credentials, ask: Callable[[], Grant], patience: Patience) -> SecretStr:
@@ -74,6 +77,10 @@ class Tokens:
             return flight.result(timeout=patience.left())
         except TimeoutError as error:
             raise timed_out(patience.seconds) from error
+
+    def kept(self, who: Credentials) -> KeptToken | None:
+        """The token in use, for those who watch; None if there is none."""
+        return self._kept.get(who)
 
     def forget(self, who: Credentials, refused: SecretStr) -> None:
         """Drop a token that Render refused, unless another thread has renewed it already."""
@@ -99,4 +106,5 @@ class Tokens:
     def _keep(self, who: Credentials, grant: Grant, asked_at: datetime) -> None:
         margin = min(MAX_MARGIN, grant.lifetime / 10)
         self._kept = {key: kept for key, kept in self._kept.items() if kept.renew_at > asked_at}
-        self._kept[who] = _Kept(grant.token, asked_at + grant.lifetime - margin)
+        renew_at = asked_at + grant.lifetime - margin
+        self._kept[who] = KeptToken(grant.token, asked_at, renew_at)

@@ -115,6 +115,34 @@ class Mutation:
         callouts = info.context.services.callouts
         return await _run(info, lambda actor: callouts.add_note(eco_id, text, actor))
 
+    @strawberry.mutation(
+        description="Have the field tasks made after all: they had failed, or were not wanted."
+    )
+    async def retry_field_tasks(self, info: StrikeInfo, eco_id: EcoId) -> EcoResult:
+        callouts = info.context.services.callouts
+        return await _run(info, lambda actor: callouts.retry_field_tasks(eco_id, actor))
+
+    @strawberry.mutation(
+        description="Say that a crew is at work. Refused where field tasks say how it stands."
+    )
+    async def start_work(self, info: StrikeInfo, eco_id: EcoId) -> EcoResult:
+        callouts = info.context.services.callouts
+        return await _run(info, lambda actor: callouts.start_work(eco_id, actor))
+
+    @strawberry.mutation(
+        description="Say that the work is done. Refused where field tasks say how it stands."
+    )
+    async def complete_eco(self, info: StrikeInfo, eco_id: EcoId) -> EcoResult:
+        callouts = info.context.services.callouts
+        return await _run(info, lambda actor: callouts.complete_eco(eco_id, actor))
+
+    @strawberry.mutation(
+        description="Say within the grace period that work completed by hand is not done after all."
+    )
+    async def reopen_eco(self, info: StrikeInfo, eco_id: EcoId) -> EcoResult:
+        callouts = info.context.services.callouts
+        return await _run(info, lambda actor: callouts.reopen_eco(eco_id, actor))
+
 
 async def _run(info: StrikeInfo, command: Command, *prefix: str) -> EcoResult:
     try:

@@ -12,12 +12,13 @@ from strawberry.types import Info
 
 from strike_adapters.postgres.queries import Membership
 from strike_adapters.postgres.queries import User as UserRow
-from strike_adapters.postgres.views.eco_views import row_of
+from strike_adapters.postgres.views.eco_views import row_of, row_tasks
 from strike_app.graphql.context import Context
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_domain import eco, ports
 from strike_domain.actors import Role, Side
 from strike_domain.eco import EcoStatus, JobType, PagingState, Priority, RenderState
+from strike_domain.field_tasks import TaskState
 from strike_domain.pager_run import CallOutcome, CallState, RunState
 
 # The domain's own enums; here they only get the words that the schema shows for them.
@@ -166,6 +167,17 @@ class Offer:
     minutes: int = strawberry.field(description="More than so many minutes are needed.")
 
 
+@strawberry.type(description="One task of the field crew.")
+class FieldTask:
+    id: str = strawberry.field(description="Its id in the contractor's system.")
+    name: str = strawberry.field(description="What is to be done.")
+    state: str = strawberry.field(
+        description="planned, assigned, ready to start, crew at work, at risk or done."
+    )
+    is_done: bool = strawberry.field(description="Whether it counts as completed.")
+    follows: str | None = strawberry.field(description="Id of the task that it was made from.")
+
+
 @strawberry.enum(description="What somebody in the NOC has to know at once.")
 class AlertKind(StrEnum):
     EXHAUSTED = "EXHAUSTED"
@@ -209,6 +221,13 @@ class Eco:
     list_name: str | None = strawberry.field(description="The list that is, or was, rung.")
     list_reason: str | None = strawberry.field(description="Why that list.")
     field_summary: str | None = strawberry.field(description="The field tasks, in words.")
+    field_tasks: list[FieldTask] = strawberry.field(
+        description="As they were when the contractor's system was last read."
+    )
+    field_problem: str | None = strawberry.field(
+        description="Why nobody knows at the moment how the field tasks stand; null: it is known."
+    )
+    field_problem_since: datetime | None = strawberry.field(description="Since when.")
     created_at: datetime = strawberry.field(description="When the NOC called for help.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
     accepted_at: datetime | None = strawberry.field(description="When somebody accepted.")
@@ -252,6 +271,7 @@ class Eco:
             location=GeoJSON(row["location"]),
             position=Position(row["position"]),
             offers=[_offer(one) for one in row["offers"]],
+            field_tasks=[_field_task(one) for one in row["field_tasks"]],
             **made,
         )
 
@@ -262,8 +282,20 @@ class Eco:
             **row_of(aggregate, position),
             "location": aggregate.location.geojson(),
             "offers": [one.model_dump(mode="json") for one in aggregate.offers],
+            "field_tasks": row_tasks(aggregate),
         }
         return cls.of(row)
+
+
+def _field_task(stored: dict[str, Any]) -> FieldTask:
+    state = TaskState(stored["state"])
+    return FieldTask(
+        id=stored["id"],
+        name=stored["name"],
+        state=state.words,
+        is_done=state is TaskState.COMPLETED,
+        follows=stored["cloned_from"],
+    )
 
 
 def _offer(stored: dict[str, Any]) -> Offer:
@@ -286,6 +318,8 @@ _SAME = (
     "list_name",
     "list_reason",
     "field_summary",
+    "field_problem",
+    "field_problem_since",
     "created_at",
     "updated_at",
     "accepted_at",

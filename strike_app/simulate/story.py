@@ -7,6 +7,7 @@ import hashlib
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +22,7 @@ from strike_domain.callouts import EcoOrder
 from strike_domain.contacts import Contact, Language, PagerList, RingAgain
 from strike_domain.errors import Conflict, InvalidTransition, Rejected
 from strike_domain.memory import MemoryDirectory
-from strike_domain.ports import Link, LinkStatus, Tenant
+from strike_domain.ports import FieldTerms, Link, LinkStatus, Tenant
 from strike_mock.generator import random_scenario
 from strike_mock.scenarios import Scenario
 from strike_mock.signing import signature
@@ -198,6 +199,11 @@ def directory(scenario: Scenario, phones: list[str]) -> MemoryDirectory:
         Link(noc_id=NOC, osp_id=OSP, status=LinkStatus.ACTIVE),
     )
     made.render_osps.add(OSP)
+    made.terms[OSP] = FieldTerms(
+        interval=timedelta(seconds=scenario.stakes.polling_seconds),
+        grace=timedelta(seconds=scenario.stakes.grace_seconds),
+        inactivity=timedelta(seconds=scenario.stakes.inactivity_seconds),
+    )
     if scenario.stakes.has_list:
         languages = (Language.ENGLISH, Language.SPANISH)
         contacts = tuple(

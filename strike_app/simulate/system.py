@@ -192,7 +192,7 @@ class System:
         if isinstance(after, PagerRun):
             self.runs.put(after.id, after.version, after.due_at)
             return
-        is_about_looks, deadline = first_look(event)
+        is_about_looks, deadline = first_look(event, after)
         if is_about_looks:
             self.looks.put(after.id, after.version, deadline, Look(deadline))
 
@@ -236,7 +236,7 @@ class System:
             self.runs.release(row, name, until)
 
     async def _desk(self) -> None:
-        desk = CrewDesk(self.log, self.field_work, self.clock, self._ids.new)
+        desk = CrewDesk(self.log, self.field_work, self.clock, self.directory, self._ids.new)
         while True:
             row = self.looks.claim("desk")
             if row is None:

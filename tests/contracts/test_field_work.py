@@ -1,6 +1,5 @@
 """What every task system owes its users, the fake as well as Render."""
 
-from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -113,8 +112,3 @@ class TestFieldWork:
         with pytest.raises(Unavailable) as creating:
             self.tasked()
         assert polling.value.can_retry and creating.value.can_retry
-
-    def test_the_times_are_the_specifications_if_nobody_set_others(self) -> None:
-        assert self.field_work.interval(OSP) == timedelta(seconds=30)
-        assert self.field_work.grace(OSP) == timedelta(hours=24)
-        assert self.field_work.inactivity(OSP) == timedelta(hours=72)

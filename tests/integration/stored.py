@@ -32,6 +32,7 @@ from strike_adapters.secrets import SecretBox
 from strike_domain import (
     Callouts,
     CrewDesk,
+    FieldTerms,
     Link,
     LinkStatus,
     ManualClock,
@@ -204,7 +205,7 @@ class StrikeStored(StrikeInMemory):
         self.callouts = Callouts(self.log, directory, clock)
         self.paging = Paging(self.log, router, directory, clock)
         self.ringer = Ringer(self.log, telephone, clock, claims=directory, router=router)
-        self.desk = CrewDesk(self.log, crew, clock)
+        self.desk = CrewDesk(self.log, crew, clock, directory)
         self._runs = set()
         self._looks = {}
         self._claims = {}
@@ -223,6 +224,10 @@ class LongNight(Night):
     def save_list(self, pager_list: PagerList) -> None:
         self.strike.directory.add(pager_list)
 
+    def set_terms(self, terms: FieldTerms) -> None:
+        """How `CREWED` wants its field work followed from now on."""
+        self.strike.directory.terms[CREWED] = terms
+
     def _strike(self) -> StrikeInMemory:
         strike = StrikeInMemory(self.switchboard, self.crew, clock=self.clock)
         strike.directory.add(*TENANTS, *LINKS, *LISTS)
@@ -239,6 +244,15 @@ class StoredNight(LongNight):
 
     def save_list(self, pager_list: PagerList) -> None:
         PostgresDirectory(self.pool).save_list(pager_list)
+
+    def set_terms(self, terms: FieldTerms) -> None:
+        update = {
+            "polling_seconds": terms.interval.total_seconds(),
+            "grace_hours": terms.grace.total_seconds() / 3600,
+            "inactivity_hours": terms.inactivity.total_seconds() / 3600,
+        }
+        accounts = PostgresAccounts(self.pool, SecretBox(os.urandom(32)))
+        accounts.save_render(RENDER.model_copy(update=update))
 
     def _strike(self) -> StrikeInMemory:
         return StrikeStored(self.url, self.pool, self.switchboard, self.crew, self.clock)

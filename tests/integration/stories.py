@@ -8,6 +8,7 @@ from uuid import UUID
 
 from strike_domain import (
     FieldTask,
+    FieldTerms,
     OutcomeUnknown,
     ProviderCallState,
     RingAgain,
@@ -35,9 +36,8 @@ def the_second_accepts_and_the_crew_repairs(night: LongNight) -> None:
     splice = FieldTask(id="t2", name="Splice", state=TaskState.RELEASED, cloned_from="t1")
     night.crew.set_tasks(subsector, *night.crew.tasks(subsector), splice)
     night.after(31).eco_is(status="IN_PROGRESS")
-    night.crew.inactivity_ttl = timedelta(seconds=90)
+    night.set_terms(FieldTerms(grace=timedelta(seconds=60), inactivity=timedelta(seconds=90)))
     night.after(120).eco_is(stale=True)
-    night.crew.grace_period = timedelta(seconds=60)
     night.crew.set_tasks(subsector, FieldTask(id="t2", name="Splice", state=TaskState.COMPLETED))
     night.after(120).eco_is(status="CLOSED")
 
@@ -86,6 +86,15 @@ def the_provider_makes_trouble(night: LongNight) -> None:
     )
     night.after(200)
     night.eco_is(render_state="FAILED")
+    night.crew.fail(None)
+    night.strike.callouts.retry_field_tasks(night.eco_id, OPERATOR)
+    night.after(60)
+    night.eco_is(render_state="TASKED")
+    night.crew.fail(Unavailable("Render does not know it.", "GONE", can_retry=False))
+    night.after(300)
+    assert night.eco.field_problem is not None
+    night.crew.fail(None)
+    night.after(300).eco_is(field_problem=None)
     night.switchboard.starts_as = ProviderCallState.RINGING
     night.cancel().after(60)
 

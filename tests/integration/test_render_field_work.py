@@ -460,20 +460,10 @@ class TestInstances:
         for ask in (
             lambda: render.field_work.create(work_order(osp_id=nobody)),
             lambda: render.field_work.poll(nobody, "ss_1", None),
-            lambda: render.field_work.interval(nobody),
-            lambda: render.field_work.grace(nobody),
-            lambda: render.field_work.inactivity(nobody),
         ):
             with pytest.raises(RenderUnavailable) as error:
                 ask()
             assert error.value.code == "RENDER_NOT_CONFIGURED" and not error.value.can_retry
-
-    def test_the_times_are_the_instances(self, render: Render) -> None:
-        times = {"polling_seconds": 5, "inactivity_hours": 1.5, "grace_hours": 0}
-        render.instances.by_osp[OSP] = instance(render.mock.url).model_copy(update=times)
-        assert render.field_work.interval(OSP).total_seconds() == 5
-        assert render.field_work.inactivity(OSP).total_seconds() == 5400
-        assert render.field_work.grace(OSP).total_seconds() == 0
 
     def test_a_secret_that_does_not_open_is_said_to_be_the_trouble(self) -> None:
         class Sealed:

@@ -19,6 +19,7 @@ from eventsourcing.utils import get_topic, resolve_topic
 from strike_domain import (
     CallOutcome,
     Eco,
+    FieldProblem,
     FieldTask,
     JobType,
     Offer,
@@ -103,6 +104,9 @@ VALUES: dict[str, Any] = {
     "closes_at": at(86_400),
     "by_hand": False,
     "unchanged_since": at(),
+    "problem": FieldProblem(
+        code="RENDER_NOT_FOUND", reason="Render does not know the subsector.", since=at(60)
+    ),
     "plan": RunPlan.snapshot(
         PagerList(
             id=LIST,

@@ -57,3 +57,38 @@ def test_a_task_that_disappears_changes_the_fingerprint() -> None:
 def test_the_summary_counts_in_words_the_most_advanced_last() -> None:
     assert tasks(AT_WORK, PLANNED, AT_WORK, DONE).summary == "1 planned, 2 crew at work, 1 done"
     assert tasks().summary == "no tasks"
+
+
+def test_what_became_of_each_task_is_told_in_words() -> None:
+    find = FieldTask(id="1", name="Find", state=AT_WORK)
+    old = FieldTask(id="2", name="Old", state=DONE)
+    before = TaskSnapshot.of([find, old, FieldTask(id="9", name="Drop", state=PLANNED)])
+    now = TaskSnapshot.of(
+        [
+            find.model_copy(update={"state": DONE}),
+            old.model_copy(update={"state": TaskState.JEOPARDY}),
+            FieldTask(id="3", name="Splice", state=PLANNED, cloned_from="1"),
+        ]
+    )
+    assert now.changes_since(before) == [
+        "'Find' was crew at work, is done",
+        "'Old' was reopened, at risk",
+        "'Splice' is new after 'Find', planned",
+        "'Drop' was removed",
+    ]
+
+
+def test_another_name_is_told_too() -> None:
+    find = FieldTask(id="1", name="Find", state=AT_WORK)
+    called = find.model_copy(update={"name": "Look"})
+    assert TaskSnapshot.of([called]).changes_since(TaskSnapshot.of([find])) == [
+        "'Find' is called 'Look' now"
+    ]
+    done = called.model_copy(update={"state": DONE})
+    assert TaskSnapshot.of([done]).changes_since(TaskSnapshot.of([find])) == [
+        "'Find', now 'Look', was crew at work, is done"
+    ]
+
+
+def test_nothing_new_is_nothing_told() -> None:
+    assert tasks(DONE, PLANNED).changes_since(tasks(DONE, PLANNED)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -60,12 +61,19 @@ ALTER TABLE eco_views
     ADD COLUMN IF NOT EXISTS expected_at timestamptz
 """
 
+FIELD = """
+ALTER TABLE eco_views
+    ADD COLUMN IF NOT EXISTS field_tasks jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN IF NOT EXISTS field_problem text,
+    ADD COLUMN IF NOT EXISTS field_problem_since timestamptz
+"""
+
 BY_NOC = "CREATE INDEX IF NOT EXISTS eco_views_noc ON eco_views (noc_id, created_at, eco_id)"
 BY_OSP = "CREATE INDEX IF NOT EXISTS eco_views_osp ON eco_views (osp_id, created_at, eco_id)"
 
 
 class EcoViewsRecorder(ViewRecorder):
-    DDL = (CREATE_TABLE, OFFERS, BY_NOC, BY_OSP)
+    DDL = (CREATE_TABLE, OFFERS, FIELD, BY_NOC, BY_OSP)
 
 
 class EcoViews(View):
@@ -76,6 +84,11 @@ class EcoViews(View):
         if not isinstance(after, Eco):
             return NO_CHANGE
         return change_of(after, Upsert("eco_views", "eco_id", row_of(after, position)))
+
+
+def row_tasks(eco: Eco) -> Sequence[dict[str, Any]]:
+    """The field tasks as a column holds them."""
+    return [one.model_dump(mode="json") for one in (eco.tasks.tasks if eco.tasks else ())]
 
 
 def row_of(eco: Eco, position: int) -> Row:
@@ -106,6 +119,9 @@ def row_of(eco: Eco, position: int) -> Row:
         "list_name": list_name,
         "list_reason": list_reason,
         "field_summary": eco.tasks.summary if eco.tasks else None,
+        "field_tasks": Jsonb(row_tasks(eco)),
+        "field_problem": eco.field_problem.reason if eco.field_problem else None,
+        "field_problem_since": eco.field_problem.since if eco.field_problem else None,
         "subsector_id": eco.subsector_id,
         "created_at": eco.created_on,
         "updated_at": eco.modified_on,

@@ -37,8 +37,18 @@ CREATE TABLE IF NOT EXISTS render_poll_state (
 )
 """
 
-FORMAT = 1
-"""Raised when a row, or the run behind it, needs a worker of this version or a newer one."""
+FORMAT = 2
+"""Raised when a row, or the ECO behind it, needs a worker of this version or a newer one.
+
+2: field tasks that are asked for again, and problems that people are told of.
+"""
+
+FOLLOWING = f"""
+ALTER TABLE {TABLE}
+    ADD COLUMN IF NOT EXISTS failing_since timestamptz,
+    ADD COLUMN IF NOT EXISTS subsector_id text,
+    ADD COLUMN IF NOT EXISTS check_at timestamptz
+"""
 
 ADD_FORMAT = f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS format int NOT NULL DEFAULT 1"
 
@@ -49,7 +59,7 @@ WHERE deadline IS NOT NULL
 
 
 class RenderPollStateRecorder(ViewRecorder):
-    DDL = (CREATE_TABLE, ADD_FORMAT, BY_DEADLINE)
+    DDL = (CREATE_TABLE, ADD_FORMAT, FOLLOWING, BY_DEADLINE)
     wakes_workers = True
 
 
@@ -58,7 +68,7 @@ class RenderPollState(View):
     recorder_class = RenderPollStateRecorder
 
     def change(self, event: Any, after: Any, position: int) -> Change:
-        is_about_looks, deadline = first_look(event)
+        is_about_looks, deadline = first_look(event, after)
         if not is_about_looks:
             return NO_CHANGE
         row = {
@@ -68,6 +78,9 @@ class RenderPollState(View):
             "render_state": after.render_state,
             "status": after.status,
             "deadline": deadline,
+            # Whatever was known of the tasks may be of before.
+            "check_at": None,
+            "attempts": 0,
             "updated_at": event.timestamp,
             "version": after.version,
             "format": FORMAT,
