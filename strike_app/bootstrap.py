@@ -16,7 +16,7 @@ from strike_adapters.identity import (
     http_key_fetcher,
 )
 from strike_adapters.postgres.accounts import PostgresAccounts
-from strike_adapters.postgres.auditor import Auditor
+from strike_adapters.postgres.auditor import Auditor, Runnable
 from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.due import Worker
@@ -26,6 +26,7 @@ from strike_adapters.postgres.pools import Pool
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.queries import Queries, open_async_pool
 from strike_adapters.postgres.regions import regions_of
+from strike_adapters.postgres.render_health import RenderReporter
 from strike_adapters.postgres.store import store_env
 from strike_adapters.render import RememberedInstances, RenderFieldWork
 from strike_adapters.secrets import SecretBox, load_or_create_key
@@ -87,7 +88,7 @@ class Strike:
             self.accounts, urls, base_url=str(base_url).rstrip("/") if base_url else None
         )
 
-    def workers(self) -> list[Worker]:
+    def workers(self) -> list[Runnable]:
         """One for the telephone, one for the field: a failing Render never delays paging."""
         telephone = self.telephone()
         telephone.warm_up()
@@ -96,7 +97,7 @@ class Strike:
         crews = RenderFieldWork(instances, clock=self.clock)
         desk = CrewDesk(self.log, crews, self.clock, instances)
         settings = self.settings
-        return [
+        workers: list[Runnable] = [
             Worker(
                 table,
                 self.url,
@@ -110,6 +111,7 @@ class Strike:
                 (field_work(desk), settings.field_threads),
             )
         ]
+        return [*workers, RenderReporter(self.pool, crews, self.clock, METRICS.render_answered)]
 
 
 @contextmanager

@@ -222,6 +222,42 @@ def drill_list(
     raise typer.Exit(run_drill(osp, at=at, list_name=name, as_json=as_json))
 
 
+render = typer.Typer(help="How the contractors' Render answers.", no_args_is_help=True)
+app.add_typer(render, name="render")
+
+
+@render.command("status")
+def render_status(
+    osp: Annotated[
+        str | None, typer.Argument(help="A contractor, by name or id; all if none is named.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say for each Render whether it answers, how late its polls are, and what went wrong.
+
+    The exit status is 1 if somebody has to look.
+
+    Example: strike render status "Front Range"
+    """
+    from strike_app.render import show_status
+
+    raise typer.Exit(show_status(osp, as_json=as_json))
+
+
+@render.command("retry")
+def render_retry(
+    osp: Annotated[str, typer.Argument(help="The contractor, by name or id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Have the field tasks made that could not be made before.
+
+    Example: strike render retry "Front Range"
+    """
+    from strike_app.render import retry
+
+    raise typer.Exit(retry(osp, as_json=as_json))
+
+
 @app.command()
 def schema() -> None:
     """Print the GraphQL schema.

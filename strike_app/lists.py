@@ -16,6 +16,7 @@ from rich.text import Text
 
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.bootstrap import Strike, open_strike
+from strike_app.contractors import contractors
 from strike_app.list_map import draw
 from strike_app.settings import Settings
 from strike_domain.contacts import PagerList
@@ -26,8 +27,6 @@ from strike_domain.ports import Tenant
 from strike_domain.readiness import Problem, Readiness, Severity, check_lists
 from strike_domain.regions import parse_region, region_shape
 from strike_domain.routing import NoRoute
-
-OSPS = "SELECT id, name, side FROM tenants WHERE side = 'OSP' ORDER BY name"
 
 NOCS_OF = """
 SELECT t.id, t.name FROM links l JOIN tenants t ON t.id = l.noc_id
@@ -52,7 +51,7 @@ def check(osp: str | None, *, area: Path | None, map_file: Path | None, as_json:
     with open_strike(Settings()) as strike:
         checked = [
             Checked(one, lists, check_lists(lists, wanted))
-            for one in _osps(strike, osp)
+            for one in contractors(strike, osp)
             for lists in [strike.directory.lists_of(one.id)]
         ]
     if map_file:
@@ -68,7 +67,7 @@ def check(osp: str | None, *, area: Path | None, map_file: Path | None, as_json:
 def run_drill(osp: str, *, at: str | None, list_name: str | None, as_json: bool) -> int:
     """Ring a list down on paper; the exit status is 1 if somebody could not be rung for real."""
     with open_strike(Settings()) as strike:
-        (found,) = _osps(strike, osp)
+        (found,) = contractors(strike, osp)
         done = _drill(strike, found, at, list_name)
         lines = [*_reach_provider(strike, found)]
     if as_json:
@@ -79,21 +78,6 @@ def run_drill(osp: str, *, at: str | None, list_name: str | None, as_json: bool)
     else:
         _print_drill(done, lines, Console())
     return 1 if any(problem for _, problem in lines) else 0
-
-
-def _osps(strike: Strike, wanted: str | None) -> list[Tenant]:
-    """The contractors of that name or id; all, if none is named. Raises `Rejected`."""
-    with strike.pool.connection() as connection:
-        osps = [Tenant(**row) for row in connection.execute(OSPS).fetchall()]
-    if wanted is None:
-        return osps
-    found = [one for one in osps if wanted.lower() in (str(one.id), one.name.lower())]
-    found = found or [one for one in osps if wanted.lower() in one.name.lower()]
-    if len(found) != 1:
-        names = ", ".join(one.name for one in found or osps)
-        which = "Several contractors have that in their name" if found else "There is no such one"
-        raise Rejected("UNKNOWN_CONTRACTOR", f"{which}: {names}.", ("osp",))
-    return found
 
 
 # Check -------------------------------------------------------------------------------------

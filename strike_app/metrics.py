@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 from prometheus_client import (
@@ -19,6 +20,8 @@ from prometheus_client import (
 )
 
 from strike_adapters.postgres.auditor import Finding
+from strike_adapters.render.circuit import CircuitState
+from strike_adapters.render.pulse import Pulse
 from strike_app.settings import Settings
 from strike_domain.pager_run import (
     CallAccepted,
@@ -87,6 +90,14 @@ class Metrics:
             "heartbeat_timestamp_seconds", "When the outside monitor last took a heartbeat.", **own
         )
 
+        self.polls = Counter(
+            "render_polls", "Polls of field tasks, by what came of them.", ["osp", "result"], **own
+        )
+        self.open_circuits = Gauge(
+            "render_circuit_open", "1 while an OSP's Render is left alone.", ["osp"], **own
+        )
+        self._pulses: dict[UUID, Pulse] = {}
+
     # A listener of `StrikeLog` ----------------------------------------------------------------
 
     def stored(self, aggregate: object, events: Sequence[Any]) -> None:
@@ -120,6 +131,19 @@ class Metrics:
 
     def failed(self, table: str) -> None:
         self.failures.labels(table).inc()
+
+    # Told by the reporter of Render's health ---------------------------------------------------
+
+    def render_answered(self, pulses: Sequence[Pulse]) -> None:
+        """Count what is new since the last time."""
+        for one in pulses:
+            osp, old = str(one.osp_id), self._pulses.get(one.osp_id, Pulse(one.osp_id))
+            unchanged = one.unchanged - old.unchanged
+            self.polls.labels(osp, "unchanged").inc(unchanged)
+            self.polls.labels(osp, "read").inc(one.polls - old.polls - unchanged)
+            self.polls.labels(osp, "failed").inc(one.failures - old.failures)
+            self.open_circuits.labels(osp).set(one.circuit is not CircuitState.CLOSED)
+            self._pulses[one.osp_id] = one
 
     # A watcher of the auditor -----------------------------------------------------------------
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
 from strike_adapters.postgres.auditor import Finding
+from strike_adapters.render.circuit import CircuitState
+from strike_adapters.render.pulse import Pulse
 from strike_app.metrics import Metrics, serve_metrics
 from strike_app.settings import Settings
 from tests.unit.given import ANA, BEN, Night
@@ -73,6 +77,19 @@ def test_a_worker_s_punctuality_is_measured(metrics: Metrics) -> None:
     assert value(metrics, "due_lateness_seconds_sum", **labels) == 0.2
     assert value(metrics, "due_lateness_seconds_count", **labels) == 2
     assert value(metrics, "due_failures_total", **labels) == 1
+
+
+def test_polls_are_counted_by_what_came_of_them(metrics: Metrics) -> None:
+    osp = uuid4()
+    metrics.render_answered([Pulse(osp, polls=10, unchanged=7, failures=1)])
+    metrics.render_answered(
+        [Pulse(osp, polls=15, unchanged=12, failures=1, circuit=CircuitState.OPEN)]
+    )
+    labels = {"osp": str(osp)}
+    assert value(metrics, "render_polls_total", result="unchanged", **labels) == 12
+    assert value(metrics, "render_polls_total", result="read", **labels) == 3
+    assert value(metrics, "render_polls_total", result="failed", **labels) == 1
+    assert value(metrics, "render_circuit_open", **labels) == 1
 
 
 def test_metrics_are_served_on_a_port_of_their_own_if_one_is_set() -> None:
