@@ -45,10 +45,13 @@ UPDATE {table} SET claimed_by = NULL, claimed_until = NULL
 WHERE {key} = %(id)s AND claimed_by = %(claimed_by)s AND claimed_until = %(claimed_until)s
 """
 
+# Also when the next lease is over: whoever has it may be dead, and its work is due.
 NEXT = """
-SELECT min(deadline) AS deadline FROM {table}
-WHERE deadline IS NOT NULL AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
-      {fence} {shared}
+SELECT (SELECT min(deadline) FROM {table}
+        WHERE deadline IS NOT NULL AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+              {fence} {shared}) AS deadline,
+       (SELECT extract(epoch FROM min(claimed_until) - clock_timestamp())::float8 FROM {table}
+        WHERE deadline <= %(now)s AND claimed_until >= clock_timestamp() {fence}) AS lease
 """
 
 SHARES = 4
@@ -240,10 +243,14 @@ class Worker:
 
     def _wait(self, connection: psycopg.Connection[DictRow]) -> None:
         """Until something may be due: the next deadline, a NOTIFY, or a second at the most."""
-        row = connection.execute(self._next_sql, {"full": self._shares.full()}).fetchone()
-        pause = LOOK_EVERY
-        if row and row["deadline"]:
-            pause = min(LOOK_EVERY, max(0.01, self._clock.seconds_until(row["deadline"])))
+        values = {"now": self._clock.now(), "full": self._shares.full()}
+        row = connection.execute(self._next_sql, values).fetchone() or {}
+        waits = [LOOK_EVERY]
+        if row["deadline"] is not None:
+            waits.append(self._clock.seconds_until(row["deadline"]))
+        if row["lease"] is not None:
+            waits.append(row["lease"] + 0.001)
+        pause = max(0.01, min(waits))
         for _ in connection.notifies(timeout=pause, stop_after=1):
             pass
         # One look answers all that came meanwhile.

@@ -5,16 +5,19 @@ The follower says that an ECO has field work to look after; the workers keep the
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from strike_adapters.postgres.views.view import (
     NO_CHANGE,
     Change,
+    Row,
     Upsert,
     View,
     ViewRecorder,
     change_of,
 )
+from strike_domain.eco import Eco
 from strike_domain.field_work import first_look
 
 TABLE = "render_poll_state"
@@ -71,18 +74,23 @@ class RenderPollState(View):
         is_about_looks, deadline = first_look(event, after)
         if not is_about_looks:
             return NO_CHANGE
-        row = {
-            "eco_id": after.id,
-            "noc_id": after.noc_id,
-            "osp_id": after.osp_id,
-            "render_state": after.render_state,
-            "status": after.status,
-            "deadline": deadline,
-            # Whatever was known of the tasks may be of before.
-            "check_at": None,
-            "attempts": 0,
-            "updated_at": event.timestamp,
-            "version": after.version,
-            "format": FORMAT,
-        }
+        row = row_of(after, deadline, event.timestamp)
         return change_of(after, Upsert(TABLE, "eco_id", row))
+
+
+def row_of(eco: Eco, deadline: datetime | None, at: datetime) -> Row:
+    """The row of an ECO that is to be looked at then, as the follower writes it."""
+    return {
+        "eco_id": eco.id,
+        "noc_id": eco.noc_id,
+        "osp_id": eco.osp_id,
+        "render_state": eco.render_state,
+        "status": eco.status,
+        "deadline": deadline,
+        # Whatever was known of the tasks may be of before.
+        "check_at": None,
+        "attempts": 0,
+        "updated_at": at,
+        "version": eco.version,
+        "format": FORMAT,
+    }
