@@ -20,6 +20,7 @@ from typing import Any, LiteralString, Protocol
 
 import psycopg
 import structlog
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Composed, Identifier
 
@@ -84,6 +85,10 @@ class DueTable:
 
     `share_by`: a column; of the rows with the same value a worker handles only a part of its places
     at once, so that one slow company cannot take them all.
+
+    `is_notebook`: what is kept here is soon found out again. The statement of `handle` ends the
+    claim as well (its values get `claimed_by` and `claimed_until`), and no commit waits for the
+    disk.
     """
 
     name: str
@@ -91,6 +96,7 @@ class DueTable:
     handle: Callable[[Mapping[str, Any]], Done]
     newest_format: int | None = None
     share_by: str | None = None
+    is_notebook: bool = False
 
     def sql(self, text: LiteralString) -> bytes:
         fence: LiteralString = "" if self.newest_format is None else "AND format <= {}"
@@ -163,12 +169,14 @@ class Worker:
         watcher: Watcher | None = None,
     ) -> None:
         self._table = table
-        self._url = url
         self._clock = clock
         self._threads = threads
         self._lease_seconds = lease_seconds
         self._watcher = watcher or NobodyWatches()
+        if table.is_notebook:
+            url = make_conninfo(url, options="-c synchronous_commit=off")
         self._pool = open_pool(url, size=threads, opened=False)
+        self._url = url
         self._claim_sql, self._next_sql = table.sql(CLAIM), table.sql(NEXT)
         self._release_sql = table.sql(RELEASE)
         self._free = threading.Semaphore(threads)
@@ -261,12 +269,7 @@ class Worker:
         late = -self._clock.seconds_until(row["deadline"])
         began = time.monotonic()
         try:
-            statement, values = self._table.handle(row)
-            with self._pool.connection() as connection, connection.transaction():
-                connection.execute(statement, values)
-                connection.execute(self._release_sql, {"id": row[self._table.key], **row})
-                if self._is_due_soon(values.get("deadline")):
-                    connection.execute(f"NOTIFY {DUE}")
+            self._keep(row, *self._table.handle(row))
             self._watcher.handled(self._table.name, late, time.monotonic() - began)
         except Exception:
             self._watcher.failed(self._table.name)
@@ -275,6 +278,24 @@ class Worker:
         finally:
             self._shares.give_back(row)
             self._free.release()
+
+    def _keep(self, row: DictRow, statement: Any, values: Mapping[str, Any]) -> None:
+        claim = {"id": row[self._table.key], **row}
+        with self._pool.connection() as connection:
+            if self._table.is_notebook:
+                mine = {name: row[name] for name in ("claimed_by", "claimed_until")}
+                if not connection.execute(statement, {**values, **mine}).rowcount:
+                    connection.execute(self._release_sql, claim)
+                self._wake(connection, values)
+                return
+            with connection.transaction():
+                connection.execute(statement, values)
+                connection.execute(self._release_sql, claim)
+                self._wake(connection, values)
+
+    def _wake(self, connection: psycopg.Connection[DictRow], values: Mapping[str, Any]) -> None:
+        if self._is_due_soon(values.get("deadline")):
+            connection.execute(f"NOTIFY {DUE}")
 
     def _is_due_soon(self, deadline: datetime | None) -> bool:
         """So soon that a worker that sleeps until its next look may be late for it.

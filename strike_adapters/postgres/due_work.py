@@ -11,13 +11,16 @@ from strike_adapters.postgres.views.view import Upsert
 from strike_domain.field_work import CrewDesk, Following, Look
 from strike_domain.ringer import Ringer
 
-# The follower may have written a newer row meanwhile: what it says stands.
+# The follower may have written a newer row meanwhile: what it says stands. So does what whoever has
+# the claim by now will find.
 KEEP_LOOK = b"""
 UPDATE render_poll_state
 SET deadline = %(deadline)s, attempts = %(attempts)s, etag = %(etag)s,
     last_error = %(last_error)s, failing_since = %(failing_since)s,
-    subsector_id = %(subsector_id)s, check_at = %(check_at)s, updated_at = clock_timestamp()
+    subsector_id = %(subsector_id)s, check_at = %(check_at)s, updated_at = clock_timestamp(),
+    claimed_by = NULL, claimed_until = NULL
 WHERE eco_id = %(eco_id)s AND version = %(version)s
+      AND claimed_by = %(claimed_by)s AND claimed_until = %(claimed_until)s
 """
 
 
@@ -51,7 +54,9 @@ def field_work(desk: CrewDesk) -> DueTable:
         }
 
     newest = render_poll_state.FORMAT
-    return DueTable(render_poll_state.TABLE, "eco_id", handle, newest, share_by="osp_id")
+    return DueTable(
+        render_poll_state.TABLE, "eco_id", handle, newest, share_by="osp_id", is_notebook=True
+    )
 
 
 def _look_of(row: Mapping[str, Any]) -> Look:

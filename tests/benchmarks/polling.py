@@ -54,7 +54,7 @@ from strike_domain import CrewDesk, Eco, JobType, Side, Stamp, StrikeLog, Tenant
 from strike_mock import Mock, MockSettings, RenderClient
 from strike_mock.scenarios import Crew, load
 
-INTERVAL = 30.0
+INTERVAL = float(os.environ.get("STRIKE_BENCH_INTERVAL", "30"))
 """Seconds between two polls of one ECO."""
 
 KEY = b"k" * 32
@@ -317,7 +317,7 @@ def measure(ecos: int, companies: int, seconds: float, processes: int, threads: 
             prepare(url)
             found_companies(url, osps, places["url"])
             limit = bare_requests(places["url"])
-            fill(url, ecos, osps, seconds=ecos / 60)
+            fill(url, ecos, osps, seconds=ecos / 40)
             with running(url, processes, threads, render) as day:
                 return limit, _the_day(day, ecos, osps, seconds, places["hanging"])
     finally:
@@ -335,7 +335,7 @@ def _the_day(
                 raise TimeoutError(f"only {made} of {ecos} ECOs have their tasks")
             time.sleep(1)
     found: dict[str, Any] = {"made_in": time.monotonic() - began}
-    pause(INTERVAL, "Settling")
+    pause(max(30, 2 * INTERVAL), "Settling")
     found["quiet"] = day.measure(seconds, "Nothing changes")
     before = stored_changes(day.url)
     changes = min(ecos, max(10, ecos // 20))
@@ -377,7 +377,9 @@ def bare_requests(url: str, count: int = 2_000) -> float:
 
 def show(ecos: int, companies: int, workers: int, limit: float, found: dict[str, Any]) -> None:
     console = Console()
-    table = Table(title=f"{ecos:,} active ECOs of {companies} contractors, polled every 30 s")
+    table = Table(
+        title=f"{ecos:,} active ECOs of {companies} contractors, polled every {INTERVAL:g} s"
+    )
     for heading in ("", "polls/s", "late p50", "p99", "most", "saved", "failed", "CPU a poll"):
         table.add_column(heading, justify="left" if not heading else "right")
     parts = (("quiet", "nothing changes"), ("changing", "tasks change"))

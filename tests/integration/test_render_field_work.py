@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler
 
 from strike_adapters.memory import ManualClock
 from strike_adapters.render import RenderFieldWork, RenderInstance, RenderUnavailable
+from strike_adapters.render.circuit import FAILURES, CircuitOpen
 from strike_adapters.render.patience import Patience
 from strike_adapters.secrets import SecretError
 from strike_domain.field_tasks import TaskSnapshot, TaskState
@@ -528,3 +529,67 @@ def test_an_answer_that_drips_for_ever_is_given_up() -> None:
     ):
         field_work.create(work_order())
     assert error.value.can_retry
+
+
+class TestCircuit:
+    def test_a_render_that_hangs_is_soon_left_alone_and_nobody_waits_for_it(
+        self, render: Render
+    ) -> None:
+        tasked = render.tasked()
+        render.edge.then("list", *[answering(503)] * 100)
+        for _ in range(FAILURES):
+            assert render.poll_error(tasked).code == "RENDER_FAILING"
+        asked = render.edge.count("list")
+        error = render.poll_error(tasked)
+        assert isinstance(error, CircuitOpen) and error.code == "RENDER_FAILING"
+        assert render.edge.count("list") == asked
+
+    def test_another_company_is_asked_all_the_same(self, render: Render) -> None:
+        other = render.field_work.create(work_order(osp_id=OTHER_OSP))
+        render.instances.by_osp[OSP] = instance("http://127.0.0.1:9")
+        for _ in range(FAILURES + 1):
+            with pytest.raises(RenderUnavailable):
+                render.tasked()
+        assert render.field_work.poll(OTHER_OSP, other.subsector_id, None).snapshot is not None
+
+    def test_it_is_asked_again_by_one_and_then_by_all(self, render: Render) -> None:
+        tasked = render.tasked()
+        render.edge.then("list", *[answering(503)] * 3 * FAILURES)
+        for _ in range(FAILURES):
+            render.poll_error(tasked)
+        render.clock.advance(15)
+        render.snapshot(tasked)
+        render.snapshot(tasked)
+
+    def test_what_was_corrected_is_tried_at_once(self, render: Render) -> None:
+        tasked, right = render.tasked(), render.instances.by_osp[OSP]
+        render.instances.by_osp[OSP] = right.model_copy(update={"client_id": "nobody"})
+        for _ in range(FAILURES + 1):
+            assert render.poll_error(tasked).code == "RENDER_CREDENTIALS_REFUSED"
+        assert render.edge.count("token") == 1 + FAILURES
+        render.instances.by_osp[OSP] = right
+        render.snapshot(tasked)
+
+    def test_a_long_retry_after_is_obeyed_by_all(self, render: Render) -> None:
+        tasked = render.tasked()
+        render.edge.then("list", answering(429, headers={"Retry-After": "60"}))
+        assert render.poll_error(tasked).retry_after == 60
+        render.clock.advance(59)
+        assert isinstance(render.poll_error(tasked), CircuitOpen)
+        render.clock.advance(1)
+        render.snapshot(tasked)
+
+
+def test_how_it_goes_is_told_to_whoever_watches(render: Render) -> None:
+    tasked = render.tasked()
+    etag = render.field_work.poll(OSP, tasked.subsector_id, None).etag
+    render.field_work.poll(OSP, tasked.subsector_id, etag)
+    render.edge.then("list", answering(404))
+    render.poll_error(tasked)
+    (pulse,) = render.field_work.pulses()
+    assert (pulse.polls, pulse.unchanged, pulse.failures) == (2, 1, 1)
+    assert pulse.circuit == "CLOSED" and pulse.circuit_until is None
+    assert pulse.token_since == render.clock.now() and "does not know" in str(pulse.last_error)
+    render.instances.by_osp.clear()
+    (pulse,) = render.field_work.pulses()
+    assert pulse.polls == 2 and pulse.token_since is None
