@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 import httpx
@@ -18,7 +18,7 @@ from strike_adapters.render.errors import RenderUnavailable, failed_answer, inva
 from strike_adapters.render.exchange import Answer, Exchange, Request
 from strike_adapters.render.instance import RenderInstance, RenderInstances
 from strike_adapters.render.patience import Patience
-from strike_adapters.render.pulse import Counts, Pulse
+from strike_adapters.render.pulse import Pulse
 from strike_adapters.render.token import Credentials, Grant, Tokens
 from strike_adapters.secrets import SecretError
 from strike_domain.field_tasks import FieldTask, Polled, TaskSnapshot
@@ -57,7 +57,7 @@ class RenderFieldWork:
         self._exchange = Exchange(connect_seconds, read_seconds, transport)
         self._tokens = Tokens(self._clock)
         self._circuits = Circuits(self._clock)
-        self._counts: dict[UUID, Counts] = {}
+        self._pulses: dict[UUID, Pulse] = {}
         self._counting = Lock()
 
     def __enter__(self) -> Self:
@@ -95,22 +95,22 @@ class RenderFieldWork:
     def pulses(self) -> Sequence[Pulse]:
         """How each OSP's Render that was asked has been answering."""
         with self._counting:
-            counted = {osp_id: vars(counts).copy() for osp_id, counts in self._counts.items()}
-        return [self._pulse(osp_id, counts) for osp_id, counts in counted.items()]
+            counted = list(self._pulses.values())
+        return [self._now(pulse) for pulse in counted]
 
-    def _pulse(self, osp_id: UUID, counts: dict[str, Any]) -> Pulse:
+    def _now(self, pulse: Pulse) -> Pulse:
+        """With the circuit and the token as they are now."""
         try:
-            who = Credentials.of(self._instance(osp_id))
+            who = Credentials.of(self._instance(pulse.osp_id))
         except RenderUnavailable:
-            return Pulse(osp_id, **counts)
+            return pulse
         circuit, kept = self._circuits.of(who), self._tokens.kept(who)
-        return Pulse(
-            osp_id,
+        return replace(
+            pulse,
             circuit=circuit.state,
             circuit_until=circuit.until,
             token_since=kept.since if kept else None,
             token_until=kept.renew_at if kept else None,
-            **counts,
         )
 
     def _read(self, visit: _Visit, subsector_id: str, etag: str | None) -> Polled:
@@ -151,17 +151,17 @@ class RenderFieldWork:
             raise
         except RenderUnavailable as error:
             with self._counting:
-                self._counts_of(osp_id).failed(self._clock.now(), error)
+                pulse = self._pulses.get(osp_id, Pulse(osp_id))
+                self._pulses[osp_id] = pulse.failed(self._clock.now(), error)
             raise
 
     def _count_answer(self, osp_id: UUID, polled: Polled | None = None) -> None:
         unchanged = polled is not None and polled.snapshot is None
         with self._counting:
-            counts = self._counts_of(osp_id)
-            counts.answered(self._clock.now(), is_poll=polled is not None, unchanged=unchanged)
-
-    def _counts_of(self, osp_id: UUID) -> Counts:
-        return self._counts.setdefault(osp_id, Counts())
+            pulse = self._pulses.get(osp_id, Pulse(osp_id))
+            self._pulses[osp_id] = pulse.answered(
+                self._clock.now(), is_poll=polled is not None, unchanged=unchanged
+            )
 
     def _instance(self, osp_id: UUID) -> RenderInstance:
         try:

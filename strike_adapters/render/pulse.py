@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -30,23 +30,13 @@ class Pulse:
     last_error_at: datetime | None = None
     last_error: str | None = None
 
+    def answered(self, at: datetime, *, is_poll: bool, unchanged: bool) -> Pulse:
+        return replace(
+            self,
+            polls=self.polls + is_poll,
+            unchanged=self.unchanged + unchanged,
+            last_answer_at=at,
+        )
 
-@dataclass
-class Counts:
-    """What becomes a `Pulse`; the caller holds a lock."""
-
-    polls: int = 0
-    unchanged: int = 0
-    failures: int = 0
-    last_answer_at: datetime | None = None
-    last_error_at: datetime | None = None
-    last_error: str | None = None
-
-    def answered(self, at: datetime, *, is_poll: bool, unchanged: bool) -> None:
-        self.polls += is_poll
-        self.unchanged += unchanged
-        self.last_answer_at = at
-
-    def failed(self, at: datetime, error: RenderUnavailable) -> None:
-        self.failures += 1
-        self.last_error_at, self.last_error = at, error.message
+    def failed(self, at: datetime, error: RenderUnavailable) -> Pulse:
+        return replace(self, failures=self.failures + 1, last_error_at=at, last_error=error.message)

@@ -14,7 +14,6 @@ import asyncio
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -53,6 +52,7 @@ from strike_app.clock import ScaledClock
 from strike_domain import CrewDesk, Eco, JobType, Side, Stamp, StrikeLog, Tenant, parse_location
 from strike_mock import Mock, MockSettings, RenderClient
 from strike_mock.scenarios import Crew, load
+from tests.benchmarks.machine import busy, cpu, memory
 
 INTERVAL = float(os.environ.get("STRIKE_BENCH_INTERVAL", "30"))
 """Seconds between two polls of one ECO."""
@@ -153,17 +153,6 @@ def _sums(crews: RenderFieldWork) -> list[int]:
     """Polls answered, of them unchanged, and failures, of all OSPs."""
     pulses = crews.pulses()
     return [sum(getattr(p, name) for p in pulses) for name in ("polls", "unchanged", "failures")]
-
-
-def cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def memory() -> float:
-    """Resident memory in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class Child:
@@ -287,13 +276,6 @@ class Day:
         for worker in self.workers:
             worker.ask("now")
         return [worker.hear() for worker in self.workers]
-
-
-def busy() -> float:
-    """Seconds that all cores of the machine have worked."""
-    words = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
-    idle = int(words[3]) + int(words[4])
-    return (sum(map(int, words[:8])) - idle) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

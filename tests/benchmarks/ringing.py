@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -55,6 +53,7 @@ from strike_domain import (
 )
 from strike_domain.pager_run import RunPlan
 from strike_domain.routing import start_run
+from tests.benchmarks.machine import cpu, memory
 
 RINGS = 30
 """Seconds that each phone rings."""
@@ -128,17 +127,6 @@ def work(url: str, threads: int) -> None:
         "memory": [first, memory()],
     }
     sys.stdout.write(json.dumps(figures))
-
-
-def cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def memory() -> float:
-    """Resident memory in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 # The night ----------------------------------------------------------------------------------
