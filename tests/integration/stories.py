@@ -26,6 +26,7 @@ IN_THE_NORTH = {"type": "Point", "coordinates": [-105, 51]}
 
 
 def the_second_accepts_and_the_crew_repairs(night: LongNight) -> None:
+    night.set_terms(FieldTerms(grace=timedelta(seconds=60), inactivity=timedelta(seconds=90)))
     night.create(client_reference="repaired", osp_id=CREWED, ticket="T-1", affected_customers=70)
     night.phone(CEM).rings().presses("9").presses("2")
     night.phone(ANA).rings().presses("1").hears("yours")
@@ -36,7 +37,6 @@ def the_second_accepts_and_the_crew_repairs(night: LongNight) -> None:
     splice = FieldTask(id="t2", name="Splice", state=TaskState.RELEASED, cloned_from="t1")
     night.crew.set_tasks(subsector, *night.crew.tasks(subsector), splice)
     night.after(31).eco_is(status="IN_PROGRESS")
-    night.set_terms(FieldTerms(grace=timedelta(seconds=60), inactivity=timedelta(seconds=90)))
     night.after(120).eco_is(stale=True)
     night.crew.set_tasks(subsector, FieldTask(id="t2", name="Splice", state=TaskState.COMPLETED))
     night.after(120).eco_is(status="CLOSED")

@@ -31,7 +31,7 @@ from tests.integration.stored import (
     tables_of,
 )
 from tests.integration.stories import STORIES, tell_all
-from tests.unit.given import ANA, BEN, CEM, at
+from tests.unit.given import ANA, BEN, CEM, OPERATOR, at
 from tests.unit.test_events_golden import CLASSES
 
 
@@ -207,11 +207,23 @@ def test_field_work_is_looked_after_from_the_beginning_to_the_end(database_url: 
         assert row["deadline"] is None and row["status"] == "CANCELLED"
 
 
-def test_an_eco_without_field_work_is_not_looked_after(database_url: str) -> None:
+def test_an_eco_without_field_tasks_is_looked_after_until_what_was_done_by_hand_is_closed(
+    database_url: str,
+) -> None:
     with stored_night(database_url) as night:
         night.create()
-    follow(database_url, RenderPollState)
-    assert table(database_url, "render_poll_state") == []
+        follow(database_url, RenderPollState)
+        (row,) = table(database_url, "render_poll_state")
+        assert (row["deadline"], row["render_state"]) == (at(0), "NOT_CONFIGURED")
+        night.clock.advance(60)
+        night.strike.callouts.complete_eco(night.eco_id, OPERATOR)
+        follow(database_url, RenderPollState)
+        (row,) = table(database_url, "render_poll_state")
+        assert (row["deadline"], row["status"]) == (at(60), "COMPLETED")
+        night.after(86_400).eco_is(status="CLOSED")
+        follow(database_url, RenderPollState)
+        (row,) = table(database_url, "render_poll_state")
+        assert row["deadline"] is None
 
 
 def test_a_view_opened_without_the_right_to_create_tables_creates_none(database_url: str) -> None:
