@@ -11,16 +11,19 @@ from strike_adapters.postgres.views.view import Upsert
 from strike_domain.field_work import CrewDesk, Following, Look
 from strike_domain.ringer import Ringer
 
-# The follower may have written a newer row meanwhile: what it says stands. So does what whoever has
-# the claim by now will find.
+# The follower may have written a newer row meanwhile: what it says stands. A look that took longer
+# than its lease is kept all the same, else a slow Render would never be done with; the claim that
+# somebody else has by now is theirs.
 KEEP_LOOK = b"""
 UPDATE render_poll_state
 SET deadline = %(deadline)s, attempts = %(attempts)s, etag = %(etag)s,
     last_error = %(last_error)s, failing_since = %(failing_since)s,
     subsector_id = %(subsector_id)s, check_at = %(check_at)s, updated_at = clock_timestamp(),
-    claimed_by = NULL, claimed_until = NULL
+    claimed_by = CASE WHEN claimed_by = %(claimed_by)s AND claimed_until = %(claimed_until)s
+                      THEN NULL ELSE claimed_by END,
+    claimed_until = CASE WHEN claimed_by = %(claimed_by)s AND claimed_until = %(claimed_until)s
+                         THEN NULL ELSE claimed_until END
 WHERE eco_id = %(eco_id)s AND version = %(version)s
-      AND claimed_by = %(claimed_by)s AND claimed_until = %(claimed_until)s
 """
 
 

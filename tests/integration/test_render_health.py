@@ -28,6 +28,8 @@ from strike_adapters.render.circuit import CircuitState
 from strike_adapters.render.instance import terms_of
 from strike_app.cli import app
 from strike_domain import CrewDesk, FieldTerms, RenderState, Unavailable
+from strike_domain.field_tasks import Polled
+from strike_domain.ports import Tasked, WorkOrder
 from tests.contracts.mocks import ThreadedMock, running_mock
 from tests.contracts.stages import instance
 from tests.integration.stored import (
@@ -195,6 +197,30 @@ INSERT INTO render_poll_state (eco_id, noc_id, osp_id, render_state, status, dea
                                version)
 VALUES (%s, %s, %s, 'TASKED', 'OPEN', %s, now(), 1)
 """
+
+
+def test_a_look_that_takes_longer_than_its_lease_is_kept_all_the_same(database_url: str) -> None:
+    """Else a slow Render would be asked again and again, and its failures never counted."""
+    with stored_night(database_url) as night:
+
+        class Slow:
+            asked = 0
+
+            def create(self, order: WorkOrder) -> Tasked:
+                self.asked += 1
+                threading.Event().wait(0.6)
+                raise Unavailable("Render took longer than 0.6 s.")
+
+            def poll(self, osp_id: UUID, subsector_id: str, etag: str | None) -> Polled:
+                raise AssertionError("There is nothing to poll.")
+
+        night.order(osp_id=CREWED)
+        follow(database_url, RenderPollState)
+        desk = CrewDesk(night.strike.log, Slow(), night.clock, Instances("http://render.invalid"))
+        table, clock = field_work(desk), Stands(night.clock)
+        with Running(Worker(table, database_url, clock, threads=8, lease_seconds=0.2)):
+            tried = "SELECT 1 FROM render_poll_state WHERE attempts >= 1 AND deadline > %s"
+            eventually(lambda: rows(database_url, tried, night.clock.now()))
 
 
 # On the command line -------------------------------------------------------------------------
