@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -52,10 +55,11 @@ def demo(
 
     Example: strike demo --scenario second-accepts --speed 20
     """
-    from rich.console import Console
+    with _ended_by_ctrl_c_itself():
+        from rich.console import Console
 
-    from strike_app.demo.story import Options, run_demo
-    from strike_app.logs import configure
+        from strike_app.demo.story import Options, run_demo
+        from strike_app.logs import configure
 
     configure()
     console = Console(stderr=as_json)
@@ -267,6 +271,19 @@ def schema() -> None:
     from strike_app.graphql import schema as graphql_schema
 
     typer.echo(graphql_schema.as_str())
+
+
+@contextmanager
+def _ended_by_ctrl_c_itself() -> Iterator[None]:
+    """While a command is loaded: libraries swallow the interrupt, or make another error of it."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def main() -> None:
