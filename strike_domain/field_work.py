@@ -192,16 +192,17 @@ class CrewDesk:
         now, attempts = self._clock.now(), last.attempts + 1
         since = last.failing_since or now
         lasts = not error.can_retry and attempts > 1
+        is_told = lasts or now - since >= TELL_AFTER
         terms = self._directory.field_terms(following.osp_id)
 
         def tell(newest: Eco, stamp: Stamp) -> None:
-            if lasts or now - since >= TELL_AFTER:
+            if is_told:
                 problem = FieldProblem(code=error.code, reason=error.message, since=since)
                 newest.record_unreadable(problem, lasts=lasts, stamp=stamp)
             # Silence is silence, whoever's fault it is.
             newest.go_stale(terms.inactivity, stamp)
 
-        if lasts or now - since >= TELL_AFTER or self._is_due(following):
+        if is_told or self._is_due(following):
             after = self._record(eco_id, tell)
             if after.status.is_final:
                 return Look(due_at=None)

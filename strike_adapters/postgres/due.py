@@ -209,13 +209,14 @@ class Worker:
             if not self._is_a_thread_free() or stop.is_set():
                 continue
             claimed = self._claim(connection)
-            begun = [row for row in claimed if self._shares.take(row)]
-            for row in begun:
-                executor.submit(self._handle, row)
+            is_begun = False
             for row in claimed:
-                if row not in begun:
+                if self._shares.take(row):
+                    executor.submit(self._handle, row)
+                    is_begun = True
+                else:
                     self._hand_back(connection, row)
-            if not begun:
+            if not is_begun:
                 self._wait(connection)
 
     def _is_a_thread_free(self) -> bool:

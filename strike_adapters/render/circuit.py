@@ -10,6 +10,7 @@ from threading import Lock
 
 from strike_adapters.render.errors import RenderUnavailable
 from strike_adapters.render.token import Credentials
+from strike_domain.field_work import MAX_RETRY_AFTER
 from strike_domain.ports import Clock
 
 FAILURES = 5
@@ -18,9 +19,6 @@ FAILURES = 5
 FIRST_PAUSE = timedelta(seconds=15)
 MAX_PAUSE = timedelta(minutes=2)
 """The pause doubles with each probe that fails, up to this."""
-
-MAX_RETRY_AFTER = timedelta(minutes=10)
-"""The longest `Retry-After` that is obeyed."""
 
 # What says that the instance is not able to serve us. Any other answer shows that it is.
 _BLAMED = frozenset(

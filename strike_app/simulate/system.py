@@ -98,7 +98,7 @@ class System:
             monotonic=self.loop.time,
         )
         self.field_work = RenderFieldWork(
-            _Instances(self.scenario),
+            _Instances(),
             clock=self.clock,
             transport=self.network,
             patience=lambda: Patience(monotonic=self.loop.time),
@@ -291,22 +291,15 @@ class _Accounts:
 
 
 class _Instances:
-    """One Render for every OSP, with the settings of the story."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self._stakes = scenario.stakes
+    """One Render for every OSP; how it is followed, the directory says."""
 
     def for_osp(self, osp_id: UUID) -> RenderInstance | None:
-        stakes = self._stakes
         return RenderInstance(
             osp_id=osp_id,
             base_url=OUTSIDE,
             client_id=CLIENT.id,
             client_secret=SecretStr(CLIENT.secret),
             project="P-1",
-            polling_seconds=stakes.polling_seconds,
-            inactivity_hours=stakes.inactivity_seconds / 3600,
-            grace_hours=stakes.grace_seconds / 3600,
         )
 
 
