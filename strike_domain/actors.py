@@ -9,8 +9,6 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
 
-from strike_domain.errors import Forbidden
-
 
 class Side(StrEnum):
     """Which half of the work a tenant does: order repairs (NOC) or carry them out (OSP)."""
@@ -32,8 +30,21 @@ class Role(StrEnum):
         return order.index(self) >= order.index(needed)
 
 
+class Scope(StrEnum):
+    """What an API token may be used for; a person may do whatever the role allows."""
+
+    READ = "READ"
+    CALLOUT = "CALLOUT"
+    """Create ECOs and work on them."""
+    ADMIN = "ADMIN"
+    """Change the tenant's settings."""
+
+
 class Actor(BaseModel):
-    """A person, or a part of Strike itself, acting for one tenant (`None`: for the system)."""
+    """A person, a machine, or a part of Strike, acting for one tenant (`None`: for the system).
+
+    `scopes` are those of the API token that was used; None: a person's login, without limits.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,19 +52,19 @@ class Actor(BaseModel):
     tenant_id: UUID | None = None
     side: Side | None = None
     role: Role = Role.VIEWER
+    scopes: frozenset[Scope] | None = None
+    request_id: UUID | None = None
+    """What this actor asks for now: the correlation id of all that comes of it."""
+
+    @property
+    def is_system(self) -> bool:
+        """Whether it is Strike itself, or whoever runs it."""
+        return self.tenant_id is None and self.side is None and self.role is Role.ADMIN
 
     @classmethod
     def system(cls, part: str) -> Actor:
         """A part of Strike (`pager`, `field-work`), which may do what the rules make it do."""
         return cls(name=f"strike:{part}", role=Role.ADMIN)
-
-    def require(self, role: Role, *sides: Side) -> None:
-        """Raise `Forbidden` unless the actor has `role` in a tenant on one of `sides`."""
-        if self.side not in sides:
-            needed = " or ".join(sides)
-            raise Forbidden(f"Only {needed} tenants may do this.", "WRONG_SIDE")
-        if not self.role.covers(role):
-            raise Forbidden(f"This needs the role {role}; yours is {self.role}.", "ROLE_MISSING")
 
 
 class Stamp(BaseModel):

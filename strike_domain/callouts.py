@@ -8,12 +8,13 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from pydantic import BaseModel, ConfigDict
 
-from strike_domain.actors import Actor, Role, Side, Stamp
+from strike_domain.access import Action, reaches, require
+from strike_domain.actors import Actor, Stamp
 from strike_domain.eco import Eco, JobType, Priority, checked_text, is_storable
 from strike_domain.errors import NotFound, Rejected
 from strike_domain.geometry import Location, parse_location
 from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
-from strike_domain.ports import Clock, Directory, Link, LinkStatus
+from strike_domain.ports import Clock, Directory, Link
 
 MAX_REFERENCE = 200
 """Longest client reference or ticket number, in characters."""
@@ -55,7 +56,7 @@ class Callouts:
 
     def stamp(self, actor: Actor, request_id: UUID | None = None) -> Stamp:
         """The stamp of a command that starts a new chain of events."""
-        request_id = request_id or self._new_id()
+        request_id = request_id or actor.request_id or self._new_id()
         return Stamp(
             at=self._clock.now(),
             actor=actor.name,
@@ -66,7 +67,7 @@ class Callouts:
 
     def create_eco(self, order: EcoOrder, actor: Actor) -> Receipt[Eco]:
         """Create an ECO, or return the one that the NOC made with the same client reference."""
-        actor.require(Role.OPERATOR, Side.NOC)
+        require(actor, Action.ECO_CREATE)
         noc_id = _tenant_of(actor)
         accepted = _checked(order)
         eco_id = self._eco_id(noc_id, accepted["client_reference"])
@@ -104,21 +105,21 @@ class Callouts:
 
     def _active_link(self, noc_id: UUID, osp_id: UUID) -> Link:
         link = self._directory.link(noc_id, osp_id)
-        if link is None or link.status is not LinkStatus.ACTIVE:
+        if link is None or not reaches(Action.ECO_CREATE, link):
             message = "There is no active link with this contractor; a NOC admin can make one."
             raise Rejected("NO_ACTIVE_LINK", message, ("ospId",))
         return link
 
     def cancel_eco(self, eco_id: UUID, reason: str, actor: Actor) -> Receipt[Eco]:
         """Stop the callout: nobody else is rung, a live call is ended."""
-        actor.require(Role.OPERATOR, Side.NOC)
+        require(actor, Action.ECO_CANCEL)
         return self.log.change_eco(
             eco_id, lambda eco: visible(eco, actor).cancel(reason, self.stamp(actor))
         )
 
     def add_note(self, eco_id: UUID, text: str, actor: Actor) -> Receipt[Eco]:
         """Put a remark into the timeline, which both sides see."""
-        actor.require(Role.OPERATOR, Side.NOC, Side.OSP)
+        require(actor, Action.ECO_NOTE)
         return self.log.change_eco(
             eco_id, lambda eco: visible(eco, actor).add_note(text, self.stamp(actor))
         )
@@ -133,7 +134,7 @@ class Callouts:
         priority: Priority | None = None,
     ) -> Receipt[Eco]:
         """Correct description, place or priority; what is None stays as it is."""
-        actor.require(Role.OPERATOR, Side.NOC)
+        require(actor, Action.ECO_AMEND)
         place = None if location is None else parse_location(location)
 
         def amend(eco: Eco) -> None:
@@ -179,7 +180,7 @@ class Callouts:
         self, eco_id: UUID, actor: Actor, command: Callable[[Eco], None]
     ) -> Receipt[Eco]:
         """Both sides may say it: the crew's company did the work, the NOC sees the light return."""
-        actor.require(Role.OPERATOR, Side.NOC, Side.OSP)
+        require(actor, Action.ECO_FIELD_WORK)
         return self.log.change_eco(eco_id, lambda eco: command(visible(eco, actor)))
 
 

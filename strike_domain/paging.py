@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from strike_domain.actors import Actor, Role, Side, Stamp
+from strike_domain.access import Action, reaches, require
+from strike_domain.actors import Actor, Stamp
 from strike_domain.callouts import visible
 from strike_domain.contacts import DeclineKey, DeclineReason, PagerList
 from strike_domain.eco import Eco, Offer, Responder
@@ -70,7 +71,7 @@ class Paging:
     def who_would_be_rung(self, osp_id: UUID, location: Location, actor: Actor) -> Route | NoRoute:
         """The list that a callout there would ring, and why. Stores nothing.
 
-        For the contractor itself and for NOCs with a link to it; `NotFound` for everybody else.
+        For the contractor itself and for NOCs with an active link to it; `NotFound` for others.
         """
         self._may_look(osp_id, actor)
         return self._router.route(osp_id, location)
@@ -81,8 +82,11 @@ class Paging:
         return self._router.lists_of(osp_id)
 
     def _may_look(self, osp_id: UUID, actor: Actor) -> None:
-        is_linked = actor.tenant_id and self._directory.link(actor.tenant_id, osp_id)
-        if actor.tenant_id != osp_id and not is_linked:
+        require(actor, Action.LISTS_PREVIEW)
+        if actor.tenant_id == osp_id:
+            return
+        link = self._directory.link(actor.tenant_id, osp_id) if actor.tenant_id else None
+        if not reaches(Action.LISTS_PREVIEW, link):
             raise NotFound("contractor")
 
     def dispatch(self, eco_id: UUID, actor: Actor, list_id: UUID | None = None) -> Receipt[Eco]:
@@ -116,7 +120,7 @@ class Paging:
     def _dispatch(
         self, eco_id: UUID, actor: Actor, plan: Callable[[Eco], tuple[RunPlan, str]]
     ) -> Receipt[Eco]:
-        actor.require(Role.OPERATOR, Side.NOC, Side.OSP)
+        require(actor, Action.ECO_DISPATCH)
 
         def once() -> Receipt[Eco]:
             eco = visible(self.log.eco(eco_id), actor)

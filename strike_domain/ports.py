@@ -41,6 +41,8 @@ class Link(BaseModel):
     osp_id: UUID
     status: LinkStatus
     paging_policy: PagingPolicy = PagingPolicy.AUTOMATIC
+    suspended_by: Side | None = None
+    """Who suspended it, and therefore can resume it."""
 
 
 class Tenant(BaseModel):

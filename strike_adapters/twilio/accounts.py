@@ -5,17 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from strike_domain.outside import TwilioAccount
 
-
-class TwilioAccount(BaseModel):
-    """A NOC's account or subaccount. `from_number` (E.164) is what the person rung sees."""
-
-    model_config = ConfigDict(frozen=True)
-
-    account_sid: str
-    auth_token: SecretStr
-    from_number: str
+__all__ = ["TwilioAccount", "TwilioAccounts", "WebhookUrls"]
 
 
 class TwilioAccounts(Protocol):

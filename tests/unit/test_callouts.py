@@ -21,8 +21,8 @@ from strike_domain import (
     Rejected,
     RenderState,
     Role,
-    Side,
 )
+from strike_domain.access import Action, require
 from tests.unit.given import ANA, BOULDER, DISPATCHER, NOC, OPERATOR, OSP, Night
 
 VIEWER = OPERATOR.model_copy(update={"role": Role.VIEWER})
@@ -252,4 +252,4 @@ def test_the_policy_of_the_link_is_kept_with_the_eco() -> None:
 def test_a_role_covers_what_is_below_it() -> None:
     assert Role.ADMIN.covers(Role.VIEWER) and not Role.VIEWER.covers(Role.OPERATOR)
     with pytest.raises(Forbidden, match="WRONG_SIDE"):
-        OPERATOR.require(Role.VIEWER, Side.OSP)
+        require(OPERATOR, Action.LISTS_SEE)
