@@ -155,7 +155,9 @@ def open_strike(settings: Settings) -> Iterator[Strike]:
 def open_services(strike: Strike, settings: Settings) -> Services:
     """What the HTTP server works with. `settings` may know the port by now."""
     changes = Changes(strike.url)
-    pool = open_async_pool(strike.url, size=settings.command_threads)
+    size = settings.command_threads
+    pool = open_async_pool(strike.url, size=max(2, size // 2))
+    tenants = open_async_pool(strike.url, size=size, for_tenants=True)
     identity = LoadBalancerIdentity(
         LoadBalancerSettings(
             signer=settings.oidc_signer,
@@ -170,7 +172,7 @@ def open_services(strike: Strike, settings: Settings) -> Services:
         settings=settings,
         callouts=strike.callouts(),
         paging=strike.paging(),
-        queries=Queries(pool, changes, settings.wait_for_seconds),
+        queries=Queries(pool, tenants, changes, settings.wait_for_seconds),
         changes=changes,
         identity=identity,
         twilio_accounts=strike.accounts,

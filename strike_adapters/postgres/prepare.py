@@ -12,6 +12,7 @@ from eventsourcing.utils import Environment
 
 from strike_adapters.postgres.followers import VIEWS, open_view
 from strike_adapters.postgres.regions import ADD_SHAPES, HAS_POSTGIS, HAS_SHAPES
+from strike_adapters.postgres.row_security import FUNCTIONS, WALLS, raise_walls
 from strike_adapters.postgres.store import store_env
 from strike_domain.log import StrikeLog
 
@@ -38,6 +39,7 @@ def prepare(url: str) -> None:
         if not _is_prepared(gate):
             _migrate_directory(url)
             _create_log_and_views(url)
+            raise_walls(gate)
             gate.execute(REMEMBER, (_fingerprint(),))
         _use_postgis(gate)
 
@@ -58,6 +60,7 @@ def _fingerprint() -> str:
     """Changes with every table that this version would make otherwise."""
     migrations = sorted((Path(__file__).parent / "migrations" / "versions").glob("m*.py"))
     texts = [version("eventsourcing"), *(one.read_text("utf-8") for one in migrations)]
+    texts += [FUNCTIONS, *(f"{name}{wall}" for name, wall in WALLS.items())]
     texts += [text for view in VIEWS for text in view.recorder_class.DDL]
     return sha256("\0".join(texts).encode()).hexdigest()
 

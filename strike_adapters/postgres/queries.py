@@ -1,6 +1,7 @@
 """The read side: each question of an edge is one statement, and carries the tenant filter.
 
-A missing row and one of somebody else look the same: neither is found.
+A missing row and one of somebody else look the same: neither is found. Behind the filter stands
+the second wall, `row_security`: these connections see nothing else even where a filter is missing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes, read_positions
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together_async
+from strike_adapters.postgres.tenancy import BECOME, rows_of
 from strike_adapters.postgres.views.eco_timeline import ALERTS
 from strike_domain.actors import Role, Side
 from strike_domain.errors import Rejected, Unavailable, WaitTimedOut
@@ -65,15 +67,13 @@ ORDER BY t.name
 
 IS_MEMBER = "SELECT 1 FROM memberships WHERE user_id = %(user)s AND tenant_id = %(tenant)s"
 
-ECO = """
-SELECT * FROM eco_views
-WHERE eco_id = %(eco_id)s AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)
-"""
+MINE = "(noc_id = %(tenant)s OR osp_id = %(tenant)s)"
+"""The first wall: the tenant filter."""
+
+ECO = f"SELECT * FROM eco_views WHERE eco_id = %(eco_id)s AND {MINE}"  # noqa: S608
 
 # Newest first; the id makes the order total, so that no insert moves a page's edge.
-ECOS = """
-SELECT * FROM eco_views
-WHERE (noc_id = %(tenant)s OR osp_id = %(tenant)s)
+_PAGE = """
   AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s))
   AND (%(paging)s::text[] IS NULL OR paging_state = ANY(%(paging)s))
   AND (%(before)s::timestamptz IS NULL OR (created_at, eco_id) < (%(before)s, %(before_id)s))
@@ -81,16 +81,28 @@ ORDER BY created_at DESC, eco_id DESC
 LIMIT %(limit)s
 """
 
-TIMELINES = """
-SELECT * FROM eco_timeline
-WHERE eco_id = ANY(%(ids)s) AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)
-ORDER BY position
-"""
+# A tenant is on one side only. Asked for by "or", all of its rows would be sorted for one page;
+# asked for one by one, each side is read in the order of its index.
+MINE_AS_NOC, MINE_AS_OSP = "noc_id = %(tenant)s", "osp_id = %(tenant)s"
+
+ECOS = f"""
+SELECT * FROM (
+    (SELECT * FROM eco_views WHERE {MINE_AS_NOC} {_PAGE})
+    UNION ALL
+    (SELECT * FROM eco_views WHERE {MINE_AS_OSP} {_PAGE})
+) AS mine
+ORDER BY created_at DESC, eco_id DESC
+LIMIT %(limit)s
+"""  # noqa: S608 - nothing of it comes from outside
+
+TIMELINES = f"""
+SELECT * FROM eco_timeline WHERE eco_id = ANY(%(ids)s) AND {MINE} ORDER BY position
+"""  # noqa: S608
 
 ALERTS_AFTER = f"""
 SELECT position, at, kind, line, eco_id FROM eco_timeline
 WHERE kind IN ({", ".join(f"'{topic}'" for topic in ALERTS)})
-  AND position > %(after)s AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)
+  AND position > %(after)s AND {MINE}
 ORDER BY position LIMIT %(limit)s
 """  # noqa: S608 - nothing of it comes from outside
 
@@ -108,20 +120,18 @@ SELECT v.*,
     (SELECT CASE count(*) WHEN %(views)s THEN min(p.position) ELSE 0 END
      FROM ({POSITIONS}) AS p) AS reached
 FROM eco_views v
-WHERE v.eco_id = %(eco_id)s AND (v.noc_id = %(tenant)s OR v.osp_id = %(tenant)s)
+WHERE v.eco_id = %(eco_id)s AND {MINE}
 """  # noqa: S608 - nothing of it comes from outside
 
-RUNS = """
-SELECT * FROM pager_run_views
-WHERE eco_id = ANY(%(ids)s) AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)
-ORDER BY started_at, run_id
-"""
+RUNS = f"""
+SELECT * FROM pager_run_views WHERE eco_id = ANY(%(ids)s) AND {MINE} ORDER BY started_at, run_id
+"""  # noqa: S608
 
-CALLS = """
+CALLS = f"""
 SELECT c.* FROM pager_calls c JOIN pager_run_views r USING (run_id)
-WHERE c.run_id = ANY(%(ids)s) AND (r.noc_id = %(tenant)s OR r.osp_id = %(tenant)s)
+WHERE c.run_id = ANY(%(ids)s) AND {MINE}
 ORDER BY c.run_id, c.number
-"""
+"""  # noqa: S608
 
 TENANTS = "SELECT id, name, side FROM tenants WHERE id = ANY(%(ids)s)"
 
@@ -178,8 +188,11 @@ class Page:
     has_next: bool
 
 
-def open_async_pool(url: str, *, size: int) -> AsyncPool:
-    """A pool of at most `size` connections; the server opens it when its loop runs."""
+def open_async_pool(url: str, *, size: int, for_tenants: bool = False) -> AsyncPool:
+    """A pool of at most `size` connections; the server opens it when its loop runs.
+
+    `for_tenants`: they have the tenants' role, and see nothing until they act for one.
+    """
     pool = AsyncConnectionPool(
         url,
         connection_class=AsyncConnection[DictRow],
@@ -192,7 +205,7 @@ def open_async_pool(url: str, *, size: int) -> AsyncPool:
         max_size=size,
         open=False,
         timeout=POOL_SECONDS,
-        configure=_limit,
+        configure=_limit_and_become if for_tenants else _limit,
     )
     check_together_async(pool)
     return pool
@@ -202,18 +215,32 @@ async def _limit(connection: AsyncConnection[DictRow]) -> None:
     await connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
 
 
-class Queries:
-    """Answers for one tenant at a time, from the read models."""
+async def _limit_and_become(connection: AsyncConnection[DictRow]) -> None:
+    await _limit(connection)
+    await connection.execute(BECOME)
 
-    def __init__(self, pool: AsyncPool, changes: Changes, wait_seconds: float) -> None:
+
+class Queries:
+    """Answers for one tenant at a time, from the read models.
+
+    `tenants` are connections behind the second wall; by `pool` is asked what is of no tenant: who
+    logs in, and how far the read models are.
+    """
+
+    def __init__(
+        self, pool: AsyncPool, tenants: AsyncPool, changes: Changes, wait_seconds: float
+    ) -> None:
         self._pool = pool
+        self._tenants = tenants
         self._changes = changes
         self._wait_seconds = wait_seconds
 
     async def open(self) -> None:
         await self._pool.open()
+        await self._tenants.open()
 
     async def close(self) -> None:
+        await self._tenants.close()
         await self._pool.close()
 
     async def user_of_login(self, subject: str, email: str | None) -> User | None:
@@ -232,7 +259,7 @@ class Queries:
         return bool(await self._all(IS_MEMBER, user=user_id, tenant=tenant_id))
 
     async def eco(self, tenant_id: UUID, eco_id: UUID) -> DictRow | None:
-        rows = await self._all(ECO, tenant=tenant_id, eco_id=eco_id)
+        rows = await self._mine(ECO, tenant=tenant_id, eco_id=eco_id)
         return rows[0] if rows else None
 
     async def ecos(
@@ -249,7 +276,7 @@ class Queries:
             message = f"Ask for 1 to {MAX_PAGE} at a time."
             raise Rejected("PAGE_SIZE_INVALID", message, ("first",))
         before, before_id = read_cursor(after) if after else (None, None)
-        rows = await self._all(
+        rows = await self._mine(
             ECOS,
             tenant=tenant_id,
             statuses=list(statuses) if statuses else None,
@@ -262,11 +289,11 @@ class Queries:
 
     async def timelines(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:
         """Every event of those ECOs, in the order of the log."""
-        return await self._all(TIMELINES, tenant=tenant_id, ids=list(eco_ids))
+        return await self._mine(TIMELINES, tenant=tenant_id, ids=list(eco_ids))
 
     async def alerts(self, tenant_id: UUID, after: int) -> list[DictRow]:
         """Lines newer than `after` for which somebody must be told at once, oldest first."""
-        return await self._all(ALERTS_AFTER, tenant=tenant_id, after=after, limit=MAX_PAGE)
+        return await self._mine(ALERTS_AFTER, tenant=tenant_id, after=after, limit=MAX_PAGE)
 
     async def newest_line(self) -> int:
         """The position of the newest line of any timeline."""
@@ -275,7 +302,7 @@ class Queries:
 
     async def eco_now(self, tenant_id: UUID, eco_id: UUID) -> EcoNow | None:
         """The ECO with how far the read models are, of one and the same moment."""
-        rows = await self._all(
+        rows = await self._mine(
             ECO_NOW, tenant=tenant_id, eco_id=eco_id, views=len(FOLLOWED), log=LOG_NAME
         )
         if not rows:
@@ -286,15 +313,15 @@ class Queries:
 
     async def runs(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:
         """Every pager run of those ECOs, oldest first."""
-        return await self._all(RUNS, tenant=tenant_id, ids=list(eco_ids))
+        return await self._mine(RUNS, tenant=tenant_id, ids=list(eco_ids))
 
     async def calls(self, tenant_id: UUID, run_ids: Sequence[UUID]) -> list[DictRow]:
         """Every call of those runs, in the order in which people were rung."""
-        return await self._all(CALLS, tenant=tenant_id, ids=list(run_ids))
+        return await self._mine(CALLS, tenant=tenant_id, ids=list(run_ids))
 
-    async def tenants(self, ids: Sequence[UUID]) -> dict[UUID, Tenant]:
-        """Names of tenants. Which ones may be asked for is decided by what the caller sees."""
-        rows = await self._all(TENANTS, ids=list(ids))
+    async def tenants(self, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Tenant]:
+        """Names of the tenant itself and of those that it has a link with."""
+        rows = await self._mine(TENANTS, tenant=tenant_id, ids=list(ids))
         return {row["id"]: Tenant(**row) for row in rows}
 
     async def wait_for(self, position: int, seconds: float | None = None) -> None:
@@ -319,7 +346,7 @@ class Queries:
                 pause = min(2 * pause, MAX_PAUSE)
 
     async def _is_reached(self, position: int) -> bool:
-        async with self._connection() as connection:
+        async with _connection(self._pool) as connection:
             reached = await read_positions(connection)
         return len(reached) == len(FOLLOWED) and min(reached.values()) >= position
 
@@ -333,20 +360,25 @@ class Queries:
         return []
 
     async def _all(self, statement: str, **values: Any) -> list[DictRow]:
-        async with self._connection() as connection:
+        async with _connection(self._pool) as connection:
             cursor = await connection.execute(statement.encode(), values)
             return await cursor.fetchall()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
-        """A free connection. Raises `Unavailable` if there is none, or it is lost meanwhile."""
-        try:
-            async with self._pool.connection() as connection:
-                yield connection
-        except psycopg.OperationalError as error:
-            logger.warning("the database did not answer", reason=type(error).__name__)
-            message = "The database does not answer at the moment. Try again."
-            raise Unavailable(message, "DATABASE_UNAVAILABLE") from error
+    async def _mine(self, statement: str, *, tenant: UUID, **values: Any) -> list[DictRow]:
+        async with _connection(self._tenants) as connection:
+            return await rows_of(connection, tenant, statement, {"tenant": tenant, **values})
+
+
+@asynccontextmanager
+async def _connection(pool: AsyncPool) -> AsyncIterator[AsyncConnection[DictRow]]:
+    """A free connection. Raises `Unavailable` if there is none, or it is lost meanwhile."""
+    try:
+        async with pool.connection() as connection:
+            yield connection
+    except psycopg.OperationalError as error:
+        logger.warning("the database did not answer", reason=type(error).__name__)
+        message = "The database does not answer at the moment. Try again."
+        raise Unavailable(message, "DATABASE_UNAVAILABLE") from error
 
 
 def cursor_of(row: DictRow) -> str:

@@ -52,7 +52,7 @@ class Loaders:
         queries = services.queries
 
         async def tenants(ids: list[UUID]) -> list[Tenant]:
-            found = await queries.tenants(ids)
+            found = await queries.tenants(tenant_id, ids)
             return [found[one] for one in ids]
 
         self.tenants: DataLoader[UUID, Tenant] = DataLoader(tenants, cache=False)

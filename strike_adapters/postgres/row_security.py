@@ -1,0 +1,166 @@
+"""The second wall: what each table shows to a connection that acts for one tenant.
+
+Such a connection has the role `strike_tenant`, which owns nothing and reads no secret and no log,
+and names its tenant for the length of one transaction (`strike.tenant`). Without a name it sees no
+row at all, so that a connection which comes back to its pool has nothing to leak.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from strike_adapters.postgres.changes import FOLLOWED
+
+TENANT_ROLE = "strike_tenant"
+
+NAME_TENANT = "SELECT set_config('strike.tenant', %s, true)"
+"""Of which tenant the rest of this transaction is."""
+
+# A sub-select is worked out once for a statement, not for every row.
+ME = "(SELECT nullif(current_setting('strike.tenant', true), '')::uuid)"
+
+EITHER_SIDE = f"(noc_id = {ME} OR osp_id = {ME})"
+
+
+@dataclass(frozen=True)
+class Wall:
+    """What of a table is seen, what may be written (None: nothing), and by which privileges."""
+
+    sees: str
+    writes: str | None = None
+    grants: str = "SELECT"
+
+
+def _own(column: str, grants: str = "SELECT, INSERT, UPDATE, DELETE") -> Wall:
+    mine = f"{column} = {ME}"
+    return Wall(mine, mine, grants)
+
+
+_LINKED = f"""EXISTS (SELECT FROM links l WHERE (l.noc_id = {ME} AND l.osp_id = tenants.id)
+    OR (l.osp_id = {ME} AND l.noc_id = tenants.id))"""
+
+_ACTIVELY_LINKED = f"""EXISTS (SELECT FROM links l WHERE l.noc_id = {ME}
+    AND l.osp_id = pager_lists.osp_id AND l.status = 'ACTIVE')"""
+
+WALLS: dict[str, Wall] = {
+    "eco_views": Wall(EITHER_SIDE),
+    "eco_timeline": Wall(EITHER_SIDE),
+    "pager_run_views": Wall(EITHER_SIDE),
+    "pager_calls": Wall(
+        "EXISTS (SELECT FROM pager_run_views r WHERE r.run_id = pager_calls.run_id)"
+    ),
+    "tenants": Wall(f"id = {ME} OR {_LINKED}", f"id = {ME}", "SELECT, UPDATE (name)"),
+    "users": Wall("EXISTS (SELECT FROM memberships m WHERE m.user_id = users.id)"),
+    "memberships": _own("tenant_id"),
+    "links": Wall(EITHER_SIDE, EITHER_SIDE, "SELECT, INSERT, UPDATE, DELETE"),
+    "pager_lists": Wall(
+        f"osp_id = {ME} OR {_ACTIVELY_LINKED}",
+        f"osp_id = {ME}",
+        "SELECT, INSERT, UPDATE, DELETE",
+    ),
+    "pager_contacts": Wall(
+        "EXISTS (SELECT FROM pager_lists p WHERE p.id = list_id)",
+        f"EXISTS (SELECT FROM pager_lists p WHERE p.id = list_id AND p.osp_id = {ME})",
+        "SELECT, INSERT, UPDATE, DELETE",
+    ),
+    "job_sequences": _own("osp_id", "SELECT, INSERT, UPDATE"),
+    # Of what is sealed, not even the sealed form can be read.
+    "twilio_accounts": _own(
+        "noc_id", "SELECT (noc_id, account_sid, from_number), INSERT, UPDATE, DELETE"
+    ),
+    "render_instances": _own(
+        "osp_id",
+        "SELECT (osp_id, base_url, client_id, project, polling_seconds, inactivity_hours,"
+        " grace_hours), INSERT, UPDATE, DELETE",
+    ),
+    "api_tokens": _own("tenant_id", "SELECT, INSERT, UPDATE"),
+    # What was done stays said.
+    "directory_audits": Wall(f"{ME} = ANY(seen_by)", f"{ME} = ANY(seen_by)", "SELECT, INSERT"),
+}
+"""Every table of which a tenant's connection sees its part."""
+
+OPEN_TO_ALL = tuple(f"{view}_tracking" for view in FOLLOWED)
+"""Tables that say nothing of anybody: how far the read models are. All others are out of reach."""
+
+# Two databases of one server may be prepared at once, and share the role.
+CREATE_ROLE = f"""
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{TENANT_ROLE}') THEN
+        CREATE ROLE {TENANT_ROLE} NOLOGIN NOINHERIT NOBYPASSRLS;
+    END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
+"""
+
+MAY_BECOME = "SELECT pg_has_role(current_user, %s, 'MEMBER') AS may"
+
+GRANT_ROLE = f"GRANT {TENANT_ROLE} TO CURRENT_USER"
+
+# What a tenant has to know of others without seeing them: whether an id is a contractor's, and
+# which user an e-mail address belongs to.
+FUNCTIONS = f"""
+CREATE OR REPLACE FUNCTION strike_has_tenant(wanted uuid, wanted_side text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public
+AS $$ SELECT EXISTS (SELECT FROM tenants WHERE id = wanted AND side = wanted_side) $$;
+
+CREATE OR REPLACE FUNCTION strike_user_named(new_id uuid, address text, called text) RETURNS uuid
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public
+AS $$
+    INSERT INTO users AS known (id, email, name) VALUES (new_id, address, called)
+    ON CONFLICT (email) DO UPDATE SET name = known.name RETURNING id
+$$;
+
+REVOKE ALL ON FUNCTION strike_has_tenant(uuid, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION strike_user_named(uuid, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION strike_has_tenant(uuid, text) TO {TENANT_ROLE};
+GRANT EXECUTE ON FUNCTION strike_user_named(uuid, text, text) TO {TENANT_ROLE};
+"""  # noqa: S608
+
+
+def raise_walls(connection: psycopg.Connection) -> None:
+    """Create the role if there is none, and put every table behind its wall. Safe to repeat.
+
+    Raises `psycopg.errors.InsufficientPrivilege` if this user may not create roles, and nobody
+    has created `strike_tenant` and granted it.
+    """
+    _ensure_role(connection)
+    with connection.transaction():
+        connection.execute(FUNCTIONS)
+        for name, wall in WALLS.items():
+            raise_wall(connection, name, wall)
+        for name in OPEN_TO_ALL:
+            grant = SQL("GRANT SELECT ON {} TO {}")
+            connection.execute(grant.format(Identifier(name), Identifier(TENANT_ROLE)))
+
+
+def raise_wall(connection: psycopg.Connection, name: str, wall: Wall) -> None:
+    """Put one table behind its wall."""
+    table, role = Identifier(name), Identifier(TENANT_ROLE)
+    policies: list[tuple[str, str, str | None, str | None]] = [("see", "SELECT", wall.sees, None)]
+    if wall.writes is not None:
+        policies += [
+            ("add", "INSERT", None, wall.writes),
+            ("change", "UPDATE", wall.writes, wall.writes),
+            ("drop", "DELETE", wall.writes, None),
+        ]
+    connection.execute(SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(table))
+    connection.execute(SQL("REVOKE ALL ON {} FROM {}").format(table, role))
+    grant = f"GRANT {wall.grants} ON {{}} TO {{}}"
+    connection.execute(SQL(grant).format(table, role))
+    for kind, command, using, check in policies:
+        policy = Identifier(f"strike_{kind}")
+        connection.execute(SQL("DROP POLICY IF EXISTS {} ON {}").format(policy, table))
+        text = f"CREATE POLICY {{}} ON {{}} FOR {command} TO {{}}"
+        text += f" USING ({using})" if using else ""
+        text += f" WITH CHECK ({check})" if check else ""
+        connection.execute(SQL(text).format(policy, table, role))
+
+
+def _ensure_role(connection: psycopg.Connection) -> None:
+    connection.execute(CREATE_ROLE)
+    row = connection.execute(MAY_BECOME, (TENANT_ROLE,)).fetchone()
+    if row is None or not row[0]:
+        connection.execute(GRANT_ROLE)
