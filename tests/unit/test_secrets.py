@@ -224,7 +224,9 @@ def test_garbage_is_unreadable_and_nothing_worse(start: bytes, rest: bytes) -> N
 
 
 @given(st.sampled_from([1, 2]), st.data())
-def test_a_piece_of_a_secret_is_unreadable_and_nothing_worse(form: int, data: st.DataObject) -> None:
+def test_a_piece_of_a_secret_is_unreadable_and_nothing_worse(
+    form: int, data: st.DataObject
+) -> None:
     whole = SEALED[form]
     begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
     piece = whole[begin:end]
