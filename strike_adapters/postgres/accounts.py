@@ -41,7 +41,8 @@ ON CONFLICT (osp_id) DO UPDATE SET base_url = excluded.base_url, client_id = exc
 class PostgresAccounts:
     """`TwilioAccounts` and `RenderInstances`; read at every use, so a change takes effect at once.
 
-    Opening a secret raises `SecretError` if the key is not the one it was sealed with.
+    Opening a secret raises `SecretError` if the key is not the one it was sealed with, or if the
+    key's service does not do its part.
     """
 
     def __init__(self, pool: Pool, box: SecretBox) -> None:

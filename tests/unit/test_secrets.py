@@ -11,13 +11,47 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from strike_adapters.secrets import SecretBox, SecretError, load_or_create_key
+from strike_adapters.secrets import (
+    FileKey,
+    SecretBox,
+    SecretError,
+    create_key,
+    key_id_of,
+    load_key,
+    load_or_create_key,
+)
 
 KEY = bytes(range(32))
 TENANT = UUID("00000000-0000-0000-0000-00000000000a")
 PURPOSE = "render.client_secret"
 SECRET = "correct horse ü"
+SEALED_BEFORE_KEYS_DIFFERED = bytes.fromhex(
+    "016c06712826ad15faa951d3300df664232ac9a6ceae02acf6f1fb3279a5911d273179588b4b07a80f8056f42009"
+    "b80635996f62515efb493b67cd6f6a147d1ee67ce26e4835ef48c23b759d195edea08a67a981db9f5692aa90368f"
+    "b2e7897a82d2d6681f496d64b226c711221d4db388"
+)
+
+
+class LongKey(FileKey):
+    """Like a key of a service: what it wraps has a length of its own."""
+
+    def __init__(self, key: bytes, longer: int = 100) -> None:
+        super().__init__(key)
+        self._padding = bytes(longer)
+
+    def wrap(self, data_key: bytes, bound: bytes) -> bytes:
+        return super().wrap(data_key, bound) + self._padding
+
+    def unwrap(self, wrapped: bytes, bound: bytes) -> bytes:
+        return super().unwrap(wrapped.removesuffix(self._padding), bound)
+
+
+LONG_KEY = LongKey(bytes(range(1, 33)))
+BOX = SecretBox(LONG_KEY, previous=[KEY])
+SEALED = {1: SecretBox(KEY).seal(TENANT, PURPOSE, SECRET), 2: BOX.seal(TENANT, PURPOSE, SECRET)}
 
 
 def sealed() -> bytes:
@@ -113,6 +147,105 @@ def test_a_key_of_another_length_is_refused() -> None:
         SecretBox(bytes(16))
 
 
+# The stored forms --------------------------------------------------------------------------
+
+
+def test_a_secret_of_an_earlier_release_opens() -> None:
+    opened = SecretBox(KEY).open(TENANT, PURPOSE, SEALED_BEFORE_KEYS_DIFFERED)
+    assert opened.get_secret_value() == SECRET
+
+
+def test_the_length_of_the_wrapped_key_decides_the_form() -> None:
+    assert SEALED[1][0] == 1 and len(SEALED[1]) == 9 + 60 + 28 + len(SECRET.encode())
+    assert SEALED[2][0] == 2 and int.from_bytes(SEALED[2][9:11], "big") == 160
+    assert len(SEALED[2]) == 11 + 160 + 28 + len(SECRET.encode())
+
+
+@pytest.mark.parametrize("longer", [1, 195, 196, 65_535 - 60])
+def test_wrapped_keys_of_every_length_are_found_again(longer: int) -> None:
+    box = SecretBox(LongKey(KEY, longer))
+    opened = box.open(TENANT, PURPOSE, box.seal(TENANT, PURPOSE, SECRET))
+    assert opened.get_secret_value() == SECRET
+
+
+def test_a_secret_moves_between_the_forms_without_being_decrypted() -> None:
+    moved = BOX.rewrap(TENANT, PURPOSE, SEALED[1])
+    back = SecretBox(KEY, previous=[LONG_KEY]).rewrap(TENANT, PURPOSE, moved)
+    assert [SEALED[1][0], moved[0], back[0]] == [1, 2, 1]
+    assert SEALED[1][69:] == moved[11 + 160 :] == back[69:]
+    for stored, key in ((moved, LONG_KEY), (back, FileKey(KEY))):
+        opened = SecretBox(key).open(TENANT, PURPOSE, stored)
+        assert opened.get_secret_value() == SECRET
+
+
+def test_a_secret_whose_own_part_is_damaged_moves_and_still_does_not_open() -> None:
+    moved = BOX.rewrap(TENANT, PURPOSE, SEALED[1][:-1] + bytes([SEALED[1][-1] ^ 1]))
+    assert_closed(lambda: BOX.open(TENANT, PURPOSE, moved))
+
+
+def test_a_secret_of_another_tenant_or_purpose_cannot_be_moved() -> None:
+    for stored in SEALED.values():
+        assert_closed(partial(BOX.rewrap, uuid4(), PURPOSE, stored))
+        assert_closed(partial(BOX.rewrap, TENANT, "twilio.auth_token", stored))
+
+
+def test_the_second_form_notices_a_change_of_any_byte_and_every_cut() -> None:
+    for place in range(len(SEALED[2])):
+        changed = bytearray(SEALED[2])
+        changed[place] ^= 1
+        assert_closed(partial(BOX.open, TENANT, PURPOSE, bytes(changed)))
+        assert_closed(partial(BOX.open, TENANT, PURPOSE, SEALED[2][:place]))
+
+
+def test_the_first_form_does_not_open_when_it_is_written_as_the_second() -> None:
+    written = b"\x02" + SEALED[1][1:9] + (60).to_bytes(2, "big") + SEALED[1][9:]
+    assert_closed(lambda: SecretBox(KEY).open(TENANT, PURPOSE, written))
+
+
+def test_a_data_key_of_a_wrong_length_is_unreadable() -> None:
+    class Short(LongKey):
+        def unwrap(self, wrapped: bytes, bound: bytes) -> bytes:
+            return super().unwrap(wrapped, bound)[:31]
+
+    box = SecretBox(Short(KEY))
+    assert_closed(lambda: box.open(TENANT, PURPOSE, box.seal(TENANT, PURPOSE, SECRET)))
+
+
+starts = st.sampled_from(
+    [b"", b"\x01", b"\x02", *(stored[:9] for stored in SEALED.values()), SEALED[2][:11]]
+)
+
+
+@given(starts, st.binary(max_size=400))
+def test_garbage_is_unreadable_and_nothing_worse(start: bytes, rest: bytes) -> None:
+    assert_closed(lambda: BOX.open(TENANT, PURPOSE, start + rest))
+    assert_closed(lambda: BOX.rewrap(TENANT, PURPOSE, start + rest))
+    assert key_id_of(start + rest) in (None, (start + rest)[1:9])
+
+
+@given(st.sampled_from([1, 2]), st.data())
+def test_a_piece_of_a_secret_is_unreadable_and_nothing_worse(
+    form: int, data: st.DataObject
+) -> None:
+    whole = SEALED[form]
+    begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
+    piece = whole[begin:end]
+    if piece != whole:
+        assert_closed(lambda: BOX.open(TENANT, PURPOSE, piece))
+
+
+def test_a_box_tells_which_key_seals_and_which_secrets_it_knows() -> None:
+    assert BOX.key_id == LONG_KEY.id == key_id_of(SEALED[2])
+    assert SecretBox(KEY).key_id == FileKey(KEY).id == key_id_of(SEALED[1])
+    assert BOX.knows(SEALED[1]) and BOX.knows(SEALED[2])
+    assert SecretBox(KEY).knows(SEALED[1]) and not SecretBox(KEY).knows(SEALED[2])
+
+
+@pytest.mark.parametrize("stored", [b"", b"\x01", SEALED[1][:9], SEALED[2][:11], b"\x03" * 200])
+def test_what_is_no_sealed_secret_has_no_key(stored: bytes) -> None:
+    assert key_id_of(stored) is None and not BOX.knows(stored)
+
+
 # The key's file ----------------------------------------------------------------------------
 
 
@@ -184,3 +317,48 @@ def test_a_path_that_cannot_be_a_file_is_a_clear_error(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "file" / "key"):
         with pytest.raises(SecretError, match="KEY_UNREADABLE"):
             load_or_create_key(path)
+
+
+def test_a_new_key_is_loaded_as_it_was_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "key"
+    key = create_key(path)
+    assert key == load_key(path) == load_or_create_key(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and os.listdir(path.parent) == ["key"]
+
+
+def test_a_missing_key_is_not_made_and_the_error_names_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(SecretError, match="STRIKE_SECRETS_KEY_FILE.* entered anew") as error:
+        load_key(tmp_path / "new" / "key")
+    assert error.value.code == "KEY_MISSING" and os.listdir(tmp_path) == []
+
+
+def test_a_new_key_never_replaces_one(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    key = create_key(path)
+    with pytest.raises(SecretError, match="KEY_EXISTS"):
+        create_key(path)
+    assert load_key(path) == key and os.listdir(tmp_path) == ["key"]
+
+
+def test_a_new_key_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "key").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SecretError, match="KEY_EXISTS"):
+        create_key(tmp_path / "key")
+    assert os.listdir(tmp_path) == ["key"]
+
+
+def test_loading_and_making_name_a_path_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for use, path in ((load_key, tmp_path), (load_key, tmp_path / "file" / "key")):
+        with pytest.raises(SecretError, match="KEY_UNREADABLE"):
+            use(path)
+    with pytest.raises(SecretError, match="KEY_UNREADABLE"):
+        create_key(tmp_path / "file" / "key")
+
+
+def test_a_loaded_key_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    create_key(path)
+    path.chmod(0o644)
+    with pytest.raises(SecretError, match="KEY_EXPOSED"):
+        load_key(path)
