@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from strike_mock.cloudflare import CloudflareSigner
 from strike_mock.identity import IdentitySigner
 from strike_mock.proxy import Proxy
 from strike_mock.settings import Person
@@ -37,11 +38,17 @@ class Gateway:
     """Knows the people, remembers who is logged in, forwards everything else."""
 
     def __init__(
-        self, people: Sequence[Person], signer: IdentitySigner, proxy: Proxy, dashboard: str
+        self,
+        people: Sequence[Person],
+        signer: IdentitySigner,
+        cloudflare: CloudflareSigner | None,
+        proxy: Proxy,
+        dashboard: str,
     ) -> None:
         self._dashboard = dashboard
         self._people = {person.email.lower(): person for person in people}
         self._signer = signer
+        self._cloudflare = cloudflare
         self._proxy = proxy
         self._sessions: dict[str, Person] = {}
 
@@ -94,8 +101,10 @@ class Gateway:
         return await self._proxy.forward(request, self._identity(person))
 
     def _identity(self, person: Person) -> dict[str, str]:
-        token = self._signer.sign(person)
-        proof = {"x-amzn-oidc-data": token} if token else {}
+        proofs = {"x-amzn-oidc-data": self._signer.sign(person)}
+        if self._cloudflare is not None:
+            proofs["Cf-Access-Jwt-Assertion"] = self._cloudflare.sign(person)
+        proof = {name: token for name, token in proofs.items() if token}
         return proof | {"x-amzn-oidc-identity": person.sub}
 
 

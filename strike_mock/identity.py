@@ -10,8 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal
 from uuid import UUID, uuid4
@@ -21,12 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from strike_mock.clock import Clock
+from strike_mock.keyring import KEEP_SECONDS, Flaws, Key, Keyring
 from strike_mock.settings import Person
 
 LIFETIME_SECONDS = 120
-KEEP_SECONDS = 300.0
-"""How long an old public key stays published after a rotation, in simulated seconds."""
-
 _COORDINATE_BYTES = 32
 _CLAIMS = {"sub", "email", "name"}
 
@@ -36,19 +33,8 @@ Flaw = Literal[
 """What can be wrong with a token on demand: every field is as it should be, apart from one."""
 
 
-@dataclass(frozen=True)
-class _Key:
-    kid: str
-    private: ec.EllipticCurvePrivateKey
-    until: datetime | None = None
-
-    @classmethod
-    def new(cls) -> _Key:
-        return cls(str(uuid4()), ec.generate_private_key(ec.SECP256R1()))
-
-    def pem(self) -> str:
-        encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        return self.private.public_key().public_bytes(encoding, form).decode()
+def _new_key() -> Key[ec.EllipticCurvePrivateKey]:
+    return Key(str(uuid4()), ec.generate_private_key(ec.SECP256R1()))
 
 
 class IdentitySigner:
@@ -58,9 +44,8 @@ class IdentitySigner:
     """
 
     def __init__(self, clock: Clock, *, signer: str, issuer: str, client: str) -> None:
-        self._key = _Key.new()
-        self._old: list[_Key] = []
-        self._flaws: list[Flaw] = []
+        self._keys = Keyring(clock, _new_key)
+        self._flaws: Flaws[Flaw] = Flaws()
         self._clock = clock
         self._signer = signer
         self._issuer = issuer
@@ -69,22 +54,19 @@ class IdentitySigner:
     @property
     def kid(self) -> str:
         """The id of the key that signs now."""
-        return self._key.kid
+        return self._keys.current.kid
 
     def rotate(self, keep_seconds: float = KEEP_SECONDS) -> str:
         """Sign with a new key from now on; the old one stays published for `keep_seconds`."""
-        until = self._clock.now() + timedelta(seconds=keep_seconds)
-        self._old.append(_Key(self._key.kid, self._key.private, until))
-        self._key = _Key.new()
-        return self.kid
+        return self._keys.rotate(keep_seconds)
 
     def spoil(self, flaw: Flaw, times: int = 1) -> None:
         """Let the next `times` tokens have this flaw, and forget what was asked for before."""
-        self._flaws = [flaw] * times
+        self._flaws.ask(flaw, times)
 
     def sign(self, person: Person) -> str:
         """Return a fresh `x-amzn-oidc-data` for `person`; empty if its flaw is to be missing."""
-        flaw = self._flaws.pop(0) if self._flaws else None
+        flaw = self._flaws.take()
         if flaw == "none":
             return ""
         expiry = self._expiry(flaw)
@@ -105,11 +87,8 @@ class IdentitySigner:
 
     def public_key(self, kid: UUID) -> str | None:
         """Return the PEM of the key `kid`, or None if it is not published (any more)."""
-        now = self._clock.now()
-        for key in (self._key, *self._old):
-            if key.kid == str(kid) and (key.until is None or now < key.until):
-                return key.pem()
-        return None
+        pems = (_pem(key.private) for key in self._keys.published() if key.kid == str(kid))
+        return next(pems, None)
 
     def _expiry(self, flaw: Flaw | None) -> int:
         # Strike may check against the wall clock or the simulated one: good, or bad, for both.
@@ -121,12 +100,17 @@ class IdentitySigner:
     def _signature(self, signed: bytes, flaw: Flaw | None) -> bytes:
         if flaw == "unsigned":
             return b""
+        key = (_new_key() if flaw == "wrong-key" else self._keys.current).private
         if flaw == "wrong-algorithm":
             # The classic: the published key taken for a shared secret.
-            return hmac.digest(self._key.pem().encode(), signed, sha256)
-        key = _Key.new().private if flaw == "wrong-key" else self._key.private
+            return hmac.digest(_pem(key).encode(), signed, sha256)
         r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> str:
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(encoding, form).decode()
 
 
 def _segment(content: bytes) -> str:

@@ -6,7 +6,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from strike_mock.control import read
-from strike_mock.identity import KEEP_SECONDS, Flaw, IdentitySigner
+from strike_mock.identity import Flaw, IdentitySigner
+from strike_mock.keyring import KEEP_SECONDS
 
 
 class _Asked(BaseModel):

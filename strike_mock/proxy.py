@@ -31,7 +31,7 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-_IDENTITY_PREFIX = "x-amzn-oidc-"
+_IDENTITY_PREFIXES = ("x-amzn-oidc-", "cf-access-")
 _ABNORMAL = 1006
 _GOING_AWAY = 1001
 
@@ -118,7 +118,7 @@ class Proxy:
 
 def _forwarded(request: web.Request) -> CIMultiDict[str]:
     headers = _end_to_end(request.headers)
-    for name in {name for name in headers if name.lower().startswith(_IDENTITY_PREFIX)}:
+    for name in {name for name in headers if name.lower().startswith(_IDENTITY_PREFIXES)}:
         headers.popall(name)
     headers["X-Forwarded-For"] = ", ".join(
         filter(None, [headers.get("X-Forwarded-For"), request.remote])

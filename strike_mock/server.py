@@ -11,6 +11,8 @@ from aiohttp import web
 
 from strike_mock.accounts import Accounts
 from strike_mock.clock import Clock, SteppedClock
+from strike_mock.cloudflare import CLOUDFLARE_ISSUER, CloudflareSigner
+from strike_mock.cloudflare_api import CERTS_PATH, CloudflareApi
 from strike_mock.control import ControlApi
 from strike_mock.courier import Courier, HttpCourier
 from strike_mock.dashboard import Dashboard
@@ -67,6 +69,8 @@ class Mock:
         self.identity = IdentitySigner(
             self.clock, signer=settings.signer, issuer=settings.issuer, client=settings.client
         )
+        audience = settings.cloudflare_audience
+        self.cloudflare = CloudflareSigner(self.clock, audience=audience) if audience else None
         self._proxy = Proxy(settings.upstream)
         self._edges = (
             broken_connections,
@@ -93,7 +97,8 @@ class Mock:
         try:
             self._url = await self._listen(web.AppRunner(self.app(), **_RUN), self.settings.port)
             dashboard = f"{self.url}/_mock/"
-            gateway = Gateway(self.settings.people, self.identity, self._proxy, dashboard)
+            people = self.settings.people
+            gateway = Gateway(people, self.identity, self.cloudflare, self._proxy, dashboard)
             # A browser that goes away must end the event stream held open for it: cancellation.
             forwarding = web.AppRunner(gateway.app(), handler_cancellation=True, **_RUN)
             self._gateway_url = await self._listen(forwarding, self.settings.gateway_port)
@@ -120,8 +125,11 @@ class Mock:
         await self.stop()
 
     def ready(self) -> dict[str, str]:
-        """Return what whoever starts the mock must know; keys are at `kid_endpoint`/{kid}."""
-        return {
+        """Return what whoever starts the mock must know; keys are at `kid_endpoint`/{kid}.
+
+        What begins with `cloudflare_` is there only if Cloudflare is.
+        """
+        facts = {
             "url": self.url,
             "gateway_url": self.gateway_url,
             "signer": self.settings.signer,
@@ -129,6 +137,7 @@ class Mock:
             "issuer": self.settings.issuer,
             "client": self.settings.client,
         }
+        return facts | self._cloudflare_facts()
 
     def app(self, *, on_a_wire: bool = True) -> web.Application:
         """A new application with everything of the main port.
@@ -145,7 +154,18 @@ class Mock:
         ControlApi(whole, self._proxy).add_routes(app.router)
         Dashboard(whole).add_to(app)
         IdentityControl(self.identity).add_routes(app.router)
+        if self.cloudflare is not None:
+            CloudflareApi(self.cloudflare).add_routes(app.router)
         return app
+
+    def _cloudflare_facts(self) -> dict[str, str]:
+        if self.settings.cloudflare_audience is None:
+            return {}
+        return {
+            "cloudflare_certs": f"{self.url}{CERTS_PATH}",
+            "cloudflare_issuer": CLOUDFLARE_ISSUER,
+            "cloudflare_audience": self.settings.cloudflare_audience,
+        }
 
     async def _key(self, request: web.Request) -> web.Response:
         try:

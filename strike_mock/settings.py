@@ -67,6 +67,7 @@ class MockSettings(_Frozen):
     `speed` and `epoch` define simulated time (see `SteppedClock`); `paused`, it stands still until
     it is told to go on. With `seed` set, ids of calls and tasks are the same in every run; without
     it they are random, so that a restarted mock never repeats an id that Strike has already stored.
+    With `cloudflare_audience` set, Cloudflare Access with this application tag stands in front too.
     """
 
     host: str = "127.0.0.1"
@@ -84,6 +85,7 @@ class MockSettings(_Frozen):
     signer: str = DEFAULT_SIGNER
     issuer: str = "https://login.strike-mock.example"
     client: str = "strike-mock"
+    cloudflare_audience: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _parents_exist(self) -> Self:

@@ -1,0 +1,111 @@
+"""The public keys seen so far, whatever kind of key they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+import httpx
+
+from strike_adapters.identity.errors import unknown_key
+
+FETCHES_A_MINUTE = 10
+"""How often keys are asked for. They change seldom; whoever makes up ids runs into this."""
+
+MOST_KEYS = 100
+
+Key = TypeVar("Key")
+
+
+class KeysById(Generic[Key]):
+    """Keys that are asked for one by one; the oldest go where there are more than `MOST_KEYS`.
+
+    `fetch` returns the key of an id, or None. To be used within one event loop.
+    """
+
+    def __init__(
+        self, fetch: Callable[[str], Awaitable[Key | None]], now: Callable[[], datetime]
+    ) -> None:
+        self._fetch = fetch
+        self._known: OrderedDict[str, Key] = OrderedDict()
+        self._fetches = _Fetches(now)
+
+    async def get(self, kid: str) -> Key:
+        """Return the key. Raises `Unauthenticated`: TOKEN_UNKNOWN_KEY."""
+        if kid not in self._known:
+            await self._fetches.share(kid, self._learn)
+        return _known(self._known, kid)
+
+    async def _learn(self, kid: str) -> None:
+        key = await self._fetch(kid)
+        if key is not None:
+            self._known[kid] = key
+            while len(self._known) > MOST_KEYS:
+                self._known.popitem(last=False)
+
+
+class KeySet(Generic[Key]):
+    """Keys that all come in one answer, which takes the place of the answer before.
+
+    `fetch` returns them by id; if there are none, those known stay. To be used within one event
+    loop.
+    """
+
+    def __init__(
+        self, fetch: Callable[[], Awaitable[Mapping[str, Key]]], now: Callable[[], datetime]
+    ) -> None:
+        self._fetch = fetch
+        self._known: Mapping[str, Key] = {}
+        self._fetches = _Fetches(now)
+
+    async def get(self, kid: str) -> Key:
+        """Return the key. Raises `Unauthenticated`: TOKEN_UNKNOWN_KEY."""
+        if kid not in self._known:
+            await self._fetches.share("all", self._learn)
+        return _known(self._known, kid)
+
+    async def _learn(self, _: str) -> None:
+        self._known = await self._fetch() or self._known
+
+
+class _Fetches:
+    """Few of them: whoever asks for the same at the same time shares one fetch."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._begun: deque[datetime] = deque(maxlen=FETCHES_A_MINUTE)
+
+    async def share(self, topic: str, fetch: Callable[[str], Awaitable[None]]) -> None:
+        task = self._under_way.get(topic)
+        if task is None:
+            self._count()
+            task = asyncio.ensure_future(_attempt(fetch(topic)))
+            self._under_way[topic] = task
+            task.add_done_callback(lambda _: self._under_way.pop(topic, None))
+        # The one who began it may go away; the others still wait for it.
+        await asyncio.shield(task)
+
+    def _count(self) -> None:
+        now = self._now()
+        is_full = len(self._begun) == FETCHES_A_MINUTE
+        if is_full and now - self._begun[0] < timedelta(minutes=1):
+            raise unknown_key()
+        self._begun.append(now)
+
+
+async def _attempt(fetch: Awaitable[None]) -> None:
+    try:
+        await fetch
+    except httpx.HTTPError:
+        return
+
+
+def _known(keys: Mapping[str, Key], kid: str) -> Key:
+    try:
+        return keys[kid]
+    except KeyError:
+        raise unknown_key() from None
