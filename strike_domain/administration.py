@@ -193,23 +193,23 @@ class Administration:
 
     # Pager lists and job numbers --------------------------------------------------------------
 
-    def save_list(self, pager_list: PagerList, actor: Actor) -> PagerList:
-        """A new list, or one in place of what it was. Runs keep the snapshot they have.
+    def add_list(self, pager_list: PagerList, actor: Actor) -> PagerList:
+        """A new list, under an id of its own.
 
         Raises `Rejected`: PHONE_NUMBER_INVALID, NAME_INVALID, NAME_TAKEN, DEFAULT_TAKEN.
         """
-        checked = _checked_list(pager_list)
         with self._changing(actor, Action.LISTS_EDIT) as change:
-            if checked.osp_id != change.tenant_id:
+            update = {"id": self._new_id(), "osp_id": change.tenant_id}
+            return _store_list(change, None, pager_list.model_copy(update=update))
+
+    def change_list(self, pager_list: PagerList, actor: Actor) -> PagerList:
+        """A list in place of what it was; runs keep their snapshot. Raises as `add_list`."""
+        with self._changing(actor, Action.LISTS_EDIT) as change:
+            before = change.records.pager_list(change.tenant_id, pager_list.id)
+            if before is None:
                 raise NotFound("pager list")
-            others = [
-                one for one in change.records.pager_lists(change.tenant_id) if one.id != checked.id
-            ]
-            _check_among(checked, others)
-            before = change.records.pager_list(change.tenant_id, checked.id)
-            change.records.save_list(checked)
-            change.audit(Action.LISTS_EDIT, checked.name, before, checked)
-        return checked
+            after = pager_list.model_copy(update={"osp_id": change.tenant_id})
+            return _store_list(change, before, after)
 
     def remove_list(self, list_id: UUID, actor: Actor) -> PagerList:
         """Take a list away; runs that ring it go on."""
@@ -372,6 +372,15 @@ def _checked_list(given: PagerList) -> PagerList:
         for index, one in enumerate(given.contacts)
     )
     return given.model_copy(update={"contacts": people, "name": _name(given.name)})
+
+
+def _store_list(change: Change, before: PagerList | None, given: PagerList) -> PagerList:
+    after = _checked_list(given)
+    known = change.records.pager_lists(change.tenant_id)
+    _check_among(after, [one for one in known if one.id != after.id])
+    change.records.save_list(after)
+    change.audit(Action.LISTS_EDIT, after.name, before, after)
+    return after
 
 
 def _check_among(checked: PagerList, others: list[PagerList]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from psycopg import Connection
 from psycopg.rows import DictRow
+from pydantic import SecretStr
 
 from strike_adapters.postgres.pools import Pool
 from strike_adapters.render import RenderInstance
 from strike_adapters.secrets import SecretBox
 from strike_adapters.twilio.accounts import TwilioAccount
+from strike_domain.outside import RenderTerms, TwilioTerms
 
 TWILIO_TOKEN = "twilio-auth-token"  # noqa: S105 - the purpose that the secret is bound to
 RENDER_SECRET = "render-client-secret"  # noqa: S105
@@ -19,22 +22,35 @@ FIND_TWILIO = "SELECT * FROM twilio_accounts WHERE noc_id = %s"
 
 FIND_TWILIO_BY_SID = "SELECT * FROM twilio_accounts WHERE account_sid = %s ORDER BY noc_id LIMIT 1"
 
-SAVE_TWILIO = """
-INSERT INTO twilio_accounts (noc_id, account_sid, auth_token, from_number) VALUES (%s, %s, %s, %s)
-ON CONFLICT (noc_id) DO UPDATE SET account_sid = excluded.account_sid,
-    auth_token = excluded.auth_token, from_number = excluded.from_number
+# Not by ON CONFLICT: that would have to read what is sealed, which a tenant's connection cannot.
+CHANGE_TWILIO = """
+UPDATE twilio_accounts SET account_sid = %(account_sid)s, from_number = %(from_number)s
+WHERE noc_id = %(noc_id)s
+"""
+
+SEAL_TWILIO = "UPDATE twilio_accounts SET auth_token = %(sealed)s WHERE noc_id = %(noc_id)s"
+
+ADD_TWILIO = """
+INSERT INTO twilio_accounts (noc_id, account_sid, auth_token, from_number)
+VALUES (%(noc_id)s, %(account_sid)s, %(sealed)s, %(from_number)s)
 """
 
 FIND_RENDER = "SELECT * FROM render_instances WHERE osp_id = %s"
 
-SAVE_RENDER = """
+CHANGE_RENDER = """
+UPDATE render_instances SET base_url = %(base_url)s, client_id = %(client_id)s,
+    project = %(project)s, polling_seconds = %(polling_seconds)s,
+    inactivity_hours = %(inactivity_hours)s, grace_hours = %(grace_hours)s
+WHERE osp_id = %(osp_id)s
+"""
+
+SEAL_RENDER = "UPDATE render_instances SET client_secret = %(sealed)s WHERE osp_id = %(osp_id)s"
+
+ADD_RENDER = """
 INSERT INTO render_instances (osp_id, base_url, client_id, client_secret, project,
                               polling_seconds, inactivity_hours, grace_hours)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (osp_id) DO UPDATE SET base_url = excluded.base_url, client_id = excluded.client_id,
-    client_secret = excluded.client_secret, project = excluded.project,
-    polling_seconds = excluded.polling_seconds, inactivity_hours = excluded.inactivity_hours,
-    grace_hours = excluded.grace_hours
+VALUES (%(osp_id)s, %(base_url)s, %(client_id)s, %(sealed)s, %(project)s,
+        %(polling_seconds)s, %(inactivity_hours)s, %(grace_hours)s)
 """
 
 
@@ -68,9 +84,8 @@ class PostgresAccounts:
         )
 
     def save_twilio(self, noc_id: UUID, account: TwilioAccount) -> None:
-        token = account.auth_token.get_secret_value()
-        sealed = self._box.seal(noc_id, TWILIO_TOKEN, token)
-        self._execute(SAVE_TWILIO, noc_id, account.account_sid, sealed, account.from_number)
+        with self._pool.connection() as connection, connection.transaction():
+            store_twilio(connection, self._box, noc_id, account.terms, account.auth_token)
 
     def for_osp(self, osp_id: UUID) -> RenderInstance | None:
         row = self._one(FIND_RENDER, osp_id)
@@ -80,23 +95,40 @@ class PostgresAccounts:
         return RenderInstance(**{**row, "client_secret": secret})
 
     def save_render(self, instance: RenderInstance) -> None:
-        secret = instance.client_secret.get_secret_value()
-        self._execute(
-            SAVE_RENDER,
-            instance.osp_id,
-            instance.base_url,
-            instance.client_id,
-            self._box.seal(instance.osp_id, RENDER_SECRET, secret),
-            instance.project,
-            instance.polling_seconds,
-            instance.inactivity_hours,
-            instance.grace_hours,
-        )
+        with self._pool.connection() as connection, connection.transaction():
+            store_render(connection, self._box, instance.terms, instance.client_secret)
 
     def _one(self, statement: str, value: Any) -> DictRow | None:
         with self._pool.connection() as connection:
             return connection.execute(statement, (value,)).fetchone()
 
-    def _execute(self, statement: str, *values: Any) -> None:
-        with self._pool.connection() as connection:
-            connection.execute(statement, values)
+
+def store_twilio(
+    connection: Connection[DictRow],
+    box: SecretBox,
+    noc_id: UUID,
+    terms: TwilioTerms,
+    token: SecretStr | None,
+) -> None:
+    """Within a transaction. Without a token the stored one stays."""
+    sealed = box.seal(noc_id, TWILIO_TOKEN, token.get_secret_value()) if token else None
+    values = {**terms.model_dump(), "noc_id": noc_id, "sealed": sealed}
+    _store(connection, values, CHANGE_TWILIO, SEAL_TWILIO, ADD_TWILIO)
+
+
+def store_render(
+    connection: Connection[DictRow], box: SecretBox, terms: RenderTerms, secret: SecretStr | None
+) -> None:
+    """Within a transaction. Without a secret the stored one stays."""
+    sealed = box.seal(terms.osp_id, RENDER_SECRET, secret.get_secret_value()) if secret else None
+    values = {**terms.model_dump(), "sealed": sealed}
+    _store(connection, values, CHANGE_RENDER, SEAL_RENDER, ADD_RENDER)
+
+
+def _store(
+    connection: Connection[DictRow], values: dict[str, Any], change: str, seal: str, add: str
+) -> None:
+    if not connection.execute(change.encode(), values).rowcount:
+        connection.execute(add.encode(), values)
+    elif values["sealed"] is not None:
+        connection.execute(seal.encode(), values)

@@ -20,7 +20,8 @@ from strike_domain.regions import Matches, region_shape, shape_area_m2
 FIND_TENANT = "SELECT id, name, side FROM tenants WHERE id = %s"
 
 FIND_LINK = """
-SELECT noc_id, osp_id, status, paging_policy FROM links WHERE noc_id = %s AND osp_id = %s
+SELECT noc_id, osp_id, status, paging_policy, suspended_by
+FROM links WHERE noc_id = %s AND osp_id = %s
 """
 
 HAS_RENDER = "SELECT 1 FROM render_instances WHERE osp_id = %s"
@@ -138,32 +139,18 @@ class PostgresDirectory:
 
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None:
         row = self._one(GET_LIST, osp_id, list_id)
-        return _pager_list(row) if row else None
+        return to_pager_list(row) if row else None
 
     def lists_of(self, osp_id: UUID) -> list[PagerList]:
         """Every list of an OSP by name, the default list last."""
         with self.pool.connection() as connection:
             rows = connection.execute(LISTS_OF, (osp_id,)).fetchall()
-        return [_pager_list(row) for row in rows]
+        return [to_pager_list(row) for row in rows]
 
     def save_list(self, pager_list: PagerList) -> None:
         """Store a list as it is given, in place of what it was. Runs keep their snapshots."""
         with self.pool.connection() as connection, connection.transaction():
-            connection.execute(SAVE_LIST, _list_values(pager_list))
-            known = connection.execute(CONSENTS, (pager_list.id,)).fetchall()
-            consents = {row["phone"]: row["consented_on"] for row in known}
-            connection.execute("DELETE FROM pager_contacts WHERE list_id = %s", (pager_list.id,))
-            people = [
-                {
-                    **one.model_dump(),
-                    "list_id": pager_list.id,
-                    "rank": rank,
-                    "consented": one.phone in pager_list.consented,
-                    "consented_on": consents.get(one.phone),
-                }
-                for rank, one in enumerate(pager_list.contacts, 1)
-            ]
-            connection.cursor().executemany(SAVE_CONTACT, people)
+            store_list(connection, pager_list)
 
     def claim(self, sid: str, call_id: UUID) -> bool:
         """Whether the provider's call is that call's from now on (`ringer.CallClaims`)."""
@@ -176,7 +163,27 @@ class PostgresDirectory:
             return connection.execute(statement, values).fetchone()
 
 
-def _pager_list(row: DictRow) -> PagerList:
+def store_list(connection: Connection[DictRow], pager_list: PagerList) -> None:
+    """Within a transaction: the list as it is given. Who agreed once keeps the day they did."""
+    connection.execute(SAVE_LIST, _list_values(pager_list))
+    known = connection.execute(CONSENTS, (pager_list.id,)).fetchall()
+    consents = {row["phone"]: row["consented_on"] for row in known}
+    connection.execute("DELETE FROM pager_contacts WHERE list_id = %s", (pager_list.id,))
+    people = [
+        {
+            **one.model_dump(),
+            "list_id": pager_list.id,
+            "rank": rank,
+            "consented": one.phone in pager_list.consented,
+            "consented_on": consents.get(one.phone),
+        }
+        for rank, one in enumerate(pager_list.contacts, 1)
+    ]
+    connection.cursor().executemany(SAVE_CONTACT, people)
+
+
+def to_pager_list(row: DictRow) -> PagerList:
+    """A list from a row of `LISTS`."""
     people = row["people"]
     minutes = row["ring_again_minutes"]
     again = RingAgain(after_minutes=minutes, times=row["ring_again_times"]) if minutes else None
