@@ -11,8 +11,12 @@ from datetime import UTC, datetime
 from strike_adapters.embedded import default_directory, embedded_postgres
 from strike_adapters.heartbeat import HttpHeartbeat
 from strike_adapters.identity import (
+    CloudflareIdentity,
+    CloudflareSettings,
+    Identities,
     LoadBalancerIdentity,
     LoadBalancerSettings,
+    http_certs_fetcher,
     http_key_fetcher,
 )
 from strike_adapters.postgres.accounts import PostgresAccounts
@@ -26,16 +30,19 @@ from strike_adapters.postgres.pools import Pool
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.queries import Queries, open_async_pool
 from strike_adapters.postgres.regions import regions_of
+from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.postgres.render_health import RenderReporter
 from strike_adapters.postgres.store import store_env
 from strike_adapters.render import RememberedInstances, RenderFieldWork
 from strike_adapters.secrets import SecretBox, load_or_create_key
 from strike_adapters.twilio.accounts import WebhookUrls
 from strike_adapters.twilio.telephone import TwilioTelephone
+from strike_app.account_checks import AccountChecks
 from strike_app.clock import ScaledClock
 from strike_app.metrics import METRICS
 from strike_app.services import Services
 from strike_app.settings import Settings
+from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
 from strike_domain.field_work import CrewDesk
 from strike_domain.log import StrikeLog
@@ -57,8 +64,15 @@ class Strike:
     pool: Pool
     directory: PostgresDirectory
     accounts: PostgresAccounts
+    registry: PostgresRegistry
     router: Router
     log: StrikeLog
+
+    def administration(self) -> Administration:
+        return Administration(self.registry, self.clock)
+
+    def checks(self) -> AccountChecks:
+        return AccountChecks(self.telephone, lambda: RenderFieldWork(self.accounts), self.clock)
 
     def callouts(self) -> Callouts:
         return Callouts(self.log, self.directory, self.clock)
@@ -140,16 +154,49 @@ def open_strike(settings: Settings) -> Iterator[Strike]:
     with open_database(settings) as url, open_pool(url) as pool, StrikeLog(store_env(url)) as log:
         log.listeners.append(METRICS.stored)
         directory = PostgresDirectory(pool, regions_of(pool))
+        box = open_box(settings)
         yield Strike(
             settings=settings,
             url=url,
             clock=ScaledClock(settings.clock_speed, settings.clock_epoch),
             pool=pool,
             directory=directory,
-            accounts=PostgresAccounts(pool, open_box(settings)),
+            accounts=PostgresAccounts(pool, box),
+            registry=PostgresRegistry(pool, box),
             router=Router(directory),
             log=log,
         )
+
+
+def open_identities(settings: Settings) -> Identities:
+    """Whoever is trusted to say who is calling. Raises ValueError if that is nobody."""
+    team, audience = settings.cloudflare_team, settings.cloudflare_audience
+    return Identities(
+        _load_balancer(settings) if settings.oidc_signer else None,
+        _cloudflare(settings, team, audience) if team and audience else None,
+    )
+
+
+def _load_balancer(settings: Settings) -> LoadBalancerIdentity:
+    endpoint = str(settings.oidc_keys).rstrip("/")
+    believed = LoadBalancerSettings(
+        signer=settings.oidc_signer,
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client,
+        key_endpoint=endpoint,
+    )
+    return LoadBalancerIdentity(believed, http_key_fetcher(endpoint), _wall_clock)
+
+
+def _cloudflare(settings: Settings, team: str, audience: str) -> CloudflareIdentity:
+    certs = str(settings.cloudflare_certs) if settings.cloudflare_certs else None
+    believed = CloudflareSettings(team=team, audience=audience, certs_url=certs)
+    return CloudflareIdentity(believed, http_certs_fetcher(believed.keys_at()), _wall_clock)
+
+
+def _wall_clock() -> datetime:
+    """Of logins: other systems' tokens know no simulated time."""
+    return datetime.now(UTC)
 
 
 def open_services(strike: Strike, settings: Settings) -> Services:
@@ -158,23 +205,16 @@ def open_services(strike: Strike, settings: Settings) -> Services:
     size = settings.command_threads
     pool = open_async_pool(strike.url, size=max(2, size // 2))
     tenants = open_async_pool(strike.url, size=size, for_tenants=True)
-    identity = LoadBalancerIdentity(
-        LoadBalancerSettings(
-            signer=settings.oidc_signer,
-            issuer=settings.oidc_issuer,
-            client_id=settings.oidc_client,
-            key_endpoint=str(settings.oidc_keys).rstrip("/"),
-        ),
-        fetch_key=http_key_fetcher(str(settings.oidc_keys).rstrip("/")),
-        now=lambda: datetime.now(UTC),
-    )
     return Services(
         settings=settings,
+        clock=strike.clock,
         callouts=strike.callouts(),
         paging=strike.paging(),
         queries=Queries(pool, tenants, changes, settings.wait_for_seconds),
         changes=changes,
-        identity=identity,
+        administration=strike.administration(),
+        checks=strike.checks(),
+        identity=open_identities(settings),
         twilio_accounts=strike.accounts,
         webhook_urls=WebhookUrls(settings.webhook_base),
         executor=ThreadPoolExecutor(settings.command_threads, thread_name_prefix="command"),

@@ -1,41 +1,65 @@
-"""Who is calling: from the signed header of a trusted proxy to an actor of one tenant."""
+"""Who is calling: a person by a trusted proxy's signed header, a machine by its API token."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from aiohttp import web
 
 from strike_adapters.identity import Unauthenticated, is_trusted
 from strike_adapters.postgres.queries import User
 from strike_app.services import Services
+from strike_app.tokens import TOKEN_PREFIX
 from strike_domain.actors import Actor
 from strike_domain.errors import Forbidden
 
-IDENTITY_HEADER = "x-amzn-oidc-data"
 TENANT_HEADER = "X-Tenant-ID"
+BEARER = f"Bearer {TOKEN_PREFIX}"
 
 
 async def user_of(request: web.Request, services: Services) -> User:
-    """The user whom the load balancer vouches for. Raises `Unauthenticated`."""
-    token = request.headers.get(IDENTITY_HEADER)
-    if not is_trusted(request.remote or "", services.settings.trusted_networks):
-        token = None  # Anybody can write headers; only a proxy of ours is believed.
-    identity = await services.identity.verify(token)
+    """The machine whose API token it brings, or the person whom the logins vouch for.
+
+    Raises `Unauthenticated`.
+    """
+    proof = request.headers.get("Authorization", "")
+    if proof.startswith(BEARER):
+        return await _machine_of(proof.removeprefix("Bearer "), services)
+    # Anybody can write headers; only a proxy of ours is believed.
+    is_ours = is_trusted(request.remote or "", services.settings.trusted_networks)
+    identity = await services.identity.verify(request.headers if is_ours else {})
     user = await services.queries.user_of_login(identity.subject, identity.email)
     if user is None:
         raise Unauthenticated("USER_UNKNOWN", "You are not a user of Strike; ask an admin.")
     return user
 
 
-def actor_of(user: User, tenant: str | None) -> Actor | None:
-    """The user acting for a tenant; None if none was named. Raises `Forbidden` (NOT_A_MEMBER)."""
-    if not tenant:
+async def _machine_of(token: str, services: Services) -> User:
+    machine = await services.queries.machine_of_token(token, services.clock.now())
+    if machine is None:
+        message = "This API token is unknown, expired or revoked; ask an admin for another one."
+        raise Unauthenticated("API_TOKEN_INVALID", message)
+    return machine
+
+
+def actor_of(user: User, tenant: str | None, request_id: UUID | None = None) -> Actor | None:
+    """The user acting for a tenant; None if none was named. Raises `Forbidden` (NOT_A_MEMBER).
+
+    A machine has one tenant, and need not name it.
+    """
+    if not tenant and not user.is_machine:
         return None
     for one in user.memberships:
-        if str(one.tenant_id) == tenant.lower():
-            name = f"user:{user.email}"
-            return Actor(name=name, tenant_id=one.tenant_id, side=one.side, role=one.role)
+        if not tenant or str(one.tenant_id) == tenant.lower():
+            return Actor(
+                name=f"token:{user.name}" if user.is_machine else f"user:{user.email}",
+                tenant_id=one.tenant_id,
+                side=one.side,
+                role=one.role,
+                scopes=user.scopes,
+                request_id=request_id,
+            )
     raise Forbidden("You are not a member of this tenant.", "NOT_A_MEMBER")
 
 

@@ -57,9 +57,10 @@ def run_server(
     Raises `Rejected` if nobody is trusted to say who is calling: there is no mode without.
     """
     settings = Settings()
-    if not settings.oidc_signer:
+    if not settings.has_login:
         message = (
-            "Set STRIKE_OIDC_SIGNER to the ARN of the load balancer that signs who is calling "
+            "Set STRIKE_OIDC_SIGNER to the ARN of the load balancer that signs who is calling, or "
+            "STRIKE_CLOUDFLARE_TEAM and STRIKE_CLOUDFLARE_AUDIENCE "
             "(strike demo --keep runs a server behind the mock's)."
         )
         raise Rejected("NO_SIGNER", message)

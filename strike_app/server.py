@@ -78,9 +78,10 @@ class StrikeView(GraphQLView[Context, None]):
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         # Before a WebSocket is opened: after that, no status can say what is wrong.
+        correlation_id = _correlation_id(request)
         user = await user_of(request, self._services)
-        actor = actor_of(user, tenant_named(request))
-        _context.set(make_context(self._services, user, actor, _correlation_id(request)))
+        actor = actor_of(user, tenant_named(request), correlation_id)
+        _context.set(make_context(self._services, user, actor, correlation_id))
         if self.is_websocket_request(request):
             return await super().__call__(request)
         async with asyncio.timeout(ANSWER_SECONDS):

@@ -13,14 +13,17 @@ import psycopg
 import structlog
 from eventsourcing import persistence
 
-from strike_adapters.identity import LoadBalancerIdentity
+from strike_adapters.identity import Identities
 from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.queries import Queries
 from strike_adapters.twilio.accounts import TwilioAccounts, WebhookUrls
+from strike_app.account_checks import AccountChecks
 from strike_app.settings import Settings
+from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
 from strike_domain.errors import OutcomeUnknown
 from strike_domain.paging import Paging
+from strike_domain.ports import Clock
 
 T = TypeVar("T")
 
@@ -39,11 +42,14 @@ class Services:
     """Built once per process by the composition root (`strike_app.bootstrap`)."""
 
     settings: Settings
+    clock: Clock
     callouts: Callouts
     paging: Paging
+    administration: Administration
+    checks: AccountChecks
     queries: Queries
     changes: Changes
-    identity: LoadBalancerIdentity
+    identity: Identities
     twilio_accounts: TwilioAccounts
     webhook_urls: WebhookUrls
     executor: Executor

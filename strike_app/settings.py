@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Self
 
-from pydantic import AnyHttpUrl, AwareDatetime, Field, field_validator
+from pydantic import AnyHttpUrl, AwareDatetime, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
@@ -36,6 +37,15 @@ class Settings(BaseSettings):
     oidc_keys: AnyHttpUrl = Field(
         AnyHttpUrl("https://public-keys.auth.elb.us-east-1.amazonaws.com"),
         description="Where its public keys are, one by key id.",
+    )
+    cloudflare_team: str | None = Field(
+        None, description="Host of the Cloudflare Access team, as osprey.cloudflareaccess.com."
+    )
+    cloudflare_audience: str | None = Field(
+        None, description="Audience tag of the Access application; needed where a team is set."
+    )
+    cloudflare_certs: AnyHttpUrl | None = Field(
+        None, description="Where the team's keys are; unset: at the team's own address."
     )
     trusted_proxies: str = Field(
         "127.0.0.0/8,::1/128",
@@ -77,6 +87,17 @@ class Settings(BaseSettings):
         for part in value.split(","):
             ip_network(part.strip())
         return value
+
+    @model_validator(mode="after")
+    def _team_and_audience(self) -> Self:
+        if (self.cloudflare_team is None) != (self.cloudflare_audience is None):
+            raise ValueError("STRIKE_CLOUDFLARE_TEAM and STRIKE_CLOUDFLARE_AUDIENCE go together")
+        return self
+
+    @property
+    def has_login(self) -> bool:
+        """Whether anybody is trusted to say who is calling."""
+        return bool(self.oidc_signer or self.cloudflare_team)
 
     @cached_property
     def trusted_networks(self) -> tuple[Network, ...]:

@@ -144,6 +144,15 @@ def require(actor: Actor, action: Action) -> None:
         raise Forbidden(f"This API token lacks the scope {rule.scope}.", "SCOPE_MISSING")
 
 
+def may(actor: Actor, action: Action) -> bool:
+    """Whether side, role and scope of the actor allow the action."""
+    try:
+        require(actor, action)
+    except Forbidden:
+        return False
+    return True
+
+
 def reaches(action: Action, link: Link | None) -> bool:
     """Whether the action reaches the other end of that link."""
     return link is not None and link.status in RULES[action].links

@@ -29,6 +29,7 @@ MAX_TOKEN_DAYS = 366
 """How long an API token may be good at the most."""
 
 _EMAIL = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,190}")
+_LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)")
 _SID = re.compile(r"AC[0-9a-f]{32}")
 
 SECRET = "secret"  # noqa: S105 - the key under which an audit says that one was set
@@ -258,6 +259,7 @@ class Administration:
         with self._changing(actor, Action.RENDER_EDIT) as change:
             if terms.osp_id != change.tenant_id:
                 raise NotFound("Render instance")
+            _must_be_private(terms.base_url)
             before = change.records.render(change.tenant_id)
             # Whoever could send a kept secret elsewhere could read it there.
             is_same = before is not None and (before.base_url, before.client_id) == (
@@ -392,6 +394,13 @@ def _check_among(checked: PagerList, others: list[PagerList]) -> None:
         raise Rejected("DEFAULT_TAKEN", message, ("region",))
 
 
+def _must_be_private(base_url: str) -> None:
+    """Client and secret go there: in the open only within one machine, to a mock."""
+    if not base_url.startswith("https://") and not _LOOPBACK.match(base_url):
+        message = "Use https: what is sent there opens the contractor's system."
+        raise Rejected("BASE_URL_INSECURE", message, ("baseUrl",))
+
+
 def _needs_secret(secret: SecretStr | None, path: str, *, is_same: bool) -> None:
     if secret is None and not is_same:
         message = "A new account needs its secret: the stored one belongs to another."
@@ -444,5 +453,5 @@ def _shown(thing: Any) -> dict[str, Any] | None:
 
 def _shown_always(thing: Any) -> dict[str, Any]:
     if isinstance(thing, BaseModel):
-        return thing.model_dump(mode="json", exclude={"digest"})
+        return thing.model_dump(mode="json", exclude={"digest", "last_used_at"})
     return dict(thing)

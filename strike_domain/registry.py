@@ -47,6 +47,7 @@ class ApiToken(_Frozen):
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
 
     def is_good(self, at: datetime) -> bool:
         """Whether it proves anything at that moment."""

@@ -25,9 +25,11 @@ from psycopg_pool import AsyncConnectionPool
 
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes, read_positions
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together_async
+from strike_adapters.postgres.settings_queries import SettingsQueries
 from strike_adapters.postgres.tenancy import BECOME, rows_of
 from strike_adapters.postgres.views.eco_timeline import ALERTS
-from strike_domain.actors import Role, Side
+from strike_domain.actors import Role, Scope, Side
+from strike_domain.administration import token_digest
 from strike_domain.errors import Rejected, Unavailable, WaitTimedOut
 from strike_domain.log import LOG_NAME
 from strike_domain.ports import Tenant
@@ -66,6 +68,25 @@ ORDER BY t.name
 """
 
 IS_MEMBER = "SELECT 1 FROM memberships WHERE user_id = %(user)s AND tenant_id = %(tenant)s"
+
+# When a token was used last is kept to the minute: not every request is to write.
+MACHINE_OF_TOKEN = """
+WITH good AS (
+    SELECT a.id, a.name, a.tenant_id, a.role, a.scopes, t.name AS tenant_name, t.side
+    FROM api_tokens a JOIN tenants t ON t.id = a.tenant_id
+    WHERE a.digest = %(digest)s AND a.revoked_at IS NULL AND a.expires_at > %(at)s
+), used AS (
+    UPDATE api_tokens a SET last_used_at = %(at)s FROM good
+    WHERE a.id = good.id AND (a.last_used_at IS NULL
+                              OR a.last_used_at < %(at)s - interval '1 minute')
+)
+SELECT * FROM good
+"""  # noqa: S105
+
+IS_GOOD_TOKEN = """
+SELECT 1 FROM api_tokens
+WHERE id = %(user)s AND tenant_id = %(tenant)s AND revoked_at IS NULL AND expires_at > %(at)s
+"""  # noqa: S105
 
 MINE = "(noc_id = %(tenant)s OR osp_id = %(tenant)s)"
 """The first wall: the tenant filter."""
@@ -146,10 +167,17 @@ class Membership:
 
 @dataclass(frozen=True)
 class User:
+    """A person; or, where `scopes` are set, a machine by its API token, whose id `id` is then."""
+
     id: UUID
     email: str
     name: str
     memberships: tuple[Membership, ...]
+    scopes: frozenset[Scope] | None = None
+
+    @property
+    def is_machine(self) -> bool:
+        return self.scopes is not None
 
 
 @dataclass(frozen=True)
@@ -232,6 +260,7 @@ class Queries:
     ) -> None:
         self._pool = pool
         self._tenants = tenants
+        self.settings = SettingsQueries(self._mine)
         self._changes = changes
         self._wait_seconds = wait_seconds
 
@@ -255,8 +284,20 @@ class Queries:
         )
         return User(rows[0]["id"], rows[0]["email"], rows[0]["name"], memberships)
 
-    async def is_member(self, user_id: UUID, tenant_id: UUID) -> bool:
-        return bool(await self._all(IS_MEMBER, user=user_id, tenant=tenant_id))
+    async def machine_of_token(self, secret: str, at: datetime) -> User | None:
+        """The machine that this API token belongs to; None for one that proves nothing."""
+        rows = await self._all(MACHINE_OF_TOKEN, digest=token_digest(secret), at=at)
+        if not rows:
+            return None
+        (row,) = rows
+        role, side = Role(row["role"]), Side(row["side"])
+        member = Membership(row["tenant_id"], row["tenant_name"], side, role)
+        return User(row["id"], "", row["name"], (member,), frozenset(map(Scope, row["scopes"])))
+
+    async def belongs(self, user: User, tenant_id: UUID, at: datetime) -> bool:
+        """Whether a person is still a member there, or a machine's token still good."""
+        question = IS_GOOD_TOKEN if user.is_machine else IS_MEMBER
+        return bool(await self._all(question, user=user.id, tenant=tenant_id, at=at))
 
     async def eco(self, tenant_id: UUID, eco_id: UUID) -> DictRow | None:
         rows = await self._mine(ECO, tenant=tenant_id, eco_id=eco_id)

@@ -13,6 +13,7 @@ from strawberry.dataloader import DataLoader
 
 from strike_adapters.postgres.queries import User
 from strike_app.services import Services
+from strike_domain.access import Action, require
 from strike_domain.actors import Actor
 from strike_domain.errors import Forbidden
 from strike_domain.ports import Tenant
@@ -34,6 +35,12 @@ class Context:
         if self.actor is None or self.actor.tenant_id is None:
             raise Forbidden("Name the tenant you act for, in the header X-Tenant-ID.", "NO_TENANT")
         return self.actor, self.actor.tenant_id
+
+    def may(self, action: Action) -> UUID:
+        """The tenant acted for, if the rules allow the action there. Raises `Forbidden`."""
+        actor, tenant_id = self.acting()
+        require(actor, action)
+        return tenant_id
 
     @property
     def loaders(self) -> Loaders:

@@ -12,6 +12,7 @@ from strike_app.graphql.readiness import Drill, Readiness
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_app.graphql.types import Eco, Me, StrikeInfo, TimelineEntry
 from strike_app.list_map import draw
+from strike_domain.access import Action
 from strike_domain.drill import drill
 from strike_domain.eco import EcoStatus, PagingState
 from strike_domain.errors import Rejected
@@ -65,7 +66,7 @@ class Query:
 
     @strawberry.field(description="One ECO; null if there is none, or it is not yours.")
     async def eco(self, info: StrikeInfo, id: EcoId, wait_for: WaitFor = None) -> Eco | None:
-        _, tenant_id = info.context.acting()
+        tenant_id = info.context.may(Action.ECO_SEE)
         await reach(info, wait_for)
         row = await info.context.services.queries.eco(tenant_id, id)
         return Eco.of(row) if row else None
@@ -87,7 +88,7 @@ class Query:
         ] = None,
         wait_for: WaitFor = None,
     ) -> EcoConnection:
-        _, tenant_id = info.context.acting()
+        tenant_id = info.context.may(Action.ECO_SEE)
         await reach(info, wait_for)
         page = await info.context.services.queries.ecos(
             tenant_id, first=first, after=after, statuses=status, paging=paging_state
@@ -105,7 +106,7 @@ class Query:
     async def eco_timeline(
         self, info: StrikeInfo, eco_id: EcoId, wait_for: WaitFor = None
     ) -> list[TimelineEntry]:
-        _, tenant_id = info.context.acting()
+        tenant_id = info.context.may(Action.ECO_SEE)
         await reach(info, wait_for)
         rows = await info.context.services.queries.timelines(tenant_id, [eco_id])
         return [TimelineEntry.of(row) for row in rows]
@@ -119,6 +120,7 @@ class Query:
             GeoJSON, strawberry.argument(description="A Point or LineString, longitude first.")
         ],
     ) -> WouldBeRung:
+        info.context.may(Action.LISTS_PREVIEW)
         actor, _ = info.context.acting()
         services = info.context.services
         place = parse_location(location)  # type: ignore[arg-type]
@@ -143,6 +145,7 @@ class Query:
             UUID | None, strawberry.argument(description="Null: your own tenant.")
         ] = None,
     ) -> Readiness:
+        info.context.may(Action.LISTS_PREVIEW)
         actor, tenant_id = info.context.acting()
         services, wanted = info.context.services, osp_id or tenant_id
 
@@ -164,6 +167,7 @@ class Query:
             GeoJSON, strawberry.argument(description="A Point or LineString, longitude first.")
         ],
     ) -> Drill:
+        info.context.may(Action.LISTS_PREVIEW)
         actor, _ = info.context.acting()
         services = info.context.services
         place = parse_location(location)  # type: ignore[arg-type]

@@ -25,6 +25,8 @@ from strike_app.graphql.mutation import Mutation
 from strike_app.graphql.problems import presentable
 from strike_app.graphql.query import Query
 from strike_app.graphql.scalars import SCALARS
+from strike_app.graphql.settings_mutation import SettingsMutation
+from strike_app.graphql.settings_query import SettingsQuery
 from strike_app.graphql.subscription import Subscription
 
 MAX_DEPTH = 12
@@ -45,6 +47,16 @@ LIMITS = [
     *QueryDepthLimiter(max_depth=MAX_DEPTH).validation_rules,
     *MaxAliasesLimiter(max_alias_count=MAX_ALIASES).validation_rules,
 ]
+
+
+@strawberry.type(name="Query", description="Questions: of ECOs, from the read models; of settings.")
+class AllQueries(Query, SettingsQuery):
+    pass
+
+
+@strawberry.type(name="Mutation", description="Commands: durable when they are answered.")
+class AllMutations(Mutation, SettingsMutation):
+    pass
 
 
 class ErrorsOfStreams(SchemaExtension):
@@ -85,8 +97,8 @@ def _make_presentable(result: Any, context: Context | None) -> None:
 
 
 schema = StrikeSchema(
-    query=Query,
-    mutation=Mutation,
+    query=AllQueries,
+    mutation=AllMutations,
     subscription=Subscription,
     config=StrawberryConfig(scalar_map=SCALARS),
     extensions=[

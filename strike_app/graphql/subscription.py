@@ -16,6 +16,7 @@ from strike_app.graphql.context import Context
 from strike_app.graphql.query import EcoId, WaitFor, reach
 from strike_app.graphql.scalars import Position
 from strike_app.graphql.types import AlertKind, Eco, PagingAlert, StrikeInfo
+from strike_domain.access import Action
 from strike_domain.eco import PagingExhausted, PagingUnroutable
 from strike_domain.errors import Forbidden, NotFound, WaitTimedOut
 
@@ -45,7 +46,7 @@ class Subscription:
         after_position: AfterPosition = None,
         wait_for: WaitFor = None,
     ) -> AsyncGenerator[Eco, None]:
-        info.context.acting()
+        info.context.may(Action.ECO_SEE)
         await reach(info, wait_for)
         told: tuple[int, ...] | None = None
         async with aclosing(_moments(info.context, eco_id)) as moments:
@@ -63,7 +64,7 @@ class Subscription:
     async def paging_alerts(
         self, info: StrikeInfo, after_position: AfterPosition = None
     ) -> AsyncGenerator[PagingAlert, None]:
-        _, tenant_id = info.context.acting()
+        tenant_id = info.context.may(Action.ECO_SEE)
         services = info.context.services
         last: int = after_position if after_position is not None else -1
         with services.changes.watch(tenant_id=tenant_id) as watch:
@@ -111,7 +112,8 @@ async def _wakings(context: Context, watch: Watch) -> AsyncGenerator[None, None]
         yield
         await watch.wait(MEMBER_SECONDS)
         if time.monotonic() >= is_member_until:
-            if not await context.services.queries.is_member(context.user.id, tenant_id):
+            services = context.services
+            if not await services.queries.belongs(context.user, tenant_id, services.clock.now()):
                 raise Forbidden("You are not a member of this tenant.", "NOT_A_MEMBER")
             is_member_until = time.monotonic() + MEMBER_SECONDS
 

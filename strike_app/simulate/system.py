@@ -105,6 +105,9 @@ class System:
         )
         self.services = Services(
             settings=Settings(public_url=AnyHttpUrl(PUBLIC)),
+            clock=self.clock,
+            administration=cast(Any, None),
+            checks=cast(Any, None),
             callouts=self.callouts,
             paging=self.paging,
             queries=cast(Any, None),

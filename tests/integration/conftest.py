@@ -16,7 +16,7 @@ from aiohttp import web
 from pydantic import AnyHttpUrl
 
 from strike_adapters.embedded import EmbeddedServer, embedded_postgres
-from strike_adapters.identity import LoadBalancerIdentity, LoadBalancerSettings
+from strike_adapters.identity import Identities, LoadBalancerIdentity, LoadBalancerSettings
 from strike_adapters.postgres.prepare import prepare
 from strike_app.bootstrap import Strike, open_services, open_strike
 from strike_app.demo.seed import Outside, seed
@@ -93,7 +93,8 @@ async def served(strike: Strike) -> AsyncIterator[Served]:
         fetch_key=fetch_key,
         now=lambda: datetime.now(UTC),
     )
-    services = replace(open_services(strike, strike.settings), identity=identity)
+    identities = Identities(identity, None)
+    services = replace(open_services(strike, strike.settings), identity=identities)
     runner = web.AppRunner(create_app(services))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

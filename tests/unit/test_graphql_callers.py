@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -21,6 +21,7 @@ from strike_app import server
 from strike_app.callers import actor_of
 from strike_app.services import Services
 from strike_app.settings import Settings
+from strike_domain import ManualClock
 from strike_domain.actors import Role, Side
 from strike_domain.errors import Forbidden, OutcomeUnknown, Unavailable
 
@@ -33,7 +34,8 @@ TOKEN = {"x-amzn-oidc-data": "olivia"}
 
 
 class FakeIdentity:
-    async def verify(self, token: str | None) -> Identity:
+    async def verify(self, headers: Mapping[str, str]) -> Identity:
+        token = headers.get("x-amzn-oidc-data")
         if token != "olivia":
             code = "TOKEN_INVALID" if token else "TOKEN_MISSING"
             raise Unauthenticated(code, "You are not logged in.")
@@ -69,6 +71,9 @@ def _services(settings: Settings | None = None) -> Services:
     nothing = cast(Any, None)
     return Services(
         settings=settings or Settings(database_url=None),
+        clock=ManualClock(),
+        administration=nothing,
+        checks=nothing,
         callouts=nothing,
         paging=nothing,
         queries=cast(Any, FakeQueries()),

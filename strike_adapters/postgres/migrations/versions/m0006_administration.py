@@ -20,9 +20,11 @@ CREATE TABLE api_tokens (
     created_by text NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    revoked_at timestamptz
+    revoked_at timestamptz,
+    last_used_at timestamptz
 );
 COMMENT ON COLUMN api_tokens.digest IS 'SHA-256 of the token, which nobody can read again';
+COMMENT ON COLUMN api_tokens.last_used_at IS 'To the minute';
 CREATE INDEX api_tokens_tenant ON api_tokens (tenant_id);
 
 CREATE TABLE directory_audits (
