@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from strike_adapters.embedded import default_directory, embedded_postgres
 from strike_adapters.heartbeat import HttpHeartbeat
@@ -79,6 +80,11 @@ class Strike:
 
     def paging(self) -> Paging:
         return Paging(self.log, self.router, self.directory, self.clock)
+
+    def paging_seen_by(self, tenant_id: UUID) -> Paging:
+        """For questions: of lists and links it sees what the second wall shows that tenant."""
+        directory = self.directory.seen_by(tenant_id)
+        return Paging(self.log, Router(directory), directory, self.clock)
 
     def followers(self, names: tuple[str, ...] = FOLLOWER_NAMES) -> list[Follower]:
         return [Follower(name, self.url, self.router, self.clock) for name in names]
@@ -212,6 +218,7 @@ def open_services(strike: Strike, settings: Settings) -> Services:
         paging=strike.paging(),
         queries=Queries(pool, tenants, changes, settings.wait_for_seconds),
         changes=changes,
+        paging_seen_by=strike.paging_seen_by,
         administration=strike.administration(),
         checks=strike.checks(),
         identity=open_identities(settings),

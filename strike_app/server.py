@@ -80,7 +80,9 @@ class StrikeView(GraphQLView[Context, None]):
         # Before a WebSocket is opened: after that, no status can say what is wrong.
         correlation_id = _correlation_id(request)
         user = await user_of(request, self._services)
-        actor = actor_of(user, tenant_named(request), correlation_id)
+        # Over a WebSocket many things are asked for, each with an id of its own.
+        request_id = None if self.is_websocket_request(request) else correlation_id
+        actor = actor_of(user, tenant_named(request), request_id)
         _context.set(make_context(self._services, user, actor, correlation_id))
         if self.is_websocket_request(request):
             return await super().__call__(request)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -45,6 +46,7 @@ class Services:
     clock: Clock
     callouts: Callouts
     paging: Paging
+    paging_seen_by: Callable[[UUID], Paging]
     administration: Administration
     checks: AccountChecks
     queries: Queries

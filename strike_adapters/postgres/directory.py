@@ -10,8 +10,14 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
-from strike_adapters.postgres.pools import CONNECT_SECONDS, Pool, check_together
+from strike_adapters.postgres.pools import (
+    CONNECT_SECONDS,
+    Connections,
+    Pool,
+    check_together,
+)
 from strike_adapters.postgres.regions import BoxRegions, Regions, box_text
+from strike_adapters.postgres.tenancy import TenantPool
 from strike_domain.contacts import Contact, PagerList, RingAgain
 from strike_domain.geometry import Location
 from strike_domain.ports import FieldTerms, Link, Tenant
@@ -110,9 +116,14 @@ def open_pool(url: str, *, size: int = 4, opened: bool = True) -> Pool:
 class PostgresDirectory:
     """`Directory`, `PagerLists` and `CallClaims`, each question one statement."""
 
-    def __init__(self, pool: Pool, regions: Regions | None = None) -> None:
+    def __init__(self, pool: Connections, regions: Regions | None = None) -> None:
         self.pool = pool
         self._regions = regions or BoxRegions(pool)
+
+    def seen_by(self, tenant_id: UUID) -> PostgresDirectory:
+        """As much of it as the second wall lets that tenant see."""
+        behind = TenantPool(self.pool, tenant_id)
+        return PostgresDirectory(behind, self._regions.on(behind))
 
     def tenant(self, tenant_id: UUID) -> Tenant | None:
         row = self._one(FIND_TENANT, tenant_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from strike_adapters.postgres.pools import Pool
+from strike_adapters.postgres.pools import Connections
 from strike_domain.actors import Role
 from strike_domain.ports import Link, Tenant
 
@@ -32,28 +32,28 @@ ON CONFLICT (noc_id, osp_id) DO UPDATE SET
 """
 
 
-def save_tenant(pool: Pool, tenant: Tenant) -> None:
+def save_tenant(pool: Connections, tenant: Tenant) -> None:
     """Add a company, or rename it; its side never changes."""
     _execute(pool, SAVE_TENANT, tenant.id, tenant.name, tenant.side)
 
 
-def save_user(pool: Pool, user_id: UUID, email: str, name: str) -> UUID:
+def save_user(pool: Connections, user_id: UUID, email: str, name: str) -> UUID:
     """Add a person or rename them; returns the id under which the address is known."""
     with pool.connection() as connection:
         row = connection.execute(SAVE_USER, (user_id, email, name)).fetchone() or {}
     return UUID(str(row["id"]))
 
 
-def save_membership(pool: Pool, user_id: UUID, tenant_id: UUID, role: Role) -> None:
+def save_membership(pool: Connections, user_id: UUID, tenant_id: UUID, role: Role) -> None:
     """Give a person a role in a company, in place of the one they had."""
     _execute(pool, SAVE_MEMBERSHIP, user_id, tenant_id, role)
 
 
-def save_link(pool: Pool, link: Link) -> None:
+def save_link(pool: Connections, link: Link) -> None:
     """Set the relationship between a NOC and an OSP."""
     _execute(pool, SAVE_LINK, link.noc_id, link.osp_id, link.status, link.paging_policy)
 
 
-def _execute(pool: Pool, statement: str, *values: object) -> None:
+def _execute(pool: Connections, statement: str, *values: object) -> None:
     with pool.connection() as connection:
         connection.execute(statement, values)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -13,6 +14,13 @@ from psycopg_pool.base import AttemptWithBackoff
 
 Pool = ConnectionPool[psycopg.Connection[DictRow]]
 """Rows are dictionaries, statements commit by themselves: `directory.open_pool` makes them."""
+
+
+class Connections(Protocol):
+    """Where a connection is to be had: a pool, or the part of one that a tenant may see."""
+
+    def connection(self) -> AbstractContextManager[psycopg.Connection[DictRow]]: ...
+
 
 CONNECT_SECONDS = 3
 """How long one try to connect may take: one that hangs must not outlast the database's absence."""

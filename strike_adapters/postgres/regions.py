@@ -16,7 +16,7 @@ import shapely
 import structlog
 from psycopg.rows import DictRow
 
-from strike_adapters.postgres.pools import Pool
+from strike_adapters.postgres.pools import Connections, Pool
 from strike_domain.geometry import Location
 from strike_domain.regions import (
     ListName,
@@ -77,12 +77,19 @@ class Regions(Protocol):
     def matches(self, osp_id: UUID, location: Location) -> Matches:
         """As `PagerLists.matches`."""
 
+    def on(self, pool: Connections) -> Regions:
+        """The same by other connections."""
+
 
 class BoxRegions:
     """Bounding boxes in PostgreSQL, the exact comparison in shapely."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Connections) -> None:
         self._pool = pool
+
+    def on(self, pool: Connections) -> BoxRegions:
+        """The same by other connections."""
+        return BoxRegions(pool)
 
     def matches(self, osp_id: UUID, location: Location) -> Matches:
         """Every list whose region covers `location` or a part of it, and the default list."""
@@ -104,9 +111,13 @@ class BoxRegions:
 class PostgisRegions:
     """PostGIS compares. Should it fail, boxes and shapely do: no page waits for an extension."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Connections) -> None:
         self._pool = pool
         self._otherwise = BoxRegions(pool)
+
+    def on(self, pool: Connections) -> PostgisRegions:
+        """The same by other connections."""
+        return PostgisRegions(pool)
 
     def matches(self, osp_id: UUID, location: Location) -> Matches:
         """Every list whose region covers `location` or a part of it, and the default list."""

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, Connection
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
-from strike_adapters.postgres.pools import Pool
+from strike_adapters.postgres.pools import Connections
 from strike_adapters.postgres.row_security import NAME_TENANT, TENANT_ROLE
 
 BECOME = SQL("SET ROLE {}").format(Identifier(TENANT_ROLE))
@@ -19,7 +19,7 @@ BECOME_FOR_NOW = SQL("SET LOCAL ROLE {}").format(Identifier(TENANT_ROLE))
 
 
 @contextmanager
-def acting_for(pool: Pool, tenant_id: UUID | None) -> Iterator[Connection[DictRow]]:
+def acting_for(pool: Connections, tenant_id: UUID | None) -> Iterator[Connection[DictRow]]:
     """One transaction of a tenant; None: of the system, which every row is open to."""
     with pool.connection() as connection, connection.transaction():
         if tenant_id is not None:
@@ -45,7 +45,7 @@ async def rows_of(
 class TenantPool:
     """As a pool, of which every connection acts for one tenant."""
 
-    def __init__(self, pool: Pool, tenant_id: UUID) -> None:
+    def __init__(self, pool: Connections, tenant_id: UUID) -> None:
         self._pool = pool
         self._tenant_id = tenant_id
 

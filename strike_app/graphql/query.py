@@ -120,11 +120,12 @@ class Query:
             GeoJSON, strawberry.argument(description="A Point or LineString, longitude first.")
         ],
     ) -> WouldBeRung:
-        info.context.may(Action.LISTS_PREVIEW)
+        tenant_id = info.context.may(Action.LISTS_PREVIEW)
         actor, _ = info.context.acting()
         services = info.context.services
+        paging = services.paging_seen_by(tenant_id)
         place = parse_location(location)  # type: ignore[arg-type]
-        route = await services.run(lambda: services.paging.who_would_be_rung(osp_id, place, actor))
+        route = await services.run(lambda: paging.who_would_be_rung(osp_id, place, actor))
         if isinstance(route, NoRoute):
             return WouldBeRung(list_id=None, list_name=None, contacts=[], reason=route.reason)
         chosen = route.pager_list
@@ -148,9 +149,10 @@ class Query:
         info.context.may(Action.LISTS_PREVIEW)
         actor, tenant_id = info.context.acting()
         services, wanted = info.context.services, osp_id or tenant_id
+        paging = services.paging_seen_by(tenant_id)
 
         def check() -> Readiness:
-            lists = services.paging.lists_of(wanted, actor)
+            lists = paging.lists_of(wanted, actor)
             found = check_lists(lists)
             return Readiness.of(found, draw(lists, found, "Pager lists"))
 
@@ -167,13 +169,14 @@ class Query:
             GeoJSON, strawberry.argument(description="A Point or LineString, longitude first.")
         ],
     ) -> Drill:
-        info.context.may(Action.LISTS_PREVIEW)
+        tenant_id = info.context.may(Action.LISTS_PREVIEW)
         actor, _ = info.context.acting()
         services = info.context.services
+        paging = services.paging_seen_by(tenant_id)
         place = parse_location(location)  # type: ignore[arg-type]
 
         def ring_down() -> Drill:
-            route = services.paging.who_would_be_rung(osp_id, place, actor)
+            route = paging.who_would_be_rung(osp_id, place, actor)
             if isinstance(route, NoRoute):
                 raise Rejected("NO_LIST", route.reason, ("location",))
             return Drill.of(drill(route.pager_list, place, route.reason))

@@ -106,6 +106,7 @@ class System:
         self.services = Services(
             settings=Settings(public_url=AnyHttpUrl(PUBLIC)),
             clock=self.clock,
+            paging_seen_by=cast(Any, None),
             administration=cast(Any, None),
             checks=cast(Any, None),
             callouts=self.callouts,

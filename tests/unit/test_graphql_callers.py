@@ -72,6 +72,7 @@ def _services(settings: Settings | None = None) -> Services:
     return Services(
         settings=settings or Settings(database_url=None),
         clock=ManualClock(),
+        paging_seen_by=nothing,
         administration=nothing,
         checks=nothing,
         callouts=nothing,
