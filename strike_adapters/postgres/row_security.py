@@ -42,6 +42,11 @@ def _own(column: str, grants: str = "SELECT, INSERT, UPDATE, DELETE") -> Wall:
 _LINKED = f"""EXISTS (SELECT FROM links l WHERE (l.noc_id = {ME} AND l.osp_id = tenants.id)
     OR (l.osp_id = {ME} AND l.noc_id = tenants.id))"""
 
+# Whoever has an ECO with somebody may know their name, whatever became of the link.
+_SHARES_AN_ECO = f"""EXISTS (SELECT FROM eco_views e
+    WHERE (e.noc_id = {ME} AND e.osp_id = tenants.id)
+    OR (e.osp_id = {ME} AND e.noc_id = tenants.id))"""
+
 _ACTIVELY_LINKED = f"""EXISTS (SELECT FROM links l WHERE l.noc_id = {ME}
     AND l.osp_id = pager_lists.osp_id AND l.status = 'ACTIVE')"""
 
@@ -52,7 +57,9 @@ WALLS: dict[str, Wall] = {
     "pager_calls": Wall(
         "EXISTS (SELECT FROM pager_run_views r WHERE r.run_id = pager_calls.run_id)"
     ),
-    "tenants": Wall(f"id = {ME} OR {_LINKED}", f"id = {ME}", "SELECT, UPDATE (name)"),
+    "tenants": Wall(
+        f"id = {ME} OR {_LINKED} OR {_SHARES_AN_ECO}", f"id = {ME}", "SELECT, UPDATE (name)"
+    ),
     "users": Wall("EXISTS (SELECT FROM memberships m WHERE m.user_id = users.id)"),
     "memberships": _own("tenant_id"),
     "links": Wall(EITHER_SIDE, EITHER_SIDE, "SELECT, INSERT, UPDATE, DELETE"),

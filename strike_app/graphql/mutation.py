@@ -81,6 +81,23 @@ class Mutation:
         callouts = info.context.services.callouts
         return await _run(info, lambda actor: callouts.cancel_eco(eco_id, reason, actor))
 
+    @strawberry.mutation(description="Correct an ECO; what is left out stays as it is.")
+    async def amend_eco(
+        self,
+        info: StrikeInfo,
+        eco_id: EcoId,
+        description: Annotated[
+            str | None, strawberry.argument(description="Up to 4,000 characters.")
+        ] = None,
+        location: Annotated[
+            GeoJSON | None, strawberry.argument(description="A Point or LineString.")
+        ] = None,
+        priority: Annotated[Priority | None, strawberry.argument(description="How urgent.")] = None,
+    ) -> EcoResult:
+        callouts = info.context.services.callouts
+        changes = {"description": description, "location": location, "priority": priority}
+        return await _run(info, lambda actor: callouts.amend_eco(eco_id, actor, **changes))  # type: ignore[arg-type]
+
     @strawberry.mutation(description="Ring again, the list for the place or a chosen one.")
     async def dispatch_pager(
         self,
