@@ -364,16 +364,18 @@ def _keep_an_admin(members: Any, leaving: Member) -> None:
 
 
 def _checked_list(given: PagerList) -> PagerList:
-    people = tuple(
-        one.model_copy(
-            update={
-                "phone": parse_phone(one.phone, ("contacts", index, "phone")),
-                "name": _name(one.name),
-            }
-        )
+    """With numbers in E.164 form, also of those who agreed to be rung by a machine."""
+    numbers = {
+        one.phone: parse_phone(one.phone, ("contacts", index, "phone"))
         for index, one in enumerate(given.contacts)
+    }
+    people = tuple(
+        one.model_copy(update={"phone": numbers[one.phone], "name": _name(one.name)})
+        for one in given.contacts
     )
-    return given.model_copy(update={"contacts": people, "name": _name(given.name)})
+    consented = frozenset(numbers.get(phone, phone) for phone in given.consented)
+    update = {"contacts": people, "name": _name(given.name), "consented": consented}
+    return given.model_copy(update=update)
 
 
 def _store_list(change: Change, before: PagerList | None, given: PagerList) -> PagerList:

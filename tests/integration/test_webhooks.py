@@ -200,6 +200,22 @@ async def test_a_signature_covers_the_query_and_the_call_that_it_was_made_for(
 
 
 @pytest.mark.parametrize("what", ["voice", "key", "status"])
+async def test_a_sibling_account_s_token_signs_nothing_in_this_account_s_name(
+    ringing: Ringing, what: str
+) -> None:
+    sibling = TwilioAccount(
+        account_sid=f"AC{8:032d}", auth_token=SecretStr("sibling"), from_number="+12025550198"
+    )
+    ringing.strike.accounts.save_twilio(_id(NOCS[1]), sibling)
+    before, refused = ringing.position(), COUNTS["bad signature"]
+    params = {"CallSid": ringing.sid, "Digits": "1", "CallStatus": "in-progress"}
+    answer = await ringing.served.webhook(ringing.path(what), params, token="sibling")
+    assert (answer.status, answer.body) == (403, "")
+    assert COUNTS["bad signature"] == refused + 1
+    assert ringing.position() == before
+
+
+@pytest.mark.parametrize("what", ["voice", "key", "status"])
 async def test_another_noc_s_account_says_nothing_about_this_noc_s_calls(
     ringing: Ringing, what: str
 ) -> None:
