@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
@@ -94,7 +93,7 @@ class MemoryDirectory:
     lists: dict[UUID, PagerList] = field(default_factory=dict)
     render_osps: set[UUID] = field(default_factory=set)
     terms: dict[UUID, FieldTerms] = field(default_factory=dict)
-    _numbers: dict[tuple[UUID, int], count[int]] = field(default_factory=dict)
+    numbers: dict[tuple[UUID, int], int] = field(default_factory=dict)
 
     def add(self, *things: Tenant | Link | PagerList) -> None:
         """Take in tenants, links and lists, in any order."""
@@ -120,8 +119,8 @@ class MemoryDirectory:
         return self.terms.get(osp_id, FieldTerms())
 
     def next_job_number(self, osp_id: UUID, at: datetime) -> str:
-        numbers = self._numbers.setdefault((osp_id, at.year), count(1))
-        return f"{at.year % 100:02d}-{next(numbers):04d}"
+        self.numbers[osp_id, at.year] = self.numbers.get((osp_id, at.year), 0) + 1
+        return f"{at.year % 100:02d}-{self.numbers[osp_id, at.year]:04d}"
 
     def matches(self, osp_id: UUID, location: Location) -> Matches:
         candidates = (

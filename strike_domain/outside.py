@@ -5,6 +5,7 @@ What may be shown of one is its terms; with the secret it is the account itself.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
 )
+
+from strike_domain.ports import FieldTerms
 
 
 def _base_url(value: str) -> str:
@@ -63,6 +66,15 @@ class RenderTerms(_Frozen):
     polling_seconds: float = Field(default=30, gt=0)
     inactivity_hours: float = Field(default=72, gt=0)
     grace_hours: float = Field(default=24, ge=0)
+
+    @property
+    def field_terms(self) -> FieldTerms:
+        """How the OSP's field work is followed, as callouts want to know it."""
+        return FieldTerms(
+            interval=timedelta(seconds=self.polling_seconds),
+            grace=timedelta(hours=self.grace_hours),
+            inactivity=timedelta(hours=self.inactivity_hours),
+        )
 
 
 class RenderInstance(RenderTerms):

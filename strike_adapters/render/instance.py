@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from threading import Lock
 from typing import Protocol
 from uuid import UUID
@@ -14,16 +13,7 @@ from cachetools import TTLCache
 from strike_domain.outside import RenderInstance
 from strike_domain.ports import FieldTerms
 
-__all__ = ["RememberedInstances", "RenderInstance", "RenderInstances", "terms_of"]
-
-
-def terms_of(instance: RenderInstance) -> FieldTerms:
-    """How the OSP's field work is followed, as the domain wants to know it."""
-    return FieldTerms(
-        interval=timedelta(seconds=instance.polling_seconds),
-        grace=timedelta(hours=instance.grace_hours),
-        inactivity=timedelta(hours=instance.inactivity_hours),
-    )
+__all__ = ["RememberedInstances", "RenderInstance", "RenderInstances"]
 
 
 class RenderInstances(Protocol):
@@ -61,4 +51,4 @@ class RememberedInstances:
     def field_terms(self, osp_id: UUID) -> FieldTerms:
         """As `Directory.field_terms`."""
         instance = self.for_osp(osp_id)
-        return terms_of(instance) if instance else FieldTerms()
+        return instance.field_terms if instance else FieldTerms()

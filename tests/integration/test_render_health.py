@@ -25,7 +25,6 @@ from strike_adapters.postgres.views.eco_views import EcoViews
 from strike_adapters.postgres.views.render_poll_state import TABLE, RenderPollState
 from strike_adapters.render import Pulse, RenderFieldWork, RenderInstance
 from strike_adapters.render.circuit import CircuitState
-from strike_adapters.render.instance import terms_of
 from strike_app.cli import app
 from strike_domain import CrewDesk, FieldTerms, RenderState, Unavailable
 from strike_domain.field_tasks import Polled
@@ -55,7 +54,7 @@ class Instances:
         return self.instance if osp_id == CREWED else None
 
     def field_terms(self, osp_id: UUID) -> FieldTerms:
-        return terms_of(self.instance)
+        return self.instance.field_terms
 
 
 class FieldDay:
