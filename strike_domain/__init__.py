@@ -3,7 +3,9 @@
 Import from here; the modules behind are free to move.
 """
 
-from strike_domain.actors import Actor, Role, Side, Stamp
+from strike_domain.access import Action
+from strike_domain.actors import Actor, Role, Scope, Side, Stamp
+from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts, EcoOrder
 from strike_domain.contacts import (
     DECLINE_KEYS,
@@ -50,6 +52,7 @@ from strike_domain.memory import (
     SystemClock,
     memory_env,
 )
+from strike_domain.memory_registry import MemoryRegistry
 from strike_domain.pager_process import PagerProcess
 from strike_domain.pager_run import CallOutcome, CallState, PagerRun, RunState
 from strike_domain.paging import CallReport, Paging
@@ -68,11 +71,14 @@ from strike_domain.ports import (
     Tenant,
 )
 from strike_domain.regions import RegionChoice, choose_region, parse_region
+from strike_domain.registry import Registry
 from strike_domain.ringer import Ringer
 from strike_domain.routing import NoRoute, Route, Router
 
 __all__ = [
+    "Action",
     "Actor",
+    "Administration",
     "CallOrder",
     "CallOutcome",
     "CallReport",
@@ -102,6 +108,7 @@ __all__ = [
     "Location",
     "ManualClock",
     "MemoryDirectory",
+    "MemoryRegistry",
     "NoRoute",
     "NotFound",
     "Offer",
@@ -119,6 +126,7 @@ __all__ = [
     "ProviderCallState",
     "Receipt",
     "RegionChoice",
+    "Registry",
     "Rejected",
     "RenderState",
     "Responder",
@@ -128,6 +136,7 @@ __all__ = [
     "Route",
     "Router",
     "RunState",
+    "Scope",
     "Side",
     "Stamp",
     "StrikeError",

@@ -35,6 +35,16 @@ TELLS = {
         "EXHAUSTED: Ana could come, in more than 60 minutes",
         "ACCEPTED, expected at",
     ),
+    "06_two_companies.py": (
+        "proposed: PENDING",
+        "accepted: ACTIVE",
+        "it creates a callout, and rings: +13035550101",
+        "the alarm system makes itself another token: ROLE_MISSING",
+        "a stranger's callout: NO_ACTIVE_LINK",
+        "a new callout over the suspended link: NO_ACTIVE_LINK",
+        "The old callout goes on: OPEN",
+        "link.suspend",
+    ),
 }
 
 

@@ -3,7 +3,9 @@
 import strike_domain
 
 PUBLIC = [
+    "Action",
     "Actor",
+    "Administration",
     "CallOrder",
     "CallOutcome",
     "CallReport",
@@ -33,6 +35,7 @@ PUBLIC = [
     "Location",
     "ManualClock",
     "MemoryDirectory",
+    "MemoryRegistry",
     "NoRoute",
     "NotFound",
     "Offer",
@@ -54,11 +57,13 @@ PUBLIC = [
     "RenderState",
     "Responder",
     "RingAgain",
+    "Registry",
     "Ringer",
     "Role",
     "Route",
     "Router",
     "RunState",
+    "Scope",
     "Side",
     "Stamp",
     "StrikeError",
