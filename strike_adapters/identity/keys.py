@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 import httpx
 
-from strike_adapters.identity.errors import unknown_key
+from strike_adapters.identity.errors import Unauthenticated, unknown_key
 
 FETCHES_A_MINUTE = 10
 """How often keys are asked for. They change seldom; whoever makes up ids runs into this."""
 
 MOST_KEYS = 100
+
+FRESH = timedelta(hours=1)
+"""How long a set of keys is believed unasked: a withdrawn key is good for no longer."""
+
+ASK_AGAIN = timedelta(minutes=1)
+"""How long stale keys that cannot be asked for are believed before the next try."""
 
 Key = TypeVar("Key")
 
@@ -50,25 +57,34 @@ class KeysById(Generic[Key]):
 class KeySet(Generic[Key]):
     """Keys that all come in one answer, which takes the place of the answer before.
 
-    `fetch` returns them by id; if there are none, those known stay. To be used within one event
-    loop.
+    `fetch` returns them by id; if there are none, those known stay: nobody is locked out because
+    the keys cannot be had at the moment. To be used within one event loop.
     """
 
     def __init__(
         self, fetch: Callable[[], Awaitable[Mapping[str, Key]]], now: Callable[[], datetime]
     ) -> None:
         self._fetch = fetch
+        self._now = now
         self._known: Mapping[str, Key] = {}
+        self._fresh_until = now()
         self._fetches = _Fetches(now)
 
     async def get(self, kid: str) -> Key:
         """Return the key. Raises `Unauthenticated`: TOKEN_UNKNOWN_KEY."""
         if kid not in self._known:
             await self._fetches.share("all", self._learn)
+        elif self._now() >= self._fresh_until:
+            # Whoever has asked too often for unknown ones takes no known one away.
+            with suppress(Unauthenticated):
+                await self._fetches.share("all", self._learn)
         return _known(self._known, kid)
 
     async def _learn(self, _: str) -> None:
-        self._known = await self._fetch() or self._known
+        self._fresh_until = self._now() + ASK_AGAIN
+        if found := await self._fetch():
+            self._known = found
+            self._fresh_until = self._now() + FRESH
 
 
 class _Fetches:

@@ -342,6 +342,34 @@ async def test_the_old_key_is_good_for_as_long_as_it_is_published() -> None:
     assert (await identity.verify(new)).subject == "operator-1"
 
 
+async def test_a_withdrawn_key_is_good_for_an_hour_at_the_most() -> None:
+    server, now = CertsServer(jwk("next", NEXT_KEY), jwk()), Now()
+    identity = verifier(server, now)
+    lasting = CLAIMS | {"exp": CLAIMS["exp"] + 600_000}
+    new = mint(header(kid="next"), lasting, sign=partial(rs256, key=NEXT_KEY))
+    old = mint(header(), lasting)
+    await identity.verify(new)
+    server.keys = (jwk("next", NEXT_KEY),)
+    now.at += timedelta(minutes=59)
+    assert (await identity.verify(old)).subject == "operator-1"
+    now.at += timedelta(minutes=1)
+    assert await refusal(old, identity) == "TOKEN_UNKNOWN_KEY"
+    assert (await identity.verify(new)).subject == "operator-1"
+
+
+async def test_keys_that_cannot_be_asked_for_after_an_hour_are_still_believed() -> None:
+    server, now = CertsServer(), Now()
+    identity = verifier(server, now)
+    lasting = claiming(exp=CLAIMS["exp"] + 600_000)
+    await identity.verify(lasting)
+    server.is_down = True
+    now.at += timedelta(hours=2)
+    asked = server.asked
+    for _ in range(20):
+        assert (await identity.verify(lasting)).subject == "operator-1"
+    assert server.asked == asked + 1
+
+
 async def test_keys_that_cannot_be_asked_for_now_are_asked_for_later() -> None:
     server = CertsServer()
     server.is_down = True
