@@ -20,6 +20,7 @@ from strike_adapters.identity import LoadBalancerIdentity, LoadBalancerSettings
 from strike_adapters.postgres.prepare import prepare
 from strike_app.bootstrap import Strike, open_services, open_strike
 from strike_app.demo.seed import Outside, seed
+from strike_app.mute import StrikeRunner
 from strike_app.settings import Settings
 from strike_mock.clock import VirtualClock
 from strike_mock.identity import IdentitySigner
@@ -94,7 +95,7 @@ async def served(strike: Strike) -> AsyncIterator[Served]:
         now=lambda: datetime.now(UTC),
     )
     services = replace(open_services(strike, strike.settings), identity=identity)
-    runner = web.AppRunner(create_app(services))
+    runner = StrikeRunner(create_app(services))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
