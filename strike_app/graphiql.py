@@ -19,9 +19,10 @@ PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<link rel="icon" href="data:,">
 <title>Osprey Strike: GraphiQL</title>
 <link rel="stylesheet" href="/assets/graphiql.min.css">
-<style nonce="{nonce}">
+<style>
   body { margin: 0; height: 100vh; display: flex; flex-direction: column; font-family: sans-serif }
   header { padding: .5rem 1rem; background: #12263a; color: #fff; display: flex; gap: 1rem }
   #graphiql { flex: 1; min-height: 0 }
