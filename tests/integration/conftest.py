@@ -95,7 +95,7 @@ async def served(strike: Strike) -> AsyncIterator[Served]:
         now=lambda: datetime.now(UTC),
     )
     services = replace(open_services(strike, strike.settings), identity=identity)
-    runner = StrikeRunner(create_app(services))
+    runner = StrikeRunner(create_app(services), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

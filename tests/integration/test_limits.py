@@ -185,7 +185,7 @@ async def test_graphiql_runs_a_query_in_a_browser_within_its_policy(
 ) -> None:
     identity: Any = EverybodyIsTheOperator()
     services = replace(open_services(strike, strike.settings), identity=identity)
-    runner = StrikeRunner(server.create_app(services))
+    runner = StrikeRunner(server.create_app(services), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
