@@ -41,6 +41,7 @@ from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.account_checks import AccountChecks
 from strike_app.clock import ScaledClock
 from strike_app.metrics import METRICS
+from strike_app.scrubbing import hide
 from strike_app.services import Services
 from strike_app.settings import Settings
 from strike_domain.administration import Administration
@@ -151,7 +152,7 @@ def open_database(settings: Settings) -> Iterator[str]:
 def open_box(settings: Settings) -> SecretBox:
     """The box that stored secrets are sealed in; its key is made at the first use."""
     path = settings.secrets_key_file or default_directory() / "secrets.key"
-    return SecretBox(load_or_create_key(path))
+    return SecretBox(load_or_create_key(path), on_secret=hide)
 
 
 @contextmanager

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from uuid import UUID
 
 from aiohttp import web
+from cachetools import TTLCache
 
 from strike_adapters.identity import Unauthenticated, is_trusted
 from strike_adapters.postgres.queries import User
+from strike_app.claims import client_of
+from strike_app.limits import FAILURES
 from strike_app.services import Services
 from strike_app.tokens import TOKEN_PREFIX
 from strike_domain.actors import Actor
+from strike_domain.administration import token_digest
 from strike_domain.errors import Forbidden
 
 TENANT_HEADER = "X-Tenant-ID"
 BEARER = f"Bearer {TOKEN_PREFIX}"
+
+GOOD_TOKENS = web.AppKey("good_tokens", MutableMapping[bytes, bool])
+"""Digests of tokens that were good of late: they are looked up, whoever guesses beside them."""
+
+
+def good_tokens() -> MutableMapping[bytes, bool]:
+    """Remembers for ten minutes, and a thousand of them."""
+    return TTLCache(1_000, 600)
 
 
 async def user_of(request: web.Request, services: Services) -> User:
@@ -25,7 +37,7 @@ async def user_of(request: web.Request, services: Services) -> User:
     """
     proof = request.headers.get("Authorization", "")
     if proof.startswith(BEARER):
-        return await _machine_of(proof.removeprefix("Bearer "), services)
+        return await _machine_of(request, proof.removeprefix("Bearer "), services)
     # Anybody can write headers; only a proxy of ours is believed.
     is_ours = is_trusted(request.remote or "", services.settings.trusted_networks)
     identity = await services.identity.verify(request.headers if is_ours else {})
@@ -35,11 +47,18 @@ async def user_of(request: web.Request, services: Services) -> User:
     return user
 
 
-async def _machine_of(token: str, services: Services) -> User:
+async def _machine_of(request: web.Request, token: str, services: Services) -> User:
+    known, digest = request.app[GOOD_TOKENS], token_digest(token)
+    failures = request.app[FAILURES]
+    address = client_of(request, services.settings.trusted_networks)
+    if digest not in known and failures.is_over(address):
+        raise failures.refusal(address)
     machine = await services.queries.machine_of_token(token, services.clock.now())
     if machine is None:
+        known.pop(digest, None)
         message = "This API token is unknown, expired or revoked; ask an admin for another one."
         raise Unauthenticated("API_TOKEN_INVALID", message)
+    known[digest] = True
     return machine
 
 

@@ -16,6 +16,7 @@ from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_app.bootstrap import Strike, open_services, open_strike
 from strike_app.logs import configure
 from strike_app.metrics import serve_metrics
+from strike_app.mute import StrikeRunner
 from strike_app.processes import run_until_stopped, start, stop_event, tell_ready, wait_for
 from strike_app.settings import Settings
 from strike_domain.errors import Rejected
@@ -89,7 +90,7 @@ async def _serve(
     here = AnyHttpUrl(f"http://{settings.host}:{port}")
     public = settings.model_copy(update={"public_url": settings.public_url or here})
     services = open_services(strike, public)
-    runner = web.AppRunner(create_app(services), access_log=None)
+    runner = StrikeRunner(create_app(services), access_log=None)
     await runner.setup()
     threads: list[threading.Thread] = []
     try:

@@ -1,4 +1,4 @@
-"""Logs: one line an event, as JSON or in colour on a terminal; never local variables."""
+"""Logs: one line an event, as JSON or in colour on a terminal; no local variables, no secrets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import sys
 
 import structlog
+
+from strike_app.scrubbing import ScrubbingFilter, scrub
 
 
 def configure(*, as_json: bool | None = None) -> None:
@@ -19,9 +21,13 @@ def configure(*, as_json: bool | None = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            scrub,
             structlog.processors.JSONRenderer() if plain else structlog.dev.ConsoleRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(one, ScrubbingFilter) for one in handler.filters):
+            handler.addFilter(ScrubbingFilter())

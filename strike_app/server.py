@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import json
+import secrets
+import time
 from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
 from weakref import WeakSet
 
 import orjson
@@ -20,8 +20,13 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from strike_adapters.identity import Unauthenticated
-from strike_app.callers import actor_of, tenant_named, user_of
+from strike_app.callers import GOOD_TOKENS, actor_of, good_tokens, tenant_named, user_of
+from strike_app.claims import check_content_type, check_origin, client_of, correlation_id
+from strike_app.graphiql import page
 from strike_app.graphql import Context, make_context, schema
+from strike_app.graphql.sockets import CountingHandler
+from strike_app.headers import correlated, headers_for, page_policy
+from strike_app.limits import FAILURES, Failures, Now, Rates, TooMany
 from strike_app.services import Services
 from strike_app.webhooks import Webhooks
 from strike_domain.errors import Forbidden, StrikeError, Unavailable
@@ -65,7 +70,9 @@ logger = structlog.get_logger()
 class StrikeView(GraphQLView[Context, None]):
     """GraphQL over POST and graphql-transport-ws, for users whom a trusted proxy vouches for."""
 
-    def __init__(self, services: Services) -> None:
+    graphql_transport_ws_handler_class = CountingHandler
+
+    def __init__(self, services: Services, rates: Rates) -> None:
         super().__init__(
             schema=schema,
             graphql_ide=None,
@@ -74,23 +81,38 @@ class StrikeView(GraphQLView[Context, None]):
             connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
         )
         self._services = services
+        self._rates = rates
         self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
+        check_content_type(request)
         # Before a WebSocket is opened: after that, no status can say what is wrong.
-        correlation_id = _correlation_id(request)
+        if "Upgrade" in request.headers:
+            check_origin(request, self._services.settings)
         user = await user_of(request, self._services)
+        correlation = correlation_id(request)
         # Over a WebSocket many things are asked for, each with an id of its own.
-        request_id = None if self.is_websocket_request(request) else correlation_id
+        request_id = None if self.is_websocket_request(request) else correlation
         actor = actor_of(user, tenant_named(request), request_id)
-        _context.set(make_context(self._services, user, actor, correlation_id))
+        context = make_context(self._services, user, actor, correlation)
+        _context.set(context)
         if self.is_websocket_request(request):
             return await super().__call__(request)
+        if request.method == "POST":
+            self.count(context)
         async with asyncio.timeout(ANSWER_SECONDS):
             response = await super().__call__(request)
         if isinstance(response, web.Response) and response.status >= 400:
             return _refusal(response.status, "REQUEST_INVALID", _text(response))
         return response
+
+    def count(self, context: Context) -> None:
+        """Count one operation of a user, who acts for a tenant or not yet. Raises `TooMany`."""
+        self._rates.count(context.user.id, context.actor.tenant_id if context.actor else None)
+
+    def is_websocket_origin_allowed(self, request: web.Request, origin: str) -> bool:
+        """`check_origin` has decided: by the public URL, too, which the library does not know."""
+        return True
 
     async def get_context(
         self, request: web.Request, response: web.Response | web.WebSocketResponse
@@ -146,22 +168,29 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
             raise
         code = HTTP_CODES.get(error.status, f"HTTP_{error.status}")
         return _refusal(error.status, code, error.reason)
+    except Unauthenticated as error:
+        return _unproved(request, error)
+    except TooMany as error:
+        return _too_many(error)
     except StrikeError as error:
         return _refusal(_status_of(error), error.code, error.message, error.path)
     except TimeoutError:
         message = "The answer took too long. What was asked for may still happen."
         return _refusal(504, "TIMED_OUT", message)
     except Exception:
-        correlation_id = str(_correlation_id(request))
-        logger.exception("request failed", correlation_id=correlation_id, path=request.path)
-        return _json({"code": "INTERNAL", "correlationId": correlation_id}, 500)
+        logger.exception("request failed", path=request.path)
+        body = {"code": "INTERNAL", "correlationId": str(correlation_id(request))}
+        return _json(body, 500)
 
 
-def create_app(services: Services) -> web.Application:
-    """The whole server as one aiohttp application."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[refusals])
+def create_app(services: Services, now: Now = time.monotonic) -> web.Application:
+    """The whole server as one aiohttp application. Rates are measured by `now`, in seconds."""
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[correlated, refusals])
     app[SERVICES] = services
-    graphql = StrikeView(services)
+    app[FAILURES] = Failures(now)
+    app[GOOD_TOKENS] = good_tokens()
+    settings = services.settings
+    graphql = StrikeView(services, Rates(settings.rate_per_user, settings.rate_per_tenant, now))
     app.add_routes(
         [
             web.get("/", _home),
@@ -174,6 +203,7 @@ def create_app(services: Services) -> web.Application:
     )
     if ASSETS.is_dir():
         app.router.add_static("/assets", ASSETS)
+    app.on_response_prepare.append(headers_for(settings))
     app.on_startup.append(_start)
     app.on_shutdown.append(graphql.hang_up)
     app.on_cleanup.append(_stop)
@@ -214,78 +244,40 @@ def _graphiql_or(graphql: StrikeView) -> Any:
             return await graphql(request)
         user = await user_of(request, request.app[SERVICES])
         tenants = [(str(one.tenant_id), one.name) for one in user.memberships]
-        return web.Response(text=_graphiql_page(tenants), content_type="text/html")
+        nonce = secrets.token_urlsafe(16)
+        policy = page_policy(request, request.app[SERVICES].settings, nonce)
+        return web.Response(
+            text=page(tenants, nonce, has_files=(ASSETS / "graphiql.min.js").is_file()),
+            content_type="text/html",
+            headers={"Content-Security-Policy": policy},
+        )
 
     return get
 
 
-def _graphiql_page(tenants: list[tuple[str, str]]) -> str:
-    if not (ASSETS / "graphiql.min.js").is_file():
-        return "<p>The browser files are missing: install the package anew (pip install .).</p>"
-    options = "".join(f'<option value="{i}">{html.escape(name)}</option>' for i, name in tenants)
-    return PAGE.replace("{options}", options).replace("{query}", json.dumps(FIRST_QUERY))
-
-
-FIRST_QUERY = """# You act for the tenant chosen above. Ctrl-Enter runs the query.
-{
-  me { name }
-  ecos(first: 10) {
-    edges { node { jobNumber status pagingState responderName
-      timeline { at line } } }
-  }
-}
-"""
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Osprey Strike: GraphiQL</title>
-<link rel="stylesheet" href="/assets/graphiql.min.css">
-<style>
-  body { margin: 0; height: 100vh; display: flex; flex-direction: column; font-family: sans-serif }
-  header { padding: .5rem 1rem; background: #12263a; color: #fff; display: flex; gap: 1rem }
-  #graphiql { flex: 1; min-height: 0 }
-</style>
-</head>
-<body>
-<header><strong>Osprey Strike</strong>
-<label>Acting for <select id="tenant">{options}</select></label></header>
-<div id="graphiql"></div>
-<script src="/assets/react.production.min.js"></script>
-<script src="/assets/react-dom.production.min.js"></script>
-<script src="/assets/graphiql.min.js"></script>
-<script>
-const tenant = document.getElementById("tenant");
-const root = ReactDOM.createRoot(document.getElementById("graphiql"));
-function show() {
-  const fetcher = GraphiQL.createFetcher({
-    url: "/graphql",
-    subscriptionUrl: location.origin.replace(/^http/, "ws") + "/graphql",
-    headers: { "X-Tenant-ID": tenant.value },
-    wsConnectionParams: { tenantId: tenant.value },
-  });
-  root.render(React.createElement(GraphiQL,
-    { key: tenant.value, fetcher, defaultQuery: {query}, shouldPersistHeaders: false }));
-}
-tenant.addEventListener("change", show);
-show();
-</script>
-</body>
-</html>
-"""
-
-
 def _status_of(error: StrikeError) -> int:
     match error:
-        case Unauthenticated():
-            return 401
         case Forbidden():
             return 403
         case Unavailable():
             return 503
         case _:
             return 400
+
+
+def _unproved(request: web.Request, error: Unauthenticated) -> web.Response:
+    """A refused proof is counted; after too many of them, nothing is said of what was wrong."""
+    failures = request.app[FAILURES]
+    address = client_of(request, request.app[SERVICES].settings.trusted_networks)
+    if failures.count(address):
+        return _too_many(failures.refusal(address))
+    return _refusal(401, error.code, error.message, error.path)
+
+
+def _too_many(error: TooMany) -> web.Response:
+    response = _refusal(429, error.code, error.message)
+    response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _refusal(
@@ -303,11 +295,3 @@ def _json(body: object, status: int = 200) -> web.Response:
 def _text(response: web.Response) -> str:
     body = response.body
     return body.decode() if isinstance(body, bytes) else "This is not a GraphQL request."
-
-
-def _correlation_id(request: web.Request) -> UUID:
-    """One id for all that a request sets off: the caller's, if it sent a proper one."""
-    try:
-        return UUID(request.headers.get("X-Correlation-ID", ""))
-    except ValueError:
-        return uuid4()

@@ -7,10 +7,19 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Self
 
+from limits import RateLimitItem, parse
 from pydantic import AnyHttpUrl, AwareDatetime, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
+
+
+def rate_of(text: str) -> RateLimitItem:
+    """The rate in words such as "600/minute". Raises `ValueError` for others, and for none."""
+    rate = parse(text)
+    if rate.amount < 1:
+        raise ValueError(f"{text!r} would let nobody in")
+    return rate
 
 
 class Settings(BaseSettings):
@@ -74,6 +83,12 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         9.0, gt=0, le=60, description="How long a worker that died keeps what it had claimed."
     )
+    rate_per_user: str = Field(
+        "600/minute", description="GraphQL operations of one user, for each server process."
+    )
+    rate_per_tenant: str = Field(
+        "3000/minute", description="GraphQL operations of one tenant, for each server process."
+    )
     clock_speed: float = Field(
         1.0, gt=0, description="How many times faster than real time (demos only)."
     )
@@ -86,6 +101,12 @@ class Settings(BaseSettings):
     def _are_networks(cls, value: str) -> str:
         for part in value.split(","):
             ip_network(part.strip())
+        return value
+
+    @field_validator("rate_per_user", "rate_per_tenant")
+    @classmethod
+    def _is_a_rate(cls, value: str) -> str:
+        rate_of(value)
         return value
 
     @model_validator(mode="after")

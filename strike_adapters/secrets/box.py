@@ -7,7 +7,7 @@ wrapped key: a secret that was copied to another tenant's row does not open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,11 +25,16 @@ class SecretBox:
     To rotate without downtime: give every process the new key as `previous`, then as `key` with
     the old one as `previous`, `rewrap` what is stored, and drop the old one. Every method that
     uses a key raises `SecretError` (KEY_UNAVAILABLE) if the key's service does not do its part.
+    `on_secret` is told each secret that is sealed or opened, so that logs can leave it out.
     """
 
     def __init__(
-        self, key: bytes | WrappingKey, previous: Sequence[bytes | WrappingKey] = ()
+        self,
+        key: bytes | WrappingKey,
+        previous: Sequence[bytes | WrappingKey] = (),
+        on_secret: Callable[[str], None] | None = None,
     ) -> None:
+        self._on_secret = on_secret
         self._key = _wrapping(key)
         self._keys = {one.id: one for one in (*map(_wrapping, previous), self._key)}
 
@@ -48,6 +53,7 @@ class SecretBox:
             data = plaintext.encode()
         except UnicodeEncodeError:
             raise SecretError("SECRET_NOT_TEXT", "The secret is not valid text.") from None
+        self._tell(plaintext)
         data_key = aead.new_key()
         secret = aead.encrypt(AESGCM(data_key), data, _bound(FIRST, tenant_id, purpose))
         return self._wrapped(data_key, tenant_id, purpose, secret)
@@ -57,13 +63,19 @@ class SecretBox:
         envelope = parsed(sealed)
         data_key = self._unwrapped(tenant_id, purpose, envelope)
         bound = _bound(FIRST, tenant_id, purpose)
-        return SecretStr(aead.decrypt(AESGCM(data_key), envelope.secret, bound).decode())
+        secret = aead.decrypt(AESGCM(data_key), envelope.secret, bound).decode()
+        self._tell(secret)
+        return SecretStr(secret)
 
     def rewrap(self, tenant_id: UUID, purpose: str, sealed: bytes) -> bytes:
         """Return `sealed` under the present key. The secret itself is not decrypted."""
         envelope = parsed(sealed)
         data_key = self._unwrapped(tenant_id, purpose, envelope)
         return self._wrapped(data_key, tenant_id, purpose, envelope.secret)
+
+    def _tell(self, secret: str) -> None:
+        if self._on_secret:
+            self._on_secret(secret)
 
     def _wrapped(self, data_key: bytes, tenant_id: UUID, purpose: str, secret: bytes) -> bytes:
         bound = _bound(FIRST + self._key.id, tenant_id, purpose)

@@ -20,6 +20,7 @@ from strike_adapters.identity import Identities, LoadBalancerIdentity, LoadBalan
 from strike_adapters.postgres.prepare import prepare
 from strike_app.bootstrap import Strike, open_services, open_strike
 from strike_app.demo.seed import Outside, seed
+from strike_app.mute import StrikeRunner
 from strike_app.settings import Settings
 from strike_mock.clock import VirtualClock
 from strike_mock.identity import IdentitySigner
@@ -95,7 +96,7 @@ async def served(strike: Strike) -> AsyncIterator[Served]:
     )
     identities = Identities(identity, None)
     services = replace(open_services(strike, strike.settings), identity=identities)
-    runner = web.AppRunner(create_app(services))
+    runner = StrikeRunner(create_app(services), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -83,6 +83,19 @@ async def test_a_revoked_and_an_unknown_token_prove_nothing(served: Served) -> N
         assert (answer.status, answer.body["code"]) == (401, "API_TOKEN_INVALID")
 
 
+async def test_who_guesses_tokens_is_put_off_and_a_good_one_from_there_still_works(
+    served: Served,
+) -> None:
+    good, fresh = await make_token(served), await make_token(served)
+    question = "{ tenant { id } }"
+    assert (await by_token(served, good["secret"], question)).status == 200
+    told = [(await by_token(served, f"strike_{n:043d}", question)).status for n in range(32)]
+    assert told == [401] * 30 + [429] * 2
+    assert (await by_token(served, good["secret"], question)).status == 200
+    assert (await by_token(served, fresh["secret"], question)).status == 429
+    assert (await served.post(question)).status == 200, "A login is never put off."
+
+
 async def test_an_expired_token_proves_nothing(served: Served, strike: Strike) -> None:
     made = await make_token(served, days=1)
     with strike.pool.connection() as connection:
