@@ -93,8 +93,11 @@ def _from_file(settings: Settings, *, has_secrets: bool) -> PlacedKey:
 def _file_beside_kms(settings: Settings) -> Iterator[PlacedKey]:
     """A file that is named has to be there; the one of the data folder may never have been."""
     path = _key_file(settings)
-    if settings.secrets_key_file or path.exists():
+    try:
         yield _placed(load_key(path), path)
+    except SecretError as error:
+        if settings.secrets_key_file or error.code != "KEY_MISSING":
+            raise
 
 
 def _previous_file(path: Path) -> PlacedKey:
