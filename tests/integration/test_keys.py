@@ -42,6 +42,7 @@ def opens(settings: Settings) -> None:
 
 def doctor(patch: pytest.MonkeyPatch, settings: Settings) -> list[Finding]:
     """What the doctor says of secrets."""
+    patch.setenv("STRIKE_TWILIO_BASE_URL", "http://127.0.0.1:1")
     for name, value in settings.model_dump(exclude_unset=True).items():
         patch.setenv(f"STRIKE_{name.upper()}", str(value))
     return [one for one in examine() if one.what.startswith("secrets")]
