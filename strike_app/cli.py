@@ -284,7 +284,7 @@ def secrets_status(as_json: AsJson = False) -> None:
 
 @secrets.command("rotate")
 def rotate_secrets(as_json: AsJson = False) -> None:
-    """Move every secret to the present key, while all other processes go on.
+    """Move every secret to the present key, without downtime.
 
     May be interrupted and begun again. The exit status is 1 if anything could not be moved.
 
@@ -299,7 +299,7 @@ def rotate_secrets(as_json: AsJson = False) -> None:
 def new_secrets_key(
     file: Annotated[Path, typer.Argument(help="Where to; nothing may be there.")],
 ) -> None:
-    """Make a key in a file, and say how it is taken into use without downtime.
+    """Make a key in a file, and say how it is taken into use.
 
     Example: strike secrets new-key /etc/strike/secrets-2.key
     """

@@ -35,8 +35,7 @@ A rotation without downtime:
 2. Make it STRIKE_SECRETS_KEY_FILE, and put the old one into STRIKE_SECRETS_PREVIOUS_KEY_FILES;
    restart them one by one.
 3. Run strike secrets rotate. When strike secrets status finds nothing under the old key, take it
-   out of STRIKE_SECRETS_PREVIOUS_KEY_FILES, and keep it as long as backups that need it.
-"""
+   out of STRIKE_SECRETS_PREVIOUS_KEY_FILES, and keep it as long as backups that need it."""
 
 
 def show_status(*, as_json: bool, console: Console | None = None) -> int:
@@ -71,8 +70,8 @@ def new_key(file: Path, console: Console | None = None) -> int:
     """Make a key in `file` and say how it is taken into use. Raises `SecretError` (KEY_EXISTS)."""
     key = FileKey(create_key(file))
     console = console or Console()
-    console.print(f"{file} holds the new key {key.id.hex()}. Keep a copy of it.", soft_wrap=True)
-    console.print(STEPS, end="", highlight=False, soft_wrap=True)
+    _say(console, f"{file} holds the new key {key.id.hex()}. Keep a copy of it.")
+    _say(console, STEPS)
     return 0
 
 
