@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from strike_adapters.embedded import default_directory, embedded_postgres
+from strike_adapters.embedded import embedded_postgres
 from strike_adapters.heartbeat import HttpHeartbeat
 from strike_adapters.identity import (
     CloudflareIdentity,
@@ -35,13 +35,12 @@ from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.postgres.render_health import RenderReporter
 from strike_adapters.postgres.store import store_env
 from strike_adapters.render import RememberedInstances, RenderFieldWork
-from strike_adapters.secrets import SecretBox, load_or_create_key
 from strike_adapters.twilio.accounts import WebhookUrls
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.account_checks import AccountChecks
 from strike_app.clock import ScaledClock
+from strike_app.keys import KeyRing, open_keys
 from strike_app.metrics import METRICS
-from strike_app.scrubbing import hide
 from strike_app.services import Services
 from strike_app.settings import Settings
 from strike_domain.administration import Administration
@@ -65,6 +64,7 @@ class Strike:
     clock: ScaledClock
     pool: Pool
     directory: PostgresDirectory
+    keys: KeyRing
     accounts: PostgresAccounts
     registry: PostgresRegistry
     router: Router
@@ -114,7 +114,7 @@ class Strike:
         telephone = self.telephone()
         telephone.warm_up()
         ringer = Ringer(self.log, telephone, self.clock, self.directory, router=self.router)
-        instances = RememberedInstances(self.accounts)
+        instances = RememberedInstances(self.accounts, terms=self.directory.field_terms)
         crews = RenderFieldWork(instances, clock=self.clock)
         desk = CrewDesk(self.log, crews, self.clock, instances)
         settings = self.settings
@@ -149,27 +149,29 @@ def open_database(settings: Settings) -> Iterator[str]:
         yield url
 
 
-def open_box(settings: Settings) -> SecretBox:
-    """The box that stored secrets are sealed in; its key is made at the first use."""
-    path = settings.secrets_key_file or default_directory() / "secrets.key"
-    return SecretBox(load_or_create_key(path), on_secret=hide)
-
-
 @contextmanager
 def open_strike(settings: Settings) -> Iterator[Strike]:
-    """Open everything that any process of Strike needs, and close it again."""
-    with open_database(settings) as url, open_pool(url) as pool, StrikeLog(store_env(url)) as log:
+    """Open everything that any process of Strike needs, and close it again.
+
+    Raises `SecretError` if what is stored needs a key that is not there: see `open_keys`.
+    """
+    with (
+        open_database(settings) as url,
+        open_pool(url) as pool,
+        open_keys(settings, pool) as keys,
+        StrikeLog(store_env(url)) as log,
+    ):
         log.listeners.append(METRICS.stored)
         directory = PostgresDirectory(pool, regions_of(pool))
-        box = open_box(settings)
         yield Strike(
             settings=settings,
             url=url,
             clock=ScaledClock(settings.clock_speed, settings.clock_epoch),
             pool=pool,
             directory=directory,
-            accounts=PostgresAccounts(pool, box),
-            registry=PostgresRegistry(pool, box),
+            keys=keys,
+            accounts=PostgresAccounts(pool, keys.box),
+            registry=PostgresRegistry(pool, keys.box),
             router=Router(directory),
             log=log,
         )

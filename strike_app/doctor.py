@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -19,6 +19,7 @@ from rich.text import Text
 
 from strike_adapters.embedded import EmbeddedPostgresError
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, PAGER
+from strike_adapters.postgres.vault import Closed, closed, sealed
 from strike_adapters.secrets import SecretError
 from strike_app.bootstrap import Strike, open_strike
 from strike_app.mistakes import sentence
@@ -26,6 +27,19 @@ from strike_app.settings import Settings
 from strike_domain.log import LOG_NAME
 
 REACH_SECONDS = 3.0
+
+ENTER_AGAIN = "Enter it again; all the others are not concerned."
+
+CURES = {
+    "KEY_MISSING": "Put the file back where it was, from its backup, or name where it is now.",
+    "KEY_UNKNOWN": "Give that key to this process: strike secrets status shows which it has.",
+    "KEY_UNREADABLE": "Let the user of this process read the file, and nobody else.",
+    "KEY_EXPOSED": "Run chmod 600 on it. If others may have read it, rotate to a new key.",
+    "KEY_INVALID": "Put the file back from its backup; check STRIKE_SECRETS_KMS_KEY (an ARN).",
+    "KEY_UNAVAILABLE": "Check network, AWS credentials and the key's policy. Enter nothing again.",
+    "SECRET_UNREADABLE": ENTER_AGAIN,
+}
+"""What to do about a key or a secret, by the code of its error."""
 
 MOST_AUDIT_AGE = 60.0
 """Seconds after which an audit is old."""
@@ -58,7 +72,9 @@ def examine() -> list[Finding]:
     try:
         with open_strike(settings) as strike:
             found += _opened(strike)
-    except (psycopg.Error, EmbeddedPostgresError, SecretError) as error:
+    except SecretError as error:
+        found.append(_key_trouble(error))
+    except (psycopg.Error, EmbeddedPostgresError) as error:
         cure = "Check STRIKE_DATABASE_URL, or unset it to use the embedded PostgreSQL."
         found.append(Finding("database", Verdict.WRONG, sentence(error), cure))
     return found
@@ -128,6 +144,7 @@ def _opened(strike: Strike) -> Iterator[Finding]:
     yield from _overdue(strike)
     yield from _audit(strike)
     yield from _accounts(strike)
+    yield from _secrets(strike)
     yield _twilio(strike.settings)
 
 
@@ -199,21 +216,45 @@ def _accounts(strike: Strike) -> Iterator[Finding]:
             "SELECT t.id, t.name FROM tenants t LEFT JOIN twilio_accounts a ON a.noc_id = t.id "
             "WHERE t.side = 'NOC' AND a.noc_id IS NULL"
         ).fetchall()
-        sealed = connection.execute("SELECT noc_id FROM twilio_accounts LIMIT 1").fetchone()
     for noc in nocs:
         said = f"{noc['name']} has no Twilio account: it can ring nobody."
         yield Finding("twilio account", Verdict.WRONG, said, "Store its account and token.")
-    if sealed:
-        yield _opens(lambda: strike.accounts.for_noc(sealed["noc_id"]))
 
 
-def _opens(read: Callable[[], Any]) -> Finding:
+def _secrets(strike: Strike) -> Iterator[Finding]:
+    """Which key seals, whether it does, what is under which key, and what of it does not open."""
+    present = strike.keys.present
     try:
-        read()
+        # Of a key in KMS it is a permission of its own.
+        strike.keys.box.seal(UUID(int=0), "doctor", "")
     except SecretError as error:
-        cure = "Point STRIKE_SECRETS_KEY_FILE at the key that the secrets were sealed with."
-        return Finding("secrets", Verdict.WRONG, error.message, cure)
-    return Finding("secrets", Verdict.OK, "Stored secrets can be opened.")
+        yield _key_trouble(error)
+    else:
+        said = f"Secrets are sealed with key {present.key.id.hex()}: {present.place}."
+        yield Finding("secrets key", Verdict.OK, said)
+    yield from _stored(strike)
+    yield from map(_does_not_open, closed(strike.pool, strike.keys.box))
+
+
+def _stored(strike: Strike) -> Iterator[Finding]:
+    for one in sealed(strike.pool):
+        key_id = one.key_id.hex() if one.key_id else "none"
+        said = f"Under key {key_id}: {one.count}."
+        if strike.keys.is_present(one.key_id):
+            yield Finding(f"secrets, {one.kind.words}", Verdict.OK, said)
+        else:
+            cure = "Run `strike secrets rotate`."
+            yield Finding(f"secrets, {one.kind.words}", Verdict.WARNING, said, cure)
+
+
+def _does_not_open(one: Closed) -> Finding:
+    said = f"Of tenant {one.tenant_id}: {one.error.message}"
+    cure = CURES.get(one.error.code, ENTER_AGAIN)
+    return Finding(f"secrets, {one.kind.words}", Verdict.WRONG, said, cure)
+
+
+def _key_trouble(error: SecretError) -> Finding:
+    return Finding("secrets key", Verdict.WRONG, sentence(error), CURES.get(error.code, ""))
 
 
 def _twilio(settings: Settings) -> Finding:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from strike_adapters.secrets import SecretError
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.bootstrap import Strike, open_strike
 from strike_app.contractors import contractors
@@ -178,7 +179,7 @@ def _reach_provider(strike: Strike, osp: Tenant) -> Iterator[tuple[str, str]]:
 def _problem(telephone: TwilioTelephone, noc_id: UUID, since: Any) -> str:
     try:
         telephone.find(noc_id, "+12025550100", since)
-    except Unavailable as error:
+    except (SecretError, Unavailable) as error:
         return error.message
     return ""
 

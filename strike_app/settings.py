@@ -63,6 +63,18 @@ class Settings(BaseSettings):
     secrets_key_file: Path | None = Field(
         None, description="File of the key that wraps stored secrets; unset: in the data folder."
     )
+    secrets_previous_key_files: str = Field(
+        "", description="Files of keys that open older secrets still, separated by commas."
+    )
+    secrets_kms_key: str | None = Field(
+        None, description="ARN of a key in AWS KMS that wraps instead; key files only open then."
+    )
+    secrets_previous_kms_keys: str = Field(
+        "", description="ARNs of keys in AWS KMS that open older secrets still; commas between."
+    )
+    secrets_kms_url: AnyHttpUrl | None = Field(
+        None, description="Instead of AWS's own endpoint of KMS: one in your network, or a mock."
+    )
     wait_for_seconds: float = Field(
         5.0, gt=0, le=30, description="How long a query waits for a position at the most."
     )
@@ -125,6 +137,18 @@ class Settings(BaseSettings):
         return tuple(ip_network(part.strip()) for part in self.trusted_proxies.split(","))
 
     @property
+    def previous_key_files(self) -> tuple[Path, ...]:
+        return tuple(map(Path, _parts(self.secrets_previous_key_files)))
+
+    @property
+    def previous_kms_keys(self) -> tuple[str, ...]:
+        return tuple(_parts(self.secrets_previous_kms_keys))
+
+    @property
     def webhook_base(self) -> str:
         """The public URL without a slash at its end; this server's own where none is set."""
         return str(self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]

@@ -20,7 +20,7 @@ from strike_adapters.render.instance import RenderInstance, RenderInstances
 from strike_adapters.render.patience import Patience
 from strike_adapters.render.pulse import Pulse
 from strike_adapters.render.token import Credentials, Grant, Tokens
-from strike_adapters.secrets import SecretError
+from strike_adapters.secrets import KEY_UNAVAILABLE, SecretError
 from strike_domain.field_tasks import FieldTask, Polled, TaskSnapshot
 from strike_domain.memory import SystemClock
 from strike_domain.ports import Clock, Tasked, WorkOrder
@@ -167,11 +167,7 @@ class RenderFieldWork:
         try:
             instance = self._instances.for_osp(osp_id)
         except SecretError as error:
-            raise RenderUnavailable(
-                "SECRET_UNREADABLE",
-                f"The stored Render secret cannot be opened ({error.message}) Enter it again.",
-                can_retry=False,
-            ) from error
+            raise _closed(error) from error
         if instance is None:
             raise RenderUnavailable(
                 "NOT_CONFIGURED",
@@ -179,6 +175,21 @@ class RenderFieldWork:
                 can_retry=False,
             )
         return instance
+
+
+def _closed(error: SecretError) -> RenderUnavailable:
+    """A secret whose key cannot be asked is as good as before: entering it again would not help."""
+    if error.code == KEY_UNAVAILABLE:
+        return RenderUnavailable(
+            KEY_UNAVAILABLE,
+            f"The stored Render secret cannot be opened at the moment. {error.message}",
+            can_retry=True,
+        )
+    return RenderUnavailable(
+        "SECRET_UNREADABLE",
+        f"The stored Render secret cannot be opened ({error.message}) Enter it again.",
+        can_retry=False,
+    )
 
 
 class _ListMoved(Exception):

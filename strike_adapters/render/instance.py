@@ -10,6 +10,7 @@ from uuid import UUID
 
 from cachetools import TTLCache
 
+from strike_adapters.secrets import SecretError
 from strike_domain.outside import RenderInstance
 from strike_domain.ports import FieldTerms
 
@@ -27,6 +28,7 @@ class RememberedInstances:
     """Instances that are read again from `source` only after some seconds.
 
     Opening a secret and asking the database for every poll would be half the cost of a poll.
+    `terms` is asked how field work is followed where the instance's secret does not open.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class RememberedInstances:
         source: RenderInstances,
         seconds: float = 5.0,
         monotonic: Callable[[], float] = time.monotonic,
+        terms: Callable[[UUID], FieldTerms] | None = None,
     ) -> None:
         self._source = source
+        self._terms = terms
         self._lock = Lock()
         self._known: TTLCache[UUID, RenderInstance | None] = TTLCache(10_000, seconds, monotonic)
 
@@ -50,5 +54,11 @@ class RememberedInstances:
 
     def field_terms(self, osp_id: UUID) -> FieldTerms:
         """As `Directory.field_terms`."""
-        instance = self.for_osp(osp_id)
+        try:
+            instance = self.for_osp(osp_id)
+        except SecretError:
+            # They are no secret, and what goes wrong is to be recorded by them.
+            if self._terms is None:
+                raise
+            return self._terms(osp_id)
         return instance.field_terms if instance else FieldTerms()

@@ -42,7 +42,9 @@ class TwilioTelephone:
 
     Each NOC's calls go through its own account; a NOC without one gets `Unavailable`
     (NO_TWILIO_ACCOUNT, no retry). Refusals have the code TWILIO_ and Twilio's error number
-    (https://www.twilio.com/docs/api/errors). Nothing is ever sent twice by itself. `base_url`
+    (https://www.twilio.com/docs/api/errors). Nothing is ever sent twice by itself. A token that
+    cannot be opened is a `SecretError` and on purpose no refusal, which would use up the list: the
+    run stays as it is and is claimed again. `base_url`
     replaces https://api.twilio.com; both times are in seconds and together below `MOST_SECONDS`.
     `transport` and `monotonic` replace the network and the clock that times it.
     """

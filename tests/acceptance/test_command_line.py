@@ -40,6 +40,13 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
     assert "Example:" in done.stdout
 
 
+@pytest.mark.parametrize("command", ["status", "rotate", "new-key"])
+def test_every_command_about_secrets_explains_itself_with_an_example(command: str) -> None:
+    words = [*STRIKE, "secrets", command, "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "Example:" in done.stdout
+
+
 def test_the_demo_names_its_stories() -> None:
     done = subprocess.run([*STRIKE, "demo", "--help"], capture_output=True, text=True, check=True)
     # A line may be broken after a hyphen.

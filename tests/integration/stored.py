@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import base64
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
@@ -71,6 +72,9 @@ RENDER = RenderInstance(
     client_secret=SecretStr("not-for-the-log"),
     project="P-1",
 )
+
+KEY = bytes(range(32))
+"""What the secrets of these tests are sealed with."""
 
 THING = TypeVar("THING")
 
@@ -151,7 +155,15 @@ def settle_in(pool: Pool) -> None:
         save_link(pool, link)
     for pager_list in LISTS:
         PostgresDirectory(pool).save_list(pager_list)
-    PostgresAccounts(pool, SecretBox(os.urandom(32))).save_render(RENDER)
+    PostgresAccounts(pool, SecretBox(KEY)).save_render(RENDER)
+
+
+def write_key(folder: Path) -> Path:
+    """A key file of `KEY`, for commands that open the database by themselves."""
+    file = folder / "secrets.key"
+    file.write_bytes(base64.b64encode(KEY))
+    file.chmod(0o600)
+    return file
 
 
 def follow(url: str, *views: type[View]) -> None:
@@ -251,7 +263,7 @@ class StoredNight(LongNight):
             "grace_hours": terms.grace.total_seconds() / 3600,
             "inactivity_hours": terms.inactivity.total_seconds() / 3600,
         }
-        accounts = PostgresAccounts(self.pool, SecretBox(os.urandom(32)))
+        accounts = PostgresAccounts(self.pool, SecretBox(KEY))
         accounts.save_render(RENDER.model_copy(update=update))
 
     def _strike(self) -> StrikeInMemory:

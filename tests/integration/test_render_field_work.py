@@ -478,6 +478,19 @@ class TestInstances:
             field_work.poll(OSP, "ss_1", None)
         assert error.value.code == "RENDER_SECRET_UNREADABLE" and not error.value.can_retry
 
+    def test_a_key_that_cannot_be_asked_passes_and_nobody_is_to_enter_anything(self) -> None:
+        class Sealed:
+            def for_osp(self, osp_id: UUID) -> RenderInstance | None:
+                raise SecretError("KEY_UNAVAILABLE", "AWS KMS does not do its part.")
+
+        with (
+            RenderFieldWork(Sealed()) as field_work,
+            pytest.raises(RenderUnavailable, match="at the moment. AWS KMS") as error,
+        ):
+            field_work.poll(OSP, "ss_1", None)
+        assert error.value.code == "RENDER_KEY_UNAVAILABLE" and error.value.can_retry
+        assert "nter it again" not in error.value.message
+
     def test_a_projects_name_stays_one_part_of_the_address(self, render: Render) -> None:
         odd = {"project": "North/2 ü?"}
         render.instances.by_osp[OSP] = instance(render.mock.url).model_copy(update=odd)

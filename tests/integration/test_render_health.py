@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -41,6 +42,7 @@ from tests.integration.stored import (
     follow,
     rows,
     stored_night,
+    write_key,
 )
 
 
@@ -225,10 +227,16 @@ def test_a_look_that_takes_longer_than_its_lease_is_kept_all_the_same(database_u
 # On the command line -------------------------------------------------------------------------
 
 
+@pytest.fixture
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIKE_SECRETS_KEY_FILE", str(write_key(tmp_path)))
+
+
 def run(url: str, *words: str) -> Any:
     return CliRunner(env={**os.environ, "STRIKE_DATABASE_URL": url}).invoke(app, ["render", *words])
 
 
+@pytest.mark.usefixtures("key")
 def test_the_command_line_shows_it_and_asks_again_for_what_had_failed(database_url: str) -> None:
     with stored_night(database_url) as night:
         night.crew.fail(Unavailable("Render refuses the client secret.", can_retry=False))
@@ -251,6 +259,7 @@ def test_the_command_line_shows_it_and_asks_again_for_what_had_failed(database_u
         assert run(database_url, "retry", "Nobody").exit_code == 1
 
 
+@pytest.mark.usefixtures("key")
 def test_a_retry_is_shown_with_who_asked_for_it(database_url: str) -> None:
     with stored_night(database_url) as night:
         night.crew.fail(Unavailable("Gone.", can_retry=False))

@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
+from strike_adapters.secrets import SecretError
 from strike_adapters.twilio.accounts import TwilioAccount, WebhookUrls
 from strike_adapters.twilio.states import CALL_STATES
 from strike_adapters.twilio.telephone import TwilioTelephone
@@ -190,6 +191,18 @@ async def test_a_call_is_placed_with_the_account_and_the_urls_of_its_own(
 async def test_a_noc_without_an_account_cannot_call(exchange: Exchange) -> None:
     with unavailable("NO_TWILIO_ACCOUNT", can_retry=False):
         await exchange.place(noc=POOR_NOC)
+
+
+def test_a_token_that_does_not_open_is_no_refusal() -> None:
+    class Sealed(Accounts):
+        def for_noc(self, noc_id: UUID) -> TwilioAccount | None:
+            raise SecretError("KEY_UNAVAILABLE", "KMS does not answer.")
+
+    telephone = TwilioTelephone(Sealed(), WebhookUrls("https://strike.example"))
+    order = CallOrder(NOC, uuid4(), uuid4(), ANSWERS, answer_seconds=25)
+    with pytest.raises(SecretError, match="KEY_UNAVAILABLE"):
+        telephone.place(order)
+    telephone.close()
 
 
 async def test_a_changed_token_takes_effect_at_once(exchange: Exchange) -> None:

@@ -8,8 +8,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, NamedTuple
+
+import pytest
 
 
 class Wrapped(NamedTuple):
@@ -82,6 +85,18 @@ class Handler(BaseHTTPRequestHandler):
 
 def refusal(code: str, message: str = "") -> dict[str, Any]:
     return {"__type": code, "message": message}
+
+
+def be_nobody_at_aws(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Credentials of nobody, and nothing of this machine's own configuration."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        patch.delenv(name)
+    patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
+    patch.setenv("NO_PROXY", "*")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from strike_adapters.secrets import (
     kms_client,
 )
 from strike_adapters.secrets.kms import REMEMBERED_SECONDS
-from tests.unit.fake_kms import FakeKms, running_kms
+from tests.unit.fake_kms import FakeKms, be_nobody_at_aws, running_kms
 
 ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 OTHER_ARN = ARN[:-1] + "c"
@@ -34,15 +34,7 @@ SECRET = "correct horse ü"
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Credentials of nobody, and nothing of this machine's own configuration."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("NO_PROXY", "*")
+    be_nobody_at_aws(monkeypatch, tmp_path)
 
 
 @pytest.fixture

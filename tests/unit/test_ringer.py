@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from strike_adapters.secrets import KEY_UNAVAILABLE, SecretError
 from strike_domain import (
     CallOrder,
     CallOutcome,
@@ -84,6 +85,16 @@ def test_a_refused_call_is_not_tried_again_once_an_earlier_one_was_accepted() ->
     night.after(60)
     assert night.switchboard.placed() == [ANA.phone]
     assert night.outcomes == ["Ana ACCEPTED", "Ben CANCELLED"]
+
+
+def test_a_token_whose_key_does_not_answer_uses_up_nobody_of_the_list() -> None:
+    """The worker that stumbles over it leaves the run to its lease; it goes on where it was."""
+    night = ordered(SecretError(KEY_UNAVAILABLE, "KMS does not answer."))
+    with pytest.raises(SecretError):
+        night.create()
+    night.after(10)
+    assert night.switchboard.asked == [(each, ANA.phone) for each in ("place", "find", "place")]
+    night.phone(ANA).rings().presses("1").hears("is yours")
 
 
 # Unknown outcomes ---------------------------------------------------------------------------

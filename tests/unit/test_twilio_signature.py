@@ -6,9 +6,10 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from strike_adapters.secrets import SecretError
 from strike_adapters.twilio.accounts import TwilioAccount, WebhookUrls
 from strike_adapters.twilio.signature import verify_webhook
-from strike_domain.errors import Forbidden
+from strike_domain.errors import Forbidden, Unavailable
 from strike_mock.signing import signature
 
 URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
@@ -142,3 +143,19 @@ def test_webhook_urls_stand_on_the_public_url_with_its_path() -> None:
     assert urls.voice(RUN, CALL) == f"https://strike.example/base/twilio/voice/{tail}"
     assert urls.key(RUN, CALL) == f"https://strike.example/base/twilio/key/{tail}"
     assert urls.status(RUN, CALL) == f"https://strike.example/base/twilio/status/{tail}"
+
+
+def test_a_token_whose_key_does_not_answer_is_a_passing_trouble_and_a_damaged_one_is_none() -> None:
+    class Sealed(Accounts):
+        code = "KEY_UNAVAILABLE"
+
+        def by_sid(self, account_sid: str) -> TwilioAccount | None:
+            raise SecretError(self.code, "It does not open.")
+
+    accounts, params = Sealed(), PARAMS | {"AccountSid": "AC1"}
+    with pytest.raises(Unavailable, match="KEY_UNAVAILABLE") as error:
+        verify_webhook(accounts, URL, params, signed("12345", params))
+    assert error.value.can_retry
+    accounts.code = "SECRET_UNREADABLE"
+    with pytest.raises(SecretError):
+        verify_webhook(accounts, URL, params, signed("12345", params))
