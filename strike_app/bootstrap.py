@@ -26,6 +26,7 @@ from strike_adapters.postgres.pools import Pool
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.queries import Queries, open_async_pool
 from strike_adapters.postgres.regions import regions_of
+from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.postgres.render_health import RenderReporter
 from strike_adapters.postgres.store import store_env
 from strike_adapters.render import RememberedInstances, RenderFieldWork
@@ -36,6 +37,7 @@ from strike_app.clock import ScaledClock
 from strike_app.metrics import METRICS
 from strike_app.services import Services
 from strike_app.settings import Settings
+from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
 from strike_domain.field_work import CrewDesk
 from strike_domain.log import StrikeLog
@@ -59,6 +61,13 @@ class Strike:
     accounts: PostgresAccounts
     router: Router
     log: StrikeLog
+    box: SecretBox
+
+    def registry(self) -> PostgresRegistry:
+        return PostgresRegistry(self.pool, self.box)
+
+    def administration(self) -> Administration:
+        return Administration(self.registry(), self.clock)
 
     def callouts(self) -> Callouts:
         return Callouts(self.log, self.directory, self.clock)
@@ -140,15 +149,17 @@ def open_strike(settings: Settings) -> Iterator[Strike]:
     with open_database(settings) as url, open_pool(url) as pool, StrikeLog(store_env(url)) as log:
         log.listeners.append(METRICS.stored)
         directory = PostgresDirectory(pool, regions_of(pool))
+        box = open_box(settings)
         yield Strike(
             settings=settings,
             url=url,
             clock=ScaledClock(settings.clock_speed, settings.clock_epoch),
             pool=pool,
             directory=directory,
-            accounts=PostgresAccounts(pool, open_box(settings)),
+            accounts=PostgresAccounts(pool, box),
             router=Router(directory),
             log=log,
+            box=box,
         )
 
 

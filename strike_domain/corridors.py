@@ -137,4 +137,4 @@ def _simplify(area: BaseGeometry, tolerance: float, *, grow: bool) -> BaseGeomet
     area = area.buffer(tolerance, quad_segs=4) if grow else area
     simpler = shapely.set_precision(area.simplify(tolerance), _GRID)
     west, _, east, _ = simpler.bounds
-    return simpler if -180 <= west and east <= 180 else _on_the_globe(simpler)
+    return simpler if west >= -180 and east <= 180 else _on_the_globe(simpler)

@@ -1,4 +1,4 @@
-"""The ground along a network's fibre: covers it, is as wide as was asked, keeps what it encloses."""
+"""The ground along a network's fibre: covers it, is as wide as asked, keeps what it encloses."""
 
 from __future__ import annotations
 
