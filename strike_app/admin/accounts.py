@@ -47,8 +47,8 @@ def set_twilio(
         tenant = find_tenant(strike, noc, Side.NOC)
         before = _twilio(strike, tenant)
         terms = TwilioTerms(
-            account_sid=_given(sid, before and before.account_sid, "--sid"),
-            from_number=_given(number, before and before.from_number, "--from"),
+            account_sid=_given(sid, before.account_sid if before else None, "--sid"),
+            from_number=_given(number, before.from_number if before else None, "--from"),
         )
         token = read_secret("Auth token", token_file)
         terms = strike.administration().set_twilio(terms, token, admin_of(tenant))
