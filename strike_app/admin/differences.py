@@ -59,9 +59,9 @@ def _without(people: Sequence[Any], others: Sequence[Any]) -> list[Any]:
 
 def in_words(value: Any) -> str:
     """A value as people read it: "Ana +13035550101, Ben +13035550102", "Polygon, 12 vertices"."""
+    if value in (None, "", [], {}):
+        return NOTHING
     match value:
-        case None | "" | [] | {}:
-            return NOTHING
         case {"type": str(kind), "coordinates": list(coordinates)}:
             return f"{kind}, {_count(coordinates):,} vertices"
         case {"name": str(name), "phone": str(phone)}:
