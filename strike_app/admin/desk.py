@@ -94,12 +94,24 @@ def tell(said: str, value: Any, *, as_json: bool) -> None:
 
 
 def plain_table(*columns: str) -> Table:
-    """Columns without lines; one whose heading begins with > is set to the right."""
+    """Columns without lines; one whose heading begins with > is set to the right.
+
+    Ids are never broken or cut: they are there to be copied.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in columns:
         right = heading.startswith(">")
-        table.add_column(heading.removeprefix(">"), justify="right" if right else "left")
+        table.add_column(
+            heading.removeprefix(">"),
+            justify="right" if right else "left",
+            no_wrap=heading == "id",
+        )
     return table
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """ "1 person", "2 people"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def add_row(table: Table, *cells: object) -> None:

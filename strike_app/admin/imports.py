@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -206,11 +207,10 @@ def _print(steps: Sequence[Step], osp: str, *, dry_run: bool) -> None:
     console = Console()
     if steps:
         console.print(table)
-    counted = ", ".join(
-        f"{sum(one.outcome is outcome for one in steps)} {outcome}" for outcome in Outcome
-    )
+    times = Counter(one.outcome for one in steps)
+    told = ", ".join(f"{times[outcome]} {outcome}" for outcome in Outcome if times[outcome])
     would = "would be done" if dry_run else "is done"
-    console.print(Text(f"{osp}: this {would}: {counted}."), soft_wrap=True)
+    console.print(Text(f"{osp}: this {would}: {told or 'nothing'}."), soft_wrap=True)
 
 
 def _why(step: Step) -> str:

@@ -11,6 +11,7 @@ from strike_app.admin.desk import (
     add_row,
     admin_of,
     at_work,
+    counted,
     pick,
     plain_table,
     print_json,
@@ -50,7 +51,8 @@ def save_list(osp: str, file: Path, *, as_json: bool) -> None:
         store = do.change_list if before else do.add_list
         saved = store(wanted, admin_of(tenant))
     what = "is changed" if before else "is added"
-    said = f"The list {saved.name} of {tenant.name} {what}: {len(saved.contacts)} people."
+    people = counted(len(saved.contacts), "person", "people")
+    said = f"The list {saved.name} of {tenant.name} {what}: {people}."
     tell(said, {"id": str(saved.id), **as_file(saved)}, as_json=as_json)
 
 
@@ -73,9 +75,9 @@ def _show_one(one: PagerList, *, as_json: bool) -> None:
         return
     console = Console()
     again = one.ring_again
-    rules = f"{one.rounds} rounds of {one.answer_seconds} s"
+    rules = f"{counted(one.rounds, 'round')} of {one.answer_seconds} s"
     if again and again.times:
-        rules += f", again after {again.after_minutes} min, {again.times} times"
+        rules += f", again after {again.after_minutes} min, {counted(again.times, 'time')}"
     console.print(Text.assemble((one.name, "bold"), f"  {_ground(one)}  {rules}"))
     table = plain_table(">", "name", "phone", "language", "agreed")
     for rank, person in enumerate(one.contacts, 1):
