@@ -67,6 +67,7 @@ class Strike:
         return PostgresRegistry(self.pool, self.box)
 
     def administration(self) -> Administration:
+        """The commands of admins, each of which leaves its audit."""
         return Administration(self.registry(), self.clock)
 
     def callouts(self) -> Callouts:

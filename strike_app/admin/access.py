@@ -15,6 +15,7 @@ END = "<!-- end of rules -->"
 
 
 def show_access(*, markdown: bool, as_json: bool) -> None:
+    """As a table, as Markdown or for machines."""
     if markdown:
         typer.echo(as_markdown())
         return

@@ -34,6 +34,7 @@ _NEEDED = {"base_url": "--url", "client_id": "--client-id", "project": "--projec
 
 
 def show_twilio(noc: str, *, as_json: bool) -> None:
+    """The terms of a NOC's account."""
     with at_work() as strike:
         tenant = find_tenant(strike, noc, Side.NOC)
         terms = _twilio(strike, tenant)
@@ -43,6 +44,7 @@ def show_twilio(noc: str, *, as_json: bool) -> None:
 def set_twilio(
     noc: str, sid: str | None, number: str | None, token_file: Path | None, *, as_json: bool
 ) -> None:
+    """What is None stays as it is stored."""
     with at_work() as strike:
         tenant = find_tenant(strike, noc, Side.NOC)
         before = _twilio(strike, tenant)
@@ -76,6 +78,7 @@ def _twilio(strike: Strike, tenant: Tenant) -> TwilioTerms | None:
 
 
 def show_render(osp: str, *, as_json: bool) -> None:
+    """The terms of a contractor's instance."""
     with at_work() as strike:
         tenant = find_tenant(strike, osp, Side.OSP)
         terms = _render(strike, tenant)

@@ -19,6 +19,7 @@ _UNTOLD = ("id", "tenant_id", "osp_id", "noc_id", "user_id")
 
 
 def show_audits(wanted: str | None, limit: int, *, as_json: bool) -> None:
+    """Newest first; of what concerns one company, or all."""
     with at_work() as strike:
         tenants = all_tenants(strike.pool)
         tenant = choose_tenant(tenants, wanted) if wanted else None

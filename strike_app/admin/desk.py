@@ -81,6 +81,7 @@ def _told(thing: Any, name: str, found: Sequence[Any]) -> str:
 
 
 def print_json(value: Any) -> None:
+    """For machines, on standard output."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     Console().out(text, highlight=False)
 

@@ -9,6 +9,7 @@ from strike_domain.actors import Side
 
 
 def show_jobs(osp: str, *, as_json: bool) -> None:
+    """The last number of each year."""
     with at_work() as strike:
         tenant = find_tenant(strike, osp, Side.OSP)
         numbers = job_numbers(strike.pool, tenant.id)
@@ -21,6 +22,7 @@ def show_jobs(osp: str, *, as_json: bool) -> None:
 
 
 def raise_jobs(osp: str, year: int, last: int, *, as_json: bool) -> None:
+    """Let the year's numbers go on after `last`."""
     with at_work() as strike:
         tenant = find_tenant(strike, osp, Side.OSP)
         reached = strike.administration().raise_job_numbers(year, last, admin_of(tenant))

@@ -21,6 +21,7 @@ _STYLES = {LinkStatus.ACTIVE: "green", LinkStatus.PENDING: "yellow"}
 
 
 def list_links(wanted: str | None, *, as_json: bool) -> None:
+    """Of one company, or all."""
     with at_work() as strike:
         tenant = find_tenant(strike, wanted) if wanted else None
         links = all_links(strike.pool, tenant.id if tenant else None)
@@ -34,31 +35,38 @@ def list_links(wanted: str | None, *, as_json: bool) -> None:
 
 
 def propose(noc: str, osp: str, *, manual: bool, as_json: bool) -> None:
+    """For the NOC: ask a contractor."""
     policy = PagingPolicy.MANUAL if manual else PagingPolicy.AUTOMATIC
     _do(Side.NOC, noc, osp, lambda do, other, me: do.propose_link(other, me, policy), as_json)
 
 
 def accept(noc: str, osp: str, *, as_json: bool) -> None:
+    """For the contractor: agree."""
     _do(Side.OSP, noc, osp, lambda do, other, me: do.accept_link(other, me), as_json)
 
 
 def decline(noc: str, osp: str, *, as_json: bool) -> None:
+    """For the contractor: turn the proposal down."""
     _do(Side.OSP, noc, osp, lambda do, other, me: do.decline_link(other, me), as_json, gone=True)
 
 
 def withdraw(noc: str, osp: str, *, as_json: bool) -> None:
+    """For the NOC: take the proposal back."""
     _do(Side.NOC, noc, osp, lambda do, other, me: do.withdraw_link(other, me), as_json, gone=True)
 
 
 def suspend(noc: str, osp: str, by: str, *, as_json: bool) -> None:
+    """For either side: no new ECOs over this link."""
     _do(Side(by), noc, osp, lambda do, other, me: do.suspend_link(other, me), as_json)
 
 
 def resume(noc: str, osp: str, by: str, *, as_json: bool) -> None:
+    """For the side that suspended it: active again."""
     _do(Side(by), noc, osp, lambda do, other, me: do.resume_link(other, me), as_json)
 
 
 def set_policy(noc: str, osp: str, policy: str, *, as_json: bool) -> None:
+    """For the NOC: whether paging starts by itself."""
     wanted = PagingPolicy(policy)
     _do(Side.NOC, noc, osp, lambda do, other, me: do.set_paging_policy(other, wanted, me), as_json)
 

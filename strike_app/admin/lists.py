@@ -28,6 +28,7 @@ EVERYWHERE = "everywhere else"
 
 
 def show_lists(osp: str, name: str | None, *, as_json: bool) -> None:
+    """All of a contractor's, or one with its people."""
     with at_work() as strike:
         tenant = find_tenant(strike, osp, Side.OSP)
         lists = strike.directory.lists_of(tenant.id)
@@ -43,6 +44,7 @@ def show_lists(osp: str, name: str | None, *, as_json: bool) -> None:
 
 
 def save_list(osp: str, file: Path, *, as_json: bool) -> None:
+    """Add the file's list, or change the one of that name."""
     given = read_list_file(file)
     with at_work() as strike:
         tenant = find_tenant(strike, osp, Side.OSP)
@@ -57,6 +59,7 @@ def save_list(osp: str, file: Path, *, as_json: bool) -> None:
 
 
 def remove_list(osp: str, name: str, *, as_json: bool) -> None:
+    """The one of that name or id."""
     with at_work() as strike:
         tenant = find_tenant(strike, osp, Side.OSP)
         found: PagerList = pick(strike.directory.lists_of(tenant.id), name, "list")

@@ -11,6 +11,7 @@ from strike_domain.registry import Member
 
 
 def list_members(wanted: str, *, as_json: bool) -> None:
+    """Who belongs to a company, by address."""
     with at_work() as strike:
         tenant = find_tenant(strike, wanted)
         members = _members(strike, tenant)
@@ -23,6 +24,7 @@ def list_members(wanted: str, *, as_json: bool) -> None:
 
 
 def add_member(wanted: str, email: str, name: str, role: str, *, as_json: bool) -> None:
+    """Give somebody a role; an unknown address becomes a new user."""
     with at_work() as strike:
         tenant = find_tenant(strike, wanted)
         member = strike.administration().set_member(email, name, Role(role), admin_of(tenant))
@@ -31,6 +33,7 @@ def add_member(wanted: str, email: str, name: str, role: str, *, as_json: bool) 
 
 
 def remove_member(wanted: str, email: str, *, as_json: bool) -> None:
+    """Take somebody's role away."""
     with at_work() as strike:
         tenant = find_tenant(strike, wanted)
         found: Member = pick(_members(strike, tenant), email, "user", "email")

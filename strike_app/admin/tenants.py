@@ -17,6 +17,7 @@ from strike_domain.actors import Side
 
 
 def list_tenants(side: str | None, *, as_json: bool) -> None:
+    """By name; of one side, or all."""
     with at_work() as strike:
         found = all_tenants(strike.pool, Side(side) if side else None)
     table = plain_table("name", "side", "id")
@@ -28,6 +29,7 @@ def list_tenants(side: str | None, *, as_json: bool) -> None:
 
 
 def add_tenant(name: str, side: str, *, as_json: bool) -> None:
+    """A new company; its id is told."""
     with at_work() as strike:
         tenant = strike.administration().add_tenant(name, Side(side), system_admin())
     said = f"{tenant.name} is a new {tenant.side}, with the id {tenant.id}."
@@ -35,6 +37,7 @@ def add_tenant(name: str, side: str, *, as_json: bool) -> None:
 
 
 def rename_tenant(wanted: str, name: str, *, as_json: bool) -> None:
+    """Another name for a company."""
     with at_work() as strike:
         before = find_tenant(strike, wanted)
         after = strike.administration().rename_tenant(name, admin_of(before))

@@ -27,6 +27,7 @@ from strike_domain.registry import ApiToken
 
 
 def list_tokens(wanted: str, *, as_json: bool) -> None:
+    """Oldest first, those that are over too."""
     with at_work() as strike:
         tenant = find_tenant(strike, wanted)
         tokens, now = _tokens(strike, tenant), strike.clock.now()
@@ -58,6 +59,7 @@ def create_token(
 
 
 def revoke_token(wanted: str, name: str, *, as_json: bool) -> None:
+    """Of those that are not revoked yet, the one of that name or id."""
     with at_work() as strike:
         tenant = find_tenant(strike, wanted)
         tokens = _tokens(strike, tenant)
