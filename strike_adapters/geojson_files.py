@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from strike_domain.errors import Rejected
-from strike_domain.geometry import FieldPath, Location, parse_location, read_array, read_object
+from strike_domain.geometry import (
+    FieldPath,
+    Location,
+    parse_location,
+    read_array,
+    read_geometry,
+    read_object,
+)
 from strike_domain.regions import parse_region
 
 MAX_BYTES = 20_000_000
@@ -39,6 +46,29 @@ class NamedRegion:
     region: dict[str, Any] | None
     error: Rejected | None
     properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network that a feature of an Open Fibre Data Standard's file belongs to."""
+
+    id: str | None
+    name: str | None
+
+
+@dataclass(frozen=True)
+class NamedShape:
+    """Anything from a file: a `region`, a `location` that belongs to a network, or an `error`.
+
+    `path` is where it stands in the file.
+    """
+
+    name: str
+    path: FieldPath
+    region: dict[str, Any] | None
+    location: Location | None
+    error: Rejected | None
+    network: Network
 
 
 def read_callout_geometry(
@@ -67,6 +97,29 @@ def read_regions(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) ->
         region, error = _attempt(parse_region, item)
         regions.append(NamedRegion(item.name, region, error, item.properties))
     return regions
+
+
+def read_shapes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> list[NamedShape]:
+    """Return polygons, lines and points of a GeoJSON file; otherwise as `read_callout_geometry`."""
+    return [_shape_of(item) for item in _items(_read(path, max_bytes))]
+
+
+def _shape_of(item: _Item) -> NamedShape:
+    region = location = error = None
+    network = _network_of(item.properties)
+    try:
+        geometry, _ = read_geometry(item.value, item.path, _ANY)
+        if geometry["type"] in _AREAS:
+            region = parse_region(item.value, path=item.path)
+        else:
+            location = parse_location(item.value, path=item.path)
+    except Rejected as wrong:
+        error = wrong
+    return NamedShape(item.name, item.path, region, location, error, network)
+
+
+_AREAS = ("Polygon", "MultiPolygon")
+_ANY = (*_AREAS, "LineString", "Point")
 
 
 @dataclass(frozen=True)
@@ -138,8 +191,13 @@ def _by_id(feature: Any, properties: Mapping[str, Any]) -> str | None:
 
 def _network(properties: Mapping[str, Any]) -> str | None:
     """OFDS: ids and names are unique within a network only, and a file may hold several."""
-    network = properties.get("network")
-    return _text(network.get("name")) if isinstance(network, Mapping) else None
+    return _network_of(properties).name
+
+
+def _network_of(properties: Mapping[str, Any]) -> Network:
+    found = properties.get("network")
+    known = found if isinstance(found, Mapping) else {}
+    return Network(_text(known.get("id")), _text(known.get("name")))
 
 
 def _text(value: Any) -> str | None:

@@ -1,41 +1,28 @@
-"""Whether the accounts at outside systems work, found out by asking them and changing nothing."""
+"""Checks of accounts for people at a page; each has a connection of its own.
+
+So what others find out of an account (a circuit that is open) does not answer for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
-from typing import Protocol
 from uuid import UUID
 
-from strike_domain.errors import Unavailable
-from strike_domain.ports import Clock, FieldWork, Telephone
-
-NOBODY = "+12025550100"
-"""A number that nobody has: the account is asked for its calls to it."""
-
-NOWHERE = "strike-check"
-"""A subsector that there need not be."""
-
-
-class ClosingTelephone(Telephone, Protocol):
-    def close(self) -> None: ...
-
-
-class ClosingFieldWork(FieldWork, Protocol):
-    def close(self) -> None: ...
+from strike_adapters.render import RenderFieldWork
+from strike_adapters.twilio.telephone import TwilioTelephone
+from strike_app.provider import render_problem, telephone_problem
+from strike_domain.ports import Clock
 
 
 class AccountChecks:
-    """Asks; no phone rings and no task is made. Each check has a connection of its own.
-
-    So what others find out of an account (a circuit that is open) does not answer for it.
-    """
+    """Asks outside systems; no phone rings and no task is made."""
 
     def __init__(
         self,
-        telephone: Callable[[], ClosingTelephone],
-        field_work: Callable[[], ClosingFieldWork],
+        telephone: Callable[[], TwilioTelephone],
+        field_work: Callable[[], RenderFieldWork],
         clock: Clock,
     ) -> None:
         self._telephone = telephone
@@ -46,21 +33,9 @@ class AccountChecks:
         """Why the NOC's account could place no call, in a sentence; None if it could."""
         since = self._clock.now() - timedelta(minutes=1)
         with closing(self._telephone()) as telephone:
-            try:
-                telephone.find(noc_id, NOBODY, since)
-            except Unavailable as error:
-                return error.message
-        return None
+            return telephone_problem(telephone, noc_id, since) or None
 
     def render(self, osp_id: UUID) -> str | None:
-        """Why the OSP's Render would not be worked with, in a sentence; None if it would.
-
-        A project exists as soon as something is made in it: its name cannot be checked.
-        """
+        """Why the OSP's Render would not be worked with, in a sentence; None if it would."""
         with closing(self._field_work()) as field_work:
-            try:
-                field_work.poll(osp_id, NOWHERE, None)
-            except Unavailable as error:
-                # It let us in, and said that there is no such subsector.
-                return None if error.code == "RENDER_NOT_FOUND" else error.message
-        return None
+            return render_problem(field_work, osp_id) or None

@@ -71,6 +71,7 @@ class Strike:
     log: StrikeLog
 
     def administration(self) -> Administration:
+        """The commands of admins, each of which leaves its audit."""
         return Administration(self.registry, self.clock)
 
     def checks(self) -> AccountChecks:

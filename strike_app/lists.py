@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from strike_adapters.secrets import SecretError
-from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.bootstrap import Strike, open_strike
 from strike_app.contractors import contractors
 from strike_app.list_map import draw
+from strike_app.provider import telephone_problem
 from strike_app.settings import Settings
 from strike_domain.contacts import PagerList
 from strike_domain.drill import Drill, drill
-from strike_domain.errors import Rejected, Unavailable
+from strike_domain.errors import Rejected
 from strike_domain.geometry import Location, parse_location
 from strike_domain.ports import Tenant
 from strike_domain.readiness import Problem, Readiness, Severity, check_lists
@@ -172,16 +170,8 @@ def _reach_provider(strike: Strike, osp: Tenant) -> Iterator[tuple[str, str]]:
     with strike.pool.connection() as connection:
         nocs = connection.execute(NOCS_OF, (osp.id,)).fetchall()
     for noc in nocs:
-        yield noc["name"], _problem(telephone, noc["id"], since)
+        yield noc["name"], telephone_problem(telephone, noc["id"], since)
     telephone.close()
-
-
-def _problem(telephone: TwilioTelephone, noc_id: UUID, since: Any) -> str:
-    try:
-        telephone.find(noc_id, "+12025550100", since)
-    except (SecretError, Unavailable) as error:
-        return error.message
-    return ""
 
 
 def _print_drill(done: Drill, provider: list[tuple[str, str]], console: Console) -> None:

@@ -455,5 +455,8 @@ def _shown(thing: Any) -> dict[str, Any] | None:
 
 def _shown_always(thing: Any) -> dict[str, Any]:
     if isinstance(thing, BaseModel):
-        return thing.model_dump(mode="json", exclude={"digest", "last_used_at"})
+        shown = thing.model_dump(mode="json", exclude={"digest", "last_used_at"})
+        # Sets come in any order, and another order is no change.
+        sets = {name for name in shown if isinstance(getattr(thing, name), frozenset)}
+        return {name: sorted(it) if name in sets else it for name, it in shown.items()}
     return dict(thing)

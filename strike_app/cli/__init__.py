@@ -11,6 +11,9 @@ from typing import Annotated
 
 import typer
 
+from strike_app.cli import accounts, audit, links, lists, secrets, tenants, tokens
+from strike_app.cli.options import AsJson, ExitWithParent, ReadyFile
+
 app = typer.Typer(
     name="strike",
     help="Emergency callouts for cut fibre: phone the repair crew, follow the work, prove it all.",
@@ -19,14 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Drawing boxes would double the time that help takes.
 )
-
-ExitWithParent = Annotated[
-    bool, typer.Option(help="Stop when standard input ends: when whoever started this is gone.")
-]
-ReadyFile = Annotated[
-    Path | None, typer.Option(help="Write there, as JSON, where this process can be reached.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 @app.command()
@@ -176,138 +171,6 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(show(examine(), as_json=as_json))
 
 
-lists = typer.Typer(
-    help="Are the pager lists ready for the night? Nobody is rung.", no_args_is_help=True
-)
-app.add_typer(lists, name="lists")
-
-
-@lists.command("check")
-def check_lists(
-    osp: Annotated[
-        str | None, typer.Argument(help="A contractor, by name or id; all if none is named.")
-    ] = None,
-    map_file: Annotated[
-        Path | None, typer.Option("--map", help="Draw the regions, as SVG, into this file.")
-    ] = None,
-    area: Annotated[
-        Path | None, typer.Option(help="What ought to be covered: a GeoJSON polygon.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Find numbers that cannot be called, empty lists, gaps and overlaps of regions.
-
-    The exit status is 1 if anything keeps somebody from being rung.
-
-    Example: strike lists check "Front Range" --map regions.svg
-    """
-    from strike_app.lists import check
-
-    raise typer.Exit(check(osp, area=area, map_file=map_file, as_json=as_json))
-
-
-@lists.command("drill")
-def drill_list(
-    osp: Annotated[str, typer.Argument(help="The contractor, by name or id.")],
-    at: Annotated[
-        str | None, typer.Option(help="Longitude,latitude of a cut: the list for there.")
-    ] = None,
-    name: Annotated[str | None, typer.Option("--list", help="Or a list, by its name.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Ring a list down on paper: who would be rung when, and hear what. No phone rings.
-
-    Each NOC's account at the provider is asked for its calls, which shows that it could place one.
-
-    Example: strike lists drill "Front Range" --at=-105.27,40.01
-    """
-    from strike_app.lists import run_drill
-
-    raise typer.Exit(run_drill(osp, at=at, list_name=name, as_json=as_json))
-
-
-render = typer.Typer(help="How the contractors' Render answers.", no_args_is_help=True)
-app.add_typer(render, name="render")
-
-
-@render.command("status")
-def render_status(
-    osp: Annotated[
-        str | None, typer.Argument(help="A contractor, by name or id; all if none is named.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say for each Render whether it answers, how late its polls are, and what went wrong.
-
-    The exit status is 1 if somebody has to look.
-
-    Example: strike render status "Front Range"
-    """
-    from strike_app.render import show_status
-
-    raise typer.Exit(show_status(osp, as_json=as_json))
-
-
-@render.command("retry")
-def render_retry(
-    osp: Annotated[str, typer.Argument(help="The contractor, by name or id.")],
-    as_json: AsJson = False,
-) -> None:
-    """Have the field tasks made that could not be made before.
-
-    Example: strike render retry "Front Range"
-    """
-    from strike_app.render import retry
-
-    raise typer.Exit(retry(osp, as_json=as_json))
-
-
-secrets = typer.Typer(
-    help="Stored secrets and the keys they are sealed with; none is ever shown.",
-    no_args_is_help=True,
-)
-app.add_typer(secrets, name="secrets")
-
-
-@secrets.command("status")
-def secrets_status(as_json: AsJson = False) -> None:
-    """Say how many secrets are under which key, and whether they open.
-
-    The exit status is 1 if anything has to be rotated, or does not open.
-
-    Example: strike secrets status
-    """
-    from strike_app.vault import show_status
-
-    raise typer.Exit(show_status(as_json=as_json))
-
-
-@secrets.command("rotate")
-def rotate_secrets(as_json: AsJson = False) -> None:
-    """Move every secret to the present key, without downtime.
-
-    May be interrupted and begun again. The exit status is 1 if anything could not be moved.
-
-    Example: strike secrets rotate
-    """
-    from strike_app.vault import rotate
-
-    raise typer.Exit(rotate(as_json=as_json))
-
-
-@secrets.command("new-key")
-def new_secrets_key(
-    file: Annotated[Path, typer.Argument(help="Where to; nothing may be there.")],
-) -> None:
-    """Make a key in a file, and say how it is taken into use.
-
-    Example: strike secrets new-key /etc/strike/secrets-2.key
-    """
-    from strike_app.vault import new_key
-
-    raise typer.Exit(new_key(file))
-
-
 @app.command()
 def schema() -> None:
     """Print the GraphQL schema.
@@ -317,6 +180,20 @@ def schema() -> None:
     from strike_app.graphql import schema as graphql_schema
 
     typer.echo(graphql_schema.as_str())
+
+
+app.add_typer(tenants.tenant, name="tenant")
+app.add_typer(tenants.user, name="user")
+app.add_typer(links.link, name="link")
+app.add_typer(lists.lists, name="lists")
+app.add_typer(lists.lists, name="list", hidden=True)
+app.add_typer(lists.jobs, name="jobs")
+app.add_typer(accounts.twilio, name="twilio")
+app.add_typer(accounts.render, name="render")
+app.add_typer(tokens.token, name="token")
+app.add_typer(secrets.secrets, name="secrets")
+app.command("audit")(audit.audit)
+app.command("access")(audit.access)
 
 
 @contextmanager

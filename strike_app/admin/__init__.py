@@ -1,0 +1,1 @@
+"""What whoever runs Strike does on the command line; every change leaves its audit."""
