@@ -139,7 +139,8 @@ class Question:
         after = self.values.get("after")
         place = read_cursor(after) if after else (None, None)
         lists = (self.values.get("statuses"), self.values.get("paging"))
-        return [self.tenant, *lists, *place, PAGE + 1]
+        every = [self.tenant, *lists, *place, PAGE + 1]
+        return [value for value in every if value is not None]
 
 
 Asks = Callable[[str | None], dict[str, Any]]
