@@ -53,7 +53,8 @@ RESAMPLES = 2_000
 
 COUNTED = """
 SELECT name, generic_plans + custom_plans AS uses, generic_plans
-FROM pg_prepared_statements WHERE statement LIKE '%eco_views%' AND statement NOT LIKE '%generic_plans%'
+FROM pg_prepared_statements
+WHERE statement LIKE '%eco_views%' AND statement NOT LIKE '%generic_plans%'
 """
 
 err = Console(stderr=True)
