@@ -80,7 +80,7 @@ class OwnRoundTrips(Queries):
             return await cursor.fetchall()
 
 
-WALL, ALONE, TRIPS = "behind the wall", "the filter alone", "the wall, named by round trips"
+WALL, ALONE, TRIPS = "behind the wall", "the filter alone", "by round trips"
 WAYS: dict[str, type[Queries]] = {WALL: Queries, ALONE: FilterAlone, TRIPS: OwnRoundTrips}
 
 
@@ -363,7 +363,8 @@ def interval(ones: Sequence[float], others: Sequence[float]) -> tuple[float, flo
 
 
 def _row(name: str, times: Sequence[float], limit: Sequence[float]) -> list[str]:
-    cells = [name, f"{median(times):.3f} ms", f"{quantiles(times, n=20)[18]:.3f} ms"]
+    cuts = quantiles(times, n=20)
+    cells = [name, *(f"{cuts[place]:.3f} ms" for place in (1, 9, 18))]
     if times is limit:
         return [*cells, "1", ""]
     low, high = interval(times, limit)
@@ -372,7 +373,7 @@ def _row(name: str, times: Sequence[float], limit: Sequence[float]) -> list[str]
 
 def show_times(console: Console, title: str, times: Times) -> None:
     table = Table(title=title)
-    for heading in ("", "p50", "p95", "ratio of medians", "95 % interval"):
+    for heading in ("", "p10", "p50", "p95", "ratio of medians", "95 % interval"):
         table.add_column(heading, justify="right" if heading else "left")
     for name, values in times.items():
         table.add_row(*_row(name, values, times[ALONE]))
