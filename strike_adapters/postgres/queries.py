@@ -378,7 +378,7 @@ class Queries:
 
     async def _mine(self, statement: str, *, tenant: UUID, **values: Any) -> list[DictRow]:
         async with _connection(self._tenants) as connection:
-            return await rows_of(connection, tenant, statement, {"tenant": tenant, **values})
+            return await rows_of(connection, tenant, statement, values)
 
 
 @asynccontextmanager

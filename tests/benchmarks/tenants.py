@@ -1,10 +1,11 @@
 """What does the second wall cost? The list of ECOs with row-level security, and without.
 
-`tox -e tenants` (or `python -m tests.benchmarks.tenants --ecos 1000000 --rounds 2000`). A million
+`tox -e tenants` (or `python -m tests.benchmarks.tenants --ecos 1000000 --rounds 3000`). A million
 ECOs of a hundred companies in an embedded PostgreSQL. The same questions are asked in several ways,
-in random order, by the code that serves the edge: behind the wall; with the tenant filter alone, as
-the owner of the tables; and behind the wall in an ordinary transaction, which names the tenant in
-a round trip of its own. Then the plans, what the server alone takes, and eight who ask at once.
+in random order, by the code that serves the edge: behind the wall; with the tenant filter alone,
+as the owner of the tables; and behind the wall by statements of their own that name the tenant, in
+a pipeline or in an ordinary transaction. Then the plans, what the server alone takes, and eight who
+ask at once.
 """
 
 from __future__ import annotations
@@ -80,8 +81,25 @@ class OwnRoundTrips(Queries):
             return await cursor.fetchall()
 
 
-WALL, ALONE, TRIPS = "behind the wall", "the filter alone", "by round trips"
-WAYS: dict[str, type[Queries]] = {WALL: Queries, ALONE: FilterAlone, TRIPS: OwnRoundTrips}
+class InPipeline(Queries):
+    """Behind the wall: the name and the question sent together, one transaction up to the sync."""
+
+    async def _mine(self, statement: str, *, tenant: UUID, **values: Any) -> list[DictRow]:
+        async with self._tenants.connection() as connection:
+            async with connection.pipeline():
+                await connection.execute(NAME_TENANT, (str(tenant),))
+                cursor = await connection.execute(statement.encode(), {"tenant": tenant, **values})
+            return await cursor.fetchall()
+
+
+WALL, ALONE = "behind the wall", "the filter alone"
+PIPELINE, TRIPS = "named in a pipeline", "named by round trips"
+WAYS: dict[str, type[Queries]] = {
+    WALL: Queries,
+    ALONE: FilterAlone,
+    PIPELINE: InPipeline,
+    TRIPS: OwnRoundTrips,
+}
 
 
 class Held:
@@ -104,8 +122,6 @@ class Way:
 
     queries: Queries
     connection: AsyncConnection[DictRow]
-    names: bool
-    """Whether it has to name its tenant."""
 
 
 @asynccontextmanager
@@ -113,12 +129,11 @@ async def ways(url: str) -> AsyncIterator[dict[str, Way]]:
     async with AsyncExitStack() as stack:
         found = {}
         for name, kind in WAYS.items():
-            walled = kind is not FilterAlone
-            pool = open_async_pool(url, size=1, for_tenants=walled)
+            pool = open_async_pool(url, size=1, for_tenants=name != ALONE)
             await stack.enter_async_context(pool)
             connection = await stack.enter_async_context(pool.connection())
             held = cast(AsyncPool, Held(connection))
-            found[name] = Way(kind(held, held, Changes(url), 1), connection, walled)
+            found[name] = Way(kind(held, held, Changes(url), 1), connection)
         yield found
 
 
@@ -226,11 +241,8 @@ async def explain(way: Way, question: Question, options: str) -> dict[str, Any]:
     (name,) = [row["name"] for row in after if row["uses"] != before.get(row["name"])]
     values = SQL(", ").join(Literal(value) for value in question.parameters)
     text = SQL("EXPLAIN (ANALYZE, FORMAT JSON, " + options + ") EXECUTE {} ({})")
-    async with connection.transaction():
-        if way.names:
-            await connection.execute(NAME_TENANT, (str(question.tenant),))
-        cursor = await connection.execute(text.format(Identifier(name), values))
-        return cast(dict[str, Any], (await cursor.fetchall())[0]["QUERY PLAN"][0])
+    cursor = await connection.execute(text.format(Identifier(name), values))
+    return cast(dict[str, Any], (await cursor.fetchall())[0]["QUERY PLAN"][0])
 
 
 async def _counted(connection: AsyncConnection[DictRow]) -> list[DictRow]:
@@ -381,7 +393,7 @@ def show_times(console: Console, title: str, times: Times) -> None:
 
 
 def show(ecos: int, found: Found) -> None:
-    console = Console()
+    console = Console(width=100)
     title = f"{ecos:,} ECOs of {NOCS + OSPS} companies: {len(found.kinds):,} questions each way"
     show_times(console, title, found.asked)
     for kind in KINDS:
