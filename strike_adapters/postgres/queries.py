@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +49,9 @@ POOL_SECONDS = 5.0
 
 STATEMENT_SECONDS = 10
 """How long the database may think about one question."""
+
+# To plan a page takes twice as long as to read it, and the plan is the same for all tenants.
+PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
 
 FIRST_PAUSE, MAX_PAUSE = 0.05, 1.0
 """Seconds until `wait_for` looks by itself: doubling, up to the second. Mostly it is woken."""
@@ -93,28 +97,35 @@ MINE = "(noc_id = %(tenant)s OR osp_id = %(tenant)s)"
 
 ECO = f"SELECT * FROM eco_views WHERE eco_id = %(eco_id)s AND {MINE}"  # noqa: S608
 
-# Newest first; the id makes the order total, so that no insert moves a page's edge.
-_PAGE = """
-  AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s))
-  AND (%(paging)s::text[] IS NULL OR paging_state = ANY(%(paging)s))
-  AND (%(before)s::timestamptz IS NULL OR (created_at, eco_id) < (%(before)s, %(before_id)s))
-ORDER BY created_at DESC, eco_id DESC
-LIMIT %(limit)s
-"""
+# What a list is asked for, by the value that asks for it.
+_WANTED = {
+    "statuses": "status = ANY(%(statuses)s)",
+    "paging": "paging_state = ANY(%(paging)s)",
+    "before": "(created_at, eco_id) < (%(before)s, %(before_id)s)",
+}
 
-# A tenant is on one side only. Asked for by "or", all of its rows would be sorted for one page;
-# asked for one by one, each side is read in the order of its index.
-MINE_AS_NOC, MINE_AS_OSP = "noc_id = %(tenant)s", "osp_id = %(tenant)s"
 
-ECOS = f"""
-SELECT * FROM (
-    (SELECT * FROM eco_views WHERE {MINE_AS_NOC} {_PAGE})
-    UNION ALL
-    (SELECT * FROM eco_views WHERE {MINE_AS_OSP} {_PAGE})
-) AS mine
-ORDER BY created_at DESC, eco_id DESC
-LIMIT %(limit)s
-"""  # noqa: S608 - nothing of it comes from outside
+@cache
+def ecos_statement(*wanted: str) -> str:
+    """A page of the list, of rows that are as `wanted`: keys of `_WANTED`.
+
+    A statement of its own for each set of them: "the value is null, or ..." in one for all would
+    keep the cursor out of the index as soon as the server plans for any values, and a later page
+    would read all the rows before it.
+    """
+    # Newest first; the id makes the order total, so that no insert moves a page's edge.
+    page = f"""{"".join(f" AND {_WANTED[one]}" for one in wanted)}
+        ORDER BY created_at DESC, eco_id DESC LIMIT %(limit)s"""
+    # A tenant is on one side only. Asked for by "or", all of its rows would be sorted for one
+    # page; asked for one by one, each side is read in the order of its index.
+    return f"""
+        SELECT * FROM (
+            (SELECT * FROM eco_views WHERE noc_id = %(tenant)s{page})
+            UNION ALL
+            (SELECT * FROM eco_views WHERE osp_id = %(tenant)s{page})
+        ) AS mine
+        ORDER BY created_at DESC, eco_id DESC LIMIT %(limit)s"""  # noqa: S608 - see `_WANTED`
+
 
 TIMELINES = f"""
 SELECT * FROM eco_timeline WHERE eco_id = ANY(%(ids)s) AND {MINE} ORDER BY position
@@ -241,6 +252,7 @@ def open_async_pool(url: str, *, size: int, for_tenants: bool = False) -> AsyncP
 
 async def _limit(connection: AsyncConnection[DictRow]) -> None:
     await connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+    await connection.execute(PLAN_ONCE)
 
 
 async def _limit_and_become(connection: AsyncConnection[DictRow]) -> None:
@@ -317,14 +329,14 @@ class Queries:
             message = f"Ask for 1 to {MAX_PAGE} at a time."
             raise Rejected("PAGE_SIZE_INVALID", message, ("first",))
         before, before_id = read_cursor(after) if after else (None, None)
+        values = {
+            "statuses": list(statuses) if statuses else None,
+            "paging": list(paging) if paging else None,
+            "before": before,
+        }
+        statement = ecos_statement(*(name for name in values if values[name] is not None))
         rows = await self._mine(
-            ECOS,
-            tenant=tenant_id,
-            statuses=list(statuses) if statuses else None,
-            paging=list(paging) if paging else None,
-            before=before,
-            before_id=before_id,
-            limit=first + 1,
+            statement, tenant=tenant_id, before_id=before_id, limit=first + 1, **values
         )
         return Page(rows[:first], len(rows) > first)
 
@@ -407,7 +419,7 @@ class Queries:
 
     async def _mine(self, statement: str, *, tenant: UUID, **values: Any) -> list[DictRow]:
         async with _connection(self._tenants) as connection:
-            return await rows_of(connection, tenant, statement, {"tenant": tenant, **values})
+            return await rows_of(connection, tenant, statement, values)
 
 
 @asynccontextmanager

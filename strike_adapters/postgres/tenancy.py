@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,10 @@ from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.pools import Connections
 from strike_adapters.postgres.row_security import NAME_TENANT, TENANT_ROLE
+
+NAME_TENANT_OF_QUESTION = (
+    "SELECT set_config('strike.tenant', %(tenant)s::uuid::text, true) AS tenant"
+)
 
 BECOME = SQL("SET ROLE {}").format(Identifier(TENANT_ROLE))
 BECOME_FOR_NOW = SQL("SET LOCAL ROLE {}").format(Identifier(TENANT_ROLE))
@@ -33,13 +38,26 @@ async def rows_of(
 ) -> list[DictRow]:
     """What a tenant sees of a question, on a connection that has the tenants' role already.
 
-    Both statements go out together, and what is sent between two synchronisations is one
-    transaction: naming the tenant costs no round trip, and the name ends with the answer.
+    `values` are those of the statement without `tenant`. The question names the tenant itself, so
+    that it costs no round trip; on a connection that commits by itself the name ends with it.
     """
-    async with connection.pipeline():
-        await connection.execute(NAME_TENANT, (str(tenant_id),))
-        cursor = await connection.execute(statement.encode(), values)
+    cursor = await connection.execute(named(statement), {"tenant": tenant_id, **values})
     return await cursor.fetchall()
+
+
+@cache
+def named(statement: str) -> bytes:
+    """The question as one that names its tenant, `%(tenant)s`, before it reads any row.
+
+    That is sure in every plan: the question takes a value of the one row that names, so it can
+    only run after it, and OFFSET 0 keeps it from being taken apart. Were it otherwise, nothing
+    would be seen. One row is joined to an answer, so the answer keeps its order.
+    """
+    return f"""
+        SELECT answer.* FROM ({NAME_TENANT_OF_QUESTION}) AS named
+        CROSS JOIN LATERAL (
+            SELECT * FROM ({statement}) AS asked WHERE named.tenant IS NOT NULL OFFSET 0
+        ) AS answer""".encode()  # noqa: S608 - a statement of ours; values are parameters
 
 
 class TenantPool:
