@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from strike_adapters.postgres.queries import ECOS, AsyncPool, open_async_pool
+from strike_adapters.postgres.queries import AsyncPool, ecos_statement, open_async_pool
 from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.postgres.row_security import OPEN_TO_ALL, TENANT_ROLE, WALLS
 from strike_adapters.postgres.tenancy import acting_for, rows_of
@@ -30,8 +30,6 @@ EVERYBODY = """
 SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v', 'm')
 """
-
-PAGE = {"statuses": None, "paging": None, "before": None, "before_id": None, "limit": 51}
 
 
 @pytest.fixture
@@ -59,7 +57,7 @@ async def test_the_name_of_the_tenant_ends_with_the_answer(
 ) -> None:
     me = worlds.ours.noc.id
     async with one_connection.connection() as connection:
-        found = await rows_of(connection, me, ECOS, {"tenant": me, **PAGE})
+        found = await rows_of(connection, me, ecos_statement(), {"limit": 51})
     assert [row["eco_id"] for row in found] == [worlds.ours.eco_id]
     assert await sees_nothing(one_connection)
 
