@@ -52,9 +52,11 @@ class Over(StrEnum):
     """Over what an action reaches; for everything else it is as if the thing did not exist."""
 
     OWN = "its own"
-    PARTY = "ECOs of which it is a side, whatever became of the link"
-    LINKED = "companies that it has a link with"
-    SYSTEM = "all: only on the command line of the system itself"
+    PARTY = "its ECOs"
+    """Those of which it is a side, whatever became of the link."""
+    LINKED = "linked companies"
+    SYSTEM = "all"
+    """Only on the command line of whoever runs Strike."""
 
 
 @dataclass(frozen=True)

@@ -105,14 +105,17 @@ class Administration:
     # Members --------------------------------------------------------------------------------
 
     def set_member(self, email: str, name: str, role: Role, actor: Actor) -> Member:
-        """Give somebody a role; an unknown address becomes a new user of that name."""
+        """Give somebody a role; an unknown address becomes a new user of that name.
+
+        Without a name, the address is the name.
+        """
         address = _email(email)
         with self._changing(actor, Action.MEMBERS_EDIT) as change:
             members = change.records.members(change.tenant_id)
             before = next((one for one in members if one.email == address), None)
             if before and before.role is Role.ADMIN and role is not Role.ADMIN:
                 _keep_an_admin(members, before)
-            called = before.name if before else _name(name)
+            called = before.name if before else _name(name or address)
             after = change.records.save_member(change.tenant_id, address, called, role)
             change.audit(Action.MEMBERS_EDIT, address, before, after)
         return after

@@ -32,7 +32,8 @@ REMEMBER = "INSERT INTO strike_prepared (fingerprint) VALUES (%s)"
 def prepare(url: str) -> None:
     """Create or migrate every table in the database at `url`, unless this version has done it.
 
-    Raises `psycopg.OperationalError` if it cannot be reached.
+    Raises `psycopg.OperationalError` if it cannot be reached, and `TenantRoleMissing` if its user
+    may not make the role that keeps tenants apart.
     """
     with psycopg.connect(url, autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(%s)", (PREPARING,))

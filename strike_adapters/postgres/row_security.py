@@ -13,6 +13,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.changes import FOLLOWED
+from strike_domain.errors import StrikeError
 
 TENANT_ROLE = "strike_tenant"
 
@@ -108,7 +109,11 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$
 """
 
-MAY_BECOME = "SELECT pg_has_role(current_user, %s, 'MEMBER') AS may"
+# From version 16 on, who creates a role belongs to it without being allowed to take it.
+MAY_BECOME = """
+SELECT pg_has_role(current_user, %s, CASE WHEN current_setting('server_version_num')::int < 160000
+                                     THEN 'MEMBER' ELSE 'SET' END)
+"""
 
 GRANT_ROLE = f"GRANT {TENANT_ROLE} TO CURRENT_USER"
 
@@ -136,8 +141,7 @@ GRANT EXECUTE ON FUNCTION strike_user_named(uuid, text, text) TO {TENANT_ROLE};
 def raise_walls(connection: psycopg.Connection) -> None:
     """Create the role if there is none, and put every table behind its wall. Safe to repeat.
 
-    Raises `psycopg.errors.InsufficientPrivilege` if this user may not create roles, and nobody
-    has created `strike_tenant` and granted it.
+    Raises `TenantRoleMissing` if there is none, and this user may not create it.
     """
     _ensure_role(connection)
     with connection.transaction():
@@ -172,8 +176,23 @@ def raise_wall(connection: psycopg.Connection, name: str, wall: Wall) -> None:
         connection.execute(SQL(text).format(policy, table, role))
 
 
+class TenantRoleMissing(StrikeError):
+    """The database has no role for tenants, and this user may not create or take it."""
+
+    def __init__(self, user: str) -> None:
+        super().__init__(
+            "TENANT_ROLE_MISSING",
+            f"The database user {user} may not create the role that keeps tenants apart. Let an "
+            f"administrator of the database run: CREATE ROLE {TENANT_ROLE} NOLOGIN NOINHERIT; "
+            f'GRANT {TENANT_ROLE} TO "{user}";',
+        )
+
+
 def _ensure_role(connection: psycopg.Connection) -> None:
-    connection.execute(CREATE_ROLE)
-    row = connection.execute(MAY_BECOME, (TENANT_ROLE,)).fetchone()
-    if row is None or not row[0]:
-        connection.execute(GRANT_ROLE)
+    try:
+        connection.execute(CREATE_ROLE)
+        row = connection.execute(MAY_BECOME, (TENANT_ROLE,)).fetchone()
+        if row is None or not row[0]:
+            connection.execute(GRANT_ROLE)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise TenantRoleMissing(connection.info.user) from error

@@ -31,10 +31,10 @@ def list_tokens(wanted: str, *, as_json: bool) -> None:
     with at_work() as strike:
         tenant = find_tenant(strike, wanted)
         tokens, now = _tokens(strike, tenant), strike.clock.now()
-    table = plain_table("name", "role", "scopes", "made by", "good until", "id")
+    table = plain_table("name", "role", "scopes", "made by", "good until")
     for one in tokens:
         scopes = ", ".join(sorted(one.scopes))
-        add_row(table, one.name, one.role, scopes, one.created_by, _until(one, now), one.id)
+        add_row(table, one.name, one.role, scopes, one.created_by, _until(one, now))
     rows = [_as_json(one) | {"is_good": one.is_good(now)} for one in tokens]
     show_table(table, rows, as_json=as_json, otherwise=f"{tenant.name} has no API token.")
 

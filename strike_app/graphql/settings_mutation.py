@@ -146,9 +146,8 @@ class SettingsMutation:
         role: Annotated[Role, strawberry.argument(description="What they may do here.")],
         name: Annotated[str, strawberry.argument(description="Of a new user.")] = "",
     ) -> MemberResult:
-        called = name or email
         return await _run(
-            info, lambda do, actor: Member.of(do.set_member(email, called, role, actor))
+            info, lambda do, actor: Member.of(do.set_member(email, name, role, actor))
         )
 
     @strawberry.mutation(description="Take somebody's role away; the last admin stays.")
