@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -31,6 +32,9 @@ LOG_ENV = {
 
 MAX_ATTEMPTS = 20
 
+TURNS = 256
+"""Among so many locks the aggregates are shared out."""
+
 
 @dataclass(frozen=True)
 class Receipt(Generic[TAggregate]):
@@ -51,6 +55,8 @@ class StrikeLog(Application[UUID]):
         super().__init__(env)
         self.listeners: list[Listener] = []
         """Are told of every aggregate that this object has stored, with what was new of it."""
+        # One thread that runs in turns on its own, as the simulation does, never waits for itself.
+        self._turns = [RLock() for _ in range(TURNS)]
 
     def eco(self, eco_id: UUID, version: int | None = None) -> Eco:
         """Raises `NotFound`."""
@@ -112,21 +118,27 @@ class StrikeLog(Application[UUID]):
 
     def change_eco(self, eco_id: UUID, command: Callable[[Eco], None]) -> Receipt[Eco]:
         """Load, command, store; again while others are faster and the command still stands."""
-        return self._change(lambda: self.eco(eco_id), command)
+        return self._change(eco_id, self.eco, command)
 
     def change_run(self, run_id: UUID, command: Callable[[PagerRun], None]) -> Receipt[PagerRun]:
         """As `change_eco`, for a pager run."""
-        return self._change(lambda: self.run(run_id), command)
+        return self._change(run_id, self.run, command)
 
     def _change(
-        self, load: Callable[[], TAggregate], command: Callable[[TAggregate], None]
+        self,
+        aggregate_id: UUID,
+        load: Callable[[UUID], TAggregate],
+        command: Callable[[TAggregate], None],
     ) -> Receipt[TAggregate]:
         def once() -> Receipt[TAggregate]:
-            aggregate = load()
+            aggregate = load(aggregate_id)
             command(aggregate)
             return Receipt(aggregate, self.store(aggregate))
 
-        return while_others_are_faster(once)
+        # Threads of this process queue up, so that only other processes can be faster: eight of
+        # them on one ECO would otherwise beat the same unlucky one twenty times now and then.
+        with self._turns[aggregate_id.int % TURNS]:
+            return while_others_are_faster(once)
 
 
 TResult = TypeVar("TResult")

@@ -12,7 +12,7 @@ import pytest
 
 from strike_app.bootstrap import Strike
 from strike_app.demo.seed import CONTRACTORS, NOC_ID, NOCS, OPERATOR, _id
-from strike_domain import Role
+from strike_domain import Actor, Role, Side
 from tests.integration.served import CREATE, ORDER, OSP_ID, Answer, Served
 
 ADMIN = "tom@tidewater.example"
@@ -203,8 +203,6 @@ async def test_a_viewer_sees_the_last_digits_only(served: Served, strike: Strike
 
 
 async def _chief(served: Served, strike: Strike) -> Any:
-    from strike_domain import Actor, Side
-
     return Actor(name="test", tenant_id=OSP_ID, side=Side.OSP, role=Role.ADMIN)
 
 
@@ -311,3 +309,35 @@ def test_job_numbers_are_unique_and_rise_for_each_osp_and_year_however_many_ask_
             numbers = sorted(number for each in mine for number in each)
             year = f"{at.year % 100:02d}"
             assert numbers == [f"{year}-{number:04d}" for number in range(1, 81)]
+
+
+# One company on both sides -------------------------------------------------------------------
+
+
+async def test_one_company_is_both_with_shared_users_and_dispatches_to_itself(
+    served: Served, strike: Strike, followers: None
+) -> None:
+    do, system = strike.administration(), Actor.system("test")
+    noc = do.add_tenant("Self Reliant NOC", Side.NOC, system)
+    osp = do.add_tenant("Self Reliant Crews", Side.OSP, system)
+    both = "both@self.example"
+    for tenant, role in ((noc, Role.OPERATOR), (osp, Role.VIEWER)):
+        boss = Actor(name="test", tenant_id=tenant.id, side=tenant.side, role=Role.ADMIN)
+        do.set_member(both, "Bo", role, boss)
+        if tenant is noc:
+            do.propose_link(osp.id, boss)
+        else:
+            do.accept_link(noc.id, boss)
+    me = await served.ask("{ me { memberships { role tenant { name } } } }", email=both)
+    roles = {one["tenant"]["name"]: one["role"] for one in me["me"]["memberships"]}
+    assert roles == {"Self Reliant Crews": "VIEWER", "Self Reliant NOC": "OPERATOR"}
+    order = {"input": ORDER | {"ospId": str(osp.id)}}
+    created = (await served.ask(CREATE, order, email=both, tenant=noc.id))["createEco"]
+    query = "query ($id: UUID!, $p: Position) { eco(id: $id, waitFor: $p) { noc { name } } }"
+    values = {"id": created["eco"]["id"], "p": created["position"]}
+    for tenant in (noc, osp):
+        seen = await served.ask(query, values, email=both, tenant=tenant.id)
+        assert seen["eco"]["noc"]["name"] == "Self Reliant NOC"
+    refused = (await served.ask(CREATE, order, email=both, tenant=osp.id))["createEco"]
+    assert refused["code"] == "WRONG_SIDE"
+    assert (await served.ask(query, values, email=OPERATOR.email))["eco"] is None

@@ -20,7 +20,18 @@ from eventsourcing.utils import Environment
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.followers import VIEWS
 from strike_adapters.postgres.store import Factory, LogRecorder, ProcessRecorder, store_env
-from strike_domain import Eco, JobType, StrikeLog, parse_location
+from strike_app.bootstrap import Strike
+from strike_app.demo.seed import CONTRACTORS, NOC_ID
+from strike_domain import (
+    Actor,
+    Eco,
+    EcoOrder,
+    JobType,
+    Role,
+    Side,
+    StrikeLog,
+    parse_location,
+)
 from strike_domain.memory import MEMORY_LOG, MemoryFactory, memory_env
 from tests.integration.stored import LongNight, eventually, rows, stored_night
 from tests.integration.stories import STORIES
@@ -262,3 +273,20 @@ def test_a_process_stores_events_and_its_position_together_or_not_at_all(
             recorder.insert_events(stored, tracking=Tracking("strike", 6))
         assert recorder.max_tracking_id("strike") == 5
         assert len(rows(database_url, "SELECT 1 FROM strike_events")) == 1
+
+
+def test_many_commands_on_one_eco_at_once_all_succeed(strike: Strike) -> None:
+    callouts = strike.callouts()
+    operator = Actor(name="nina", tenant_id=NOC_ID, side=Side.NOC, role=Role.OPERATOR)
+    order = EcoOrder(
+        osp_id=CONTRACTORS[0].id,
+        location={"type": "Point", "coordinates": [-105.27, 40.01]},
+        job_type="FNOL",
+        description="Cut",
+    )
+    eco_id = callouts.create_eco(order, operator).aggregate.id
+    with ThreadPoolExecutor(32) as threads:
+        notes = [f"note {number}" for number in range(200)]
+        receipts = [*threads.map(lambda text: callouts.add_note(eco_id, text, operator), notes)]
+    assert len({one.position for one in receipts}) == 200
+    assert strike.log.eco(eco_id).version == 201
