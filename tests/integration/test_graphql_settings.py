@@ -328,7 +328,8 @@ async def test_one_company_is_both_with_shared_users_and_dispatches_to_itself(
             do.propose_link(osp.id, boss)
         else:
             do.accept_link(noc.id, boss)
-    me = await served.ask("{ me { memberships { role tenant { name } } } }", email=both)
+    question = "{ me { memberships { role tenant { name } } } }"
+    me = await served.ask(question, email=both, tenant=None)
     roles = {one["tenant"]["name"]: one["role"] for one in me["me"]["memberships"]}
     assert roles == {"Self Reliant Crews": "VIEWER", "Self Reliant NOC": "OPERATOR"}
     order = {"input": ORDER | {"ospId": str(osp.id)}}
