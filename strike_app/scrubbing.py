@@ -19,6 +19,8 @@ HIDDEN = "[hidden]"
 SHORTEST = 6
 """Characters: shorter secrets would black out ordinary words, and are no secrets."""
 
+_A_WORD = re.compile(r"[A-Za-z]{1,11}")
+
 MOST_HIDDEN = 1_000
 """Most values that `hide` keeps; the one given longest ago is forgotten first."""
 
@@ -101,8 +103,8 @@ _known = _Known()
 
 
 def hide(secret: str) -> None:
-    """Never let this value into the log of this process. Too short a value is not kept."""
-    if len(secret) >= SHORTEST:
+    """Never let this value into the log of this process, unless it is too short, or a word."""
+    if len(secret) >= SHORTEST and not _A_WORD.fullmatch(secret):
         _known.add(secret)
 
 
