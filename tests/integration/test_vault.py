@@ -23,7 +23,10 @@ OLD, NEW = FileKey(bytes(range(32))), FileKey(bytes(range(1, 33)))
 ROTATING = SecretBox(NEW, previous=[OLD])
 ALL = len(NOCS) + len(OSPS)
 
-WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'UPDATE twilio_accounts'"
+WAITING = """
+SELECT FROM pg_stat_activity
+WHERE wait_event_type = 'Lock' AND query ~ 'UPDATE twilio_accounts'
+"""
 
 
 class Silent:
