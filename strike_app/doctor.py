@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -123,15 +124,19 @@ def _reaches(what: str, url: str, cure: str) -> Finding:
 
 
 def _identity(settings: Settings) -> Finding:
-    what = "identity"
-    if not settings.oidc_signer:
-        cure = "Set STRIKE_OIDC_SIGNER to the ARN of your load balancer."
+    what, team = "identity", settings.cloudflare_team
+    if not settings.has_login:
+        cure = (
+            "Set STRIKE_OIDC_SIGNER to the ARN of your load balancer, or STRIKE_CLOUDFLARE_TEAM "
+            "and STRIKE_CLOUDFLARE_AUDIENCE."
+        )
         return Finding(what, Verdict.WRONG, "Nobody can log in: no signer is trusted.", cure)
-    if not (settings.oidc_issuer and settings.oidc_client):
+    if settings.oidc_signer and not (settings.oidc_issuer and settings.oidc_client):
         cure = "Set STRIKE_OIDC_ISSUER and STRIKE_OIDC_CLIENT."
         said = "Any issuer and client behind the load balancer is accepted."
         return Finding(what, Verdict.WARNING, said, cure)
-    said = f"Signed by {settings.oidc_signer}, from {settings.trusted_proxies}."
+    signers = " and ".join(one for one in (settings.oidc_signer, team) if one)
+    said = f"Signed by {signers}, from {settings.trusted_proxies}."
     return Finding(what, Verdict.OK, said)
 
 
@@ -218,7 +223,8 @@ def _accounts(strike: Strike) -> Iterator[Finding]:
         ).fetchall()
     for noc in nocs:
         said = f"{noc['name']} has no Twilio account: it can ring nobody."
-        yield Finding("twilio account", Verdict.WRONG, said, "Store its account and token.")
+        cure = f"strike twilio set {shlex.quote(noc['name'])} --sid AC… --from +1…"
+        yield Finding("twilio account", Verdict.WRONG, said, cure)
 
 
 def _secrets(strike: Strike) -> Iterator[Finding]:

@@ -86,7 +86,7 @@ def restore(file: Path, server: EmbeddedServer) -> str:
         url,
         file,
     ]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run([*command, "-d", url, file], check=True, timeout=60)
     return url
 
 
