@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 
 from strike_adapters.postgres.queries import cursor_of
+from strike_app.graphql.evidence import Evidence, evidence_of
 from strike_app.graphql.readiness import Drill, Readiness
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_app.graphql.types import Eco, Me, StrikeInfo, TimelineEntry
@@ -126,6 +127,12 @@ class Query:
         await reach(info, wait_for)
         rows = await info.context.services.queries.timelines(tenant_id, [eco_id])
         return [TimelineEntry.of(row) for row in rows]
+
+    @strawberry.field(
+        description="Everything that proves what happened to an ECO; null if it is not yours."
+    )
+    async def evidence(self, info: StrikeInfo, eco_id: EcoId) -> Evidence | None:
+        return await evidence_of(info, eco_id)
 
     @strawberry.field(description="The list that a callout there would ring. Stores nothing.")
     async def who_would_be_rung(

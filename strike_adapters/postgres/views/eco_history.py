@@ -47,10 +47,10 @@ COMMENT ON COLUMN eco_history.until_at IS
 
 BY_ECO = "CREATE INDEX IF NOT EXISTS eco_history_eco ON eco_history (eco_id, from_position)"
 
-# The period stands in the index, so that of an ECO's many states only the wanted one is fetched.
+# Period and filters stand in the index, so that of an ECO's many states only the wanted is fetched.
 BY_NOC = """
 CREATE INDEX IF NOT EXISTS eco_history_noc
-ON eco_history (noc_id, created_at, eco_id, from_at, until_at)
+ON eco_history (noc_id, created_at, eco_id, from_at, until_at, status, paging_state)
 """
 BY_OSP = BY_NOC.replace("noc", "osp")
 
