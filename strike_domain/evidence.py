@@ -6,7 +6,7 @@ docs/evidence.md says what is in it, and `evidence_check` what it proves.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,24 +14,44 @@ from uuid import UUID
 
 from strike_domain.actors import Side
 from strike_domain.evidence_chain import Chain, Record, digest, happened_of, masked, record_of
-from strike_domain.evidence_parts import derive, eco_of
+from strike_domain.evidence_parts import calls_of, derive, eco_of, pretty
 from strike_domain.evidence_readme import README
 from strike_domain.log import StrikeLog
 
 FORMAT, FORMAT_VERSION = "osprey-strike-evidence", 1
 
-MANIFEST, EVENTS = "manifest.json", "events.jsonl"
+MANIFEST, EVENTS, CALLS = "manifest.json", "events.jsonl", "calls.json"
 
 NAMES = (
     MANIFEST,
     EVENTS,
-    "calls.json",
+    CALLS,
     "timeline.txt",
     "response_times.json",
     "map.svg",
     "README.txt",
 )
 """The files of a bundle, in their order."""
+
+STATED = (
+    "format",
+    "format_version",
+    "eco",
+    "job_number",
+    "noc",
+    "osp",
+    "exported_at",
+    "exported_by",
+    "exported_for",
+    "phone_numbers",
+    "strike_version",
+    "log_position",
+    "events",
+    "head",
+    "parts",
+    "seal",
+)
+"""What a manifest states, in its order."""
 
 Parts = Mapping[str, bytes]
 
@@ -76,9 +96,10 @@ def records_of(log: StrikeLog, eco_id: UUID) -> list[Record]:
 def build(records: Sequence[Record], position: int, export: Export) -> Bundle:
     """The bundle of these records, which are all that the log held of the ECO at `position`."""
     chain = Chain.of(records)
-    shown = [happened_of(one) for one in seen_by(export.side, records)]
+    shown = [happened_of(one) for one in masked(records)]
     eco = eco_of(shown)
     parts = {EVENTS: chain.text, **derive(shown), "README.txt": README.encode()}
+    parts[CALLS] = calls_seen_by(export.side, records)
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -101,9 +122,10 @@ def build(records: Sequence[Record], position: int, export: Export) -> Bundle:
     return Bundle(ordered, eco.id, eco.job_number, len(records), chain.head)
 
 
-def seen_by(side: Side, records: Sequence[Record]) -> Sequence[Record]:
-    """The records as a side may see them: numbers in full for the OSP, whose people they are."""
-    return records if side is Side.OSP else list(masked(records))
+def calls_seen_by(side: Side, records: Iterable[Record]) -> bytes:
+    """calls.json as a side may see it: numbers in full for the OSP, whose people they are."""
+    seen = records if side is Side.OSP else masked(records)
+    return pretty(calls_of([happened_of(one) for one in seen]))
 
 
 def _company(tenant_id: UUID, export: Export) -> dict[str, str]:

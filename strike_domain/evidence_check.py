@@ -14,14 +14,16 @@ from typing import Any
 from strike_domain.actors import Side
 from strike_domain.eco import EcoCreated, PagerDispatched
 from strike_domain.evidence import (
+    CALLS,
     EVENTS,
     FORMAT,
     FORMAT_VERSION,
     MANIFEST,
     NAMES,
     SEAL,
+    STATED,
     Parts,
-    seen_by,
+    calls_seen_by,
     unsealed,
 )
 from strike_domain.evidence_chain import (
@@ -32,7 +34,7 @@ from strike_domain.evidence_chain import (
     happened_of,
     mask_phone,
 )
-from strike_domain.evidence_parts import DERIVED, calls_of, derive, eco_of, pretty
+from strike_domain.evidence_parts import DERIVED, derive, eco_of, pretty
 from strike_domain.pager_run import PagerRunStarted
 
 PROVEN = (
@@ -141,6 +143,8 @@ def _files(parts: Parts, manifest: Any) -> Iterator[str]:
         yield "manifest.json is not written as Strike writes it."
     if digest(unsealed(data)) != manifest["seal"]:
         yield "manifest.json was changed: its seal is another."
+    if tuple(manifest) != STATED:
+        yield "manifest.json does not state exactly what belongs into it."
     if list(manifest["parts"]) != [name for name in NAMES if name != MANIFEST]:
         yield "manifest.json does not name exactly the files of a bundle."
     for name, stated in manifest["parts"].items():
@@ -199,10 +203,10 @@ def _derived(parts: Parts, manifest: Any, records: Sequence[Record]) -> Iterator
     made = derive([happened_of(record) for record in records])
     found = {name: parts[name] for name in DERIVED}
     if manifest["exported_for"] == Side.OSP:
-        calls = json.loads(found["calls.json"])
-        if pretty(calls) != found["calls.json"]:
+        calls = json.loads(found[CALLS])
+        if pretty(calls) != found[CALLS]:
             yield "calls.json is not written as Strike writes it."
-        found["calls.json"] = pretty([_masked_call(call) for call in calls])
+        found[CALLS] = pretty([_masked_call(call) for call in calls])
     for name in DERIVED:
         if found[name] != made[name]:
             yield (
@@ -237,7 +241,5 @@ def _against(parts: Parts, manifest: Any, log: Log) -> Iterator[str]:
             "in it: the rest was left out, or put in."
         )
     else:
-        side = Side(manifest["exported_for"])
-        calls = calls_of([happened_of(record) for record in seen_by(side, then)])
-        if pretty(calls) != parts["calls.json"]:
+        if calls_seen_by(Side(manifest["exported_for"]), then) != parts[CALLS]:
             yield "calls.json has other telephone numbers than the log."
