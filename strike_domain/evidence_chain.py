@@ -11,14 +11,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
+from strike_domain.eco import Eco, EcoCreated, EcoEvent
 from strike_domain.eventsourced import DomainEvent, JSONBytes, PydanticMapper
 from strike_domain.history import Happened
+from strike_domain.pager_run import PagerRun, PagerRunStarted, RunEvent
 
 GENESIS = "0" * 64
 """What the first line has as the hash of the one before it."""
@@ -64,7 +67,13 @@ def record_of(position: int, stored: StoredEvent, state: Mapping[str, Any]) -> R
 
 
 def happened_of(record: Record) -> Happened:
-    """The event of a record, of whatever version. Raises what the log's mapper raises."""
+    """The event of a record, of whatever version.
+
+    Raises ValueError for a topic that is none of Strike's, and what the log's mapper raises.
+    """
+    # The library would import whatever module a stranger's topic names.
+    if record["topic"] not in topics() or not _is_ours(record["payload"]):
+        raise ValueError(f"{record['topic']!r} is no event of Strike's")
     state = {field: record[name] for field, name in _CARRIED.items()} | record["payload"]
     stored = StoredEvent(
         originator_id=UUID(record["aggregate"]),
@@ -75,6 +84,25 @@ def happened_of(record: Record) -> Happened:
     event: Any = PydanticMapper(JSONBytes()).to_domain_event(stored)
     known: DomainEvent = event
     return Happened(record["position"], known)
+
+
+@cache
+def topics() -> frozenset[str]:
+    """The topic of every event that can be in the log."""
+    return frozenset(_topics(EcoEvent)) | frozenset(_topics(RunEvent)) | _CREATORS
+
+
+_CREATORS = frozenset({EcoCreated.TOPIC, PagerRunStarted.TOPIC})
+
+
+def _topics(root: type[DomainEvent]) -> Iterator[str]:
+    for each in root.__subclasses__():
+        yield each.TOPIC
+        yield from _topics(each)
+
+
+def _is_ours(payload: Mapping[str, Any]) -> bool:
+    return payload.get("originator_topic", Eco.TOPIC) in (Eco.TOPIC, PagerRun.TOPIC)
 
 
 # Telephone numbers -------------------------------------------------------------------------

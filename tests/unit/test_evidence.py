@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -189,13 +190,13 @@ def test_any_changed_byte_of_any_part_is_found_although_the_zip_is_made_anew(
     assert not verify(pack(parts | {name: bytes(changed)})).holds
 
 
-def forged(bundle: Bundle, **parts: bytes | dict[str, Any]) -> dict[str, bytes]:
+def forged(bundle: Bundle, **parts: Any) -> dict[str, bytes]:
     """The bundle with other parts and a manifest that states their hashes: a careful forger's."""
     made = dict(bundle.parts)
     manifest = json.loads(made[MANIFEST])
-    manifest |= parts.pop("manifest", {})  # type: ignore[arg-type]
+    manifest |= parts.pop("manifest", {})
     for name, content in parts.items():
-        made[name.replace("__", ".")] = content  # type: ignore[assignment]
+        made[name.replace("__", ".")] = content
     manifest.pop("seal", None)
     manifest["parts"] = {name: digest(made[name]) for name in NAMES if name != MANIFEST}
     made[MANIFEST] = sealed(manifest)
@@ -318,7 +319,9 @@ def hostile() -> Iterator[dict[str, bytes]]:
     yield forged(BUNDLES[Side.NOC], events__jsonl=b"")
     yield forged(BUNDLES[Side.NOC], events__jsonl=b"{}\n")
     yield forged(BUNDLES[Side.NOC], events__jsonl=b"\xff\n")
-    yield forged(BUNDLES[Side.NOC], **rechained([RECORDS[0] | {"topic": "os:system"}]))
+    yield forged(BUNDLES[Side.NOC], **rechained([RECORDS[0] | {"topic": "antigravity:fly"}]))
+    payload = RECORDS[0]["payload"] | {"originator_topic": "antigravity:fly"}
+    yield forged(BUNDLES[Side.NOC], **rechained([RECORDS[0] | {"payload": payload}]))
     yield forged(BUNDLES[Side.NOC], **rechained([{**RECORDS[0], "payload": {}}]))
 
 
@@ -326,3 +329,4 @@ def hostile() -> Iterator[dict[str, bytes]]:
 def test_whatever_somebody_made_of_it_is_an_answer_and_no_failure(parts: dict[str, bytes]) -> None:
     verdict = check(parts)
     assert verdict.problems and not verdict.proven
+    assert "antigravity" not in sys.modules, "A bundle must not make Strike import anything."
