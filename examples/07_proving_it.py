@@ -1,7 +1,7 @@
 """A year later somebody asks: who was called, when, and can you prove it?
 
-A callout at night, how it stood a minute earlier, and an evidence file that a third party can check;
-then one word of it is changed, and the file no longer holds. In memory.
+A callout at night, how it stood half a minute earlier, and an evidence file that a third party can
+check; then one word of it is changed, and the file no longer holds. In memory.
 Run it with `python examples/07_proving_it.py`.
 """
 
