@@ -116,7 +116,7 @@ def _check(parts: Parts, log: Log | None) -> Verdict:
         ]
     if log is not None and not wrong:
         problems += _against(parts, manifest, log)
-    proven, open_ = _conclusions(manifest, with_log=log is not None)
+    proven, open_ = _conclusions(manifest, log)
     return Verdict(
         problems=tuple(problems),
         proven=proven if not problems else (),
@@ -128,11 +128,21 @@ def _check(parts: Parts, log: Log | None) -> Verdict:
     )
 
 
-def _conclusions(manifest: Any, *, with_log: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if with_log:
-        return (*PROVEN, *OF_THE_LOG), NOT_PROVEN[1:]
+def _conclusions(manifest: Any, log: Log | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if log is not None:
+        return (*PROVEN, *OF_THE_LOG), (*NOT_PROVEN[1:], *_since(manifest, log))
     numbers = (UNCOMPARED_NUMBERS,) if manifest["exported_for"] == Side.OSP else ()
     return PROVEN, (*NOT_PROVEN, *numbers)
+
+
+def _since(manifest: Any, log: Log) -> Iterator[str]:
+    """What the log holds beyond; an exporter might state an earlier end to leave that out."""
+    later = [one for one in log.records if one["position"] > manifest["log_position"]]
+    if later:
+        yield (
+            f"That it was exported before what the log holds since: {len(later)} more, the first "
+            f"of {later[0]['timestamp']}. The manifest states {manifest['exported_at']}."
+        )
 
 
 def _files(parts: Parts, manifest: Any) -> Iterator[str]:

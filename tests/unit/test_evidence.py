@@ -287,6 +287,9 @@ def test_an_end_left_out_is_found_by_comparing_with_the_log_and_else_said_to_be_
     assert alone.holds and any("leave out the end" in one for one in alone.not_proven)
     compared = verify(pack(parts), night.strike.log)
     assert any("was left out" in one for one in compared.problems)
+    stated_earlier = verify(pack(at_first.parts), night.strike.log)
+    assert stated_earlier.holds
+    assert any("what the log holds since: 1 more" in one for one in stated_earlier.not_proven)
 
 
 def test_a_history_that_somebody_made_up_is_found_by_comparing_with_the_log() -> None:
