@@ -18,6 +18,7 @@ class Action(StrEnum):
     """Everything that somebody can ask of Strike. The value is what audits and tokens name."""
 
     ECO_SEE = "eco.see"
+    ECO_EVIDENCE = "eco.evidence"
     ECO_CREATE = "eco.create"
     ECO_AMEND = "eco.amend"
     ECO_CANCEL = "eco.cancel"
@@ -79,6 +80,7 @@ ACTIVE = (LinkStatus.ACTIVE,)
 
 RULES: dict[Action, Rule] = {
     Action.ECO_SEE: Rule("see an ECO, its calls and timeline", VIEWER, BOTH, PARTY, READ),
+    Action.ECO_EVIDENCE: Rule("export an ECO's evidence bundle", OPERATOR, BOTH, PARTY, READ),
     Action.ECO_CREATE: Rule("create an ECO", OPERATOR, NOC, LINKED, CALLOUT, ACTIVE),
     Action.ECO_AMEND: Rule("correct an ECO", OPERATOR, NOC, PARTY, CALLOUT),
     Action.ECO_CANCEL: Rule("cancel an ECO", OPERATOR, NOC, PARTY, CALLOUT),

@@ -120,7 +120,7 @@ class PydanticMapper(Mapper[UUID]):
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
         event_class = resolve_topic(stored_event.topic)
         try:
-            state = self._decode(stored_event.state)
+            state = self.state_of(stored_event)
             _upcast(event_class, state)
             state["originator_id"] = stored_event.originator_id
             state["originator_version"] = stored_event.originator_version
@@ -128,7 +128,9 @@ class PydanticMapper(Mapper[UUID]):
         except (ValueError, ValidationError) as error:
             raise MapperDeserialisationError(_undecodable(stored_event, error)) from error
 
-    def _decode(self, state: bytes) -> dict[str, Any]:
+    def state_of(self, stored_event: StoredEvent) -> dict[str, Any]:
+        """The plain JSON that is stored, in whatever version it was written."""
+        state = stored_event.state
         if self.cipher:
             state = self.cipher.decrypt(state)
         if self.compressor:

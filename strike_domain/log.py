@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import RLock
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, Application
-from eventsourcing.persistence import IntegrityError
+from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
 from eventsourcing.utils import EnvType
 
-from strike_domain.eco import Eco
+from strike_domain.eco import Eco, EcoCreated, PagerDispatched
 from strike_domain.errors import Conflict, NotFound
-from strike_domain.eventsourced import Aggregate, project
+from strike_domain.eventsourced import Aggregate, PydanticMapper, project
+from strike_domain.history import Happened
 from strike_domain.pager_run import PagerRun
 
 TAggregate = TypeVar("TAggregate", bound=Aggregate)
@@ -76,6 +78,43 @@ class StrikeLog(Application[UUID]):
         if not isinstance(found, kind):
             raise NotFound(what)
         return found
+
+    def records(self, eco_ids: Iterable[UUID]) -> dict[UUID, list[Notification]]:
+        """All that is stored of those ECOs and of their pager runs, each in the order of the log.
+
+        An ECO that does not exist is left out. What others store meanwhile is left out of all.
+        """
+        end = self.position()
+        ecos = self._streams(tuple(eco_ids), end)
+        eco_of = {one.originator_id: one.originator_id for one in ecos if _creates_eco(one)}
+        for one in ecos:
+            if one.topic == PagerDispatched.TOPIC:
+                dispatched = cast(PagerDispatched, self.mapper.to_domain_event(one))
+                eco_of[dispatched.run_id] = one.originator_id
+        runs = self._streams(tuple(eco_of.keys() - eco_of.values()), end)
+        found: defaultdict[UUID, list[Notification]] = defaultdict(list)
+        for one in sorted((*ecos, *runs), key=lambda each: each.id):
+            if one.originator_id in eco_of:
+                found[cast(UUID, eco_of[one.originator_id])].append(one)
+        return dict(found)
+
+    def histories(self, eco_ids: Iterable[UUID]) -> dict[UUID, list[Happened]]:
+        """As `records`, with the events."""
+        return {
+            eco_id: [Happened(one.id, cast(Any, self.mapper.to_domain_event(one))) for one in found]
+            for eco_id, found in self.records(eco_ids).items()
+        }
+
+    def state_of(self, stored: StoredEvent) -> dict[str, Any]:
+        """The plain JSON of a stored event, as it was written."""
+        return cast(PydanticMapper, self.mapper).state_of(stored)
+
+    def _streams(self, ids: Sequence[Any], end: int) -> Sequence[Notification]:
+        select = getattr(self.recorder, "select_streams", None)
+        if select is not None:
+            return cast(Sequence[Notification], select(ids, end))
+        everything = self.recorder.select_notifications(None, max(end, 1), end)
+        return [one for one in everything if one.originator_id in ids]
 
     def caught_up(self, aggregate: TAggregate) -> TAggregate:
         """`aggregate` itself, with what has happened to it since."""
@@ -139,6 +178,10 @@ class StrikeLog(Application[UUID]):
         # them on one ECO would otherwise beat the same unlucky one twenty times now and then.
         with self._turns[aggregate_id.int % TURNS]:
             return while_others_are_faster(once)
+
+
+def _creates_eco(stored: StoredEvent) -> bool:
+    return stored.topic == EcoCreated.TOPIC
 
 
 TResult = TypeVar("TResult")

@@ -21,6 +21,7 @@ from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.fold import Fold
 from strike_adapters.postgres.store import store_env
+from strike_adapters.postgres.views.eco_history import EcoHistory
 from strike_adapters.postgres.views.eco_timeline import EcoTimeline
 from strike_adapters.postgres.views.eco_views import EcoViews
 from strike_adapters.postgres.views.pager_process_state import PagerProcessState
@@ -38,6 +39,7 @@ VIEWS: tuple[type[View], ...] = (
     PagerRunViews,
     PagerProcessState,
     RenderPollState,
+    EcoHistory,
 )
 
 PAGER = "pager"

@@ -102,29 +102,45 @@ _WANTED = {
     "statuses": "status = ANY(%(statuses)s)",
     "paging": "paging_state = ANY(%(paging)s)",
     "before": "(created_at, eco_id) < (%(before)s, %(before_id)s)",
+    "as_of": "created_at <= %(as_of)s AND from_at <= %(as_of)s AND until_at > %(as_of)s",
 }
 
 
 @cache
 def ecos_statement(*wanted: str) -> str:
-    """A page of the list, of rows that are as `wanted`: keys of `_WANTED`.
+    """A page of the list, of rows that are as `wanted`: keys of `_WANTED`, and `as_of`.
 
     A statement of its own for each set of them: "the value is null, or ..." in one for all would
     keep the cursor out of the index as soon as the server plans for any values, and a later page
     would read all the rows before it.
     """
+    table = "eco_history" if "as_of" in wanted else "eco_views"
     # Newest first; the id makes the order total, so that no insert moves a page's edge.
-    page = f"""{"".join(f" AND {_WANTED[one]}" for one in wanted)}
-        ORDER BY created_at DESC, eco_id DESC LIMIT %(limit)s"""
+    order = "ORDER BY created_at DESC, eco_id DESC"
+    page = f"""{"".join(f" AND {_WANTED[one]}" for one in wanted)} {order} LIMIT %(limit)s"""
     # A tenant is on one side only. Asked for by "or", all of its rows would be sorted for one
     # page; asked for one by one, each side is read in the order of its index.
-    return f"""
+    statement = f"""
         SELECT * FROM (
-            (SELECT * FROM eco_views WHERE noc_id = %(tenant)s{page})
+            (SELECT * FROM {table} WHERE noc_id = %(tenant)s{page})
             UNION ALL
-            (SELECT * FROM eco_views WHERE osp_id = %(tenant)s{page})
+            (SELECT * FROM {table} WHERE osp_id = %(tenant)s{page})
         ) AS mine
-        ORDER BY created_at DESC, eco_id DESC LIMIT %(limit)s"""  # noqa: S608 - see `_WANTED`
+        {order} LIMIT %(limit)s"""  # noqa: S608 - see `_WANTED`
+    return _with_places(statement, order) if "as_of" in wanted else statement
+
+
+def _with_places(page: str, order: str) -> str:
+    """The page with each ECO's place as it was then, which only the row that set it has."""
+    return f"""
+        SELECT page.*, place.location AS place FROM ({page}) AS page
+        CROSS JOIN LATERAL (
+            SELECT location FROM eco_history h
+            WHERE h.eco_id = page.eco_id AND h.from_position <= page.from_position
+              AND h.location IS NOT NULL
+            ORDER BY h.from_position DESC LIMIT 1
+        ) AS place
+        {order}"""  # noqa: S608 - a statement of ours
 
 
 TIMELINES = f"""
@@ -323,8 +339,12 @@ class Queries:
         after: str | None = None,
         statuses: Sequence[str] | None = None,
         paging: Sequence[str] | None = None,
+        as_of: datetime | None = None,
     ) -> Page:
-        """A page of the tenant's ECOs, newest first. Raises `Rejected` for a page or cursor."""
+        """A page of the tenant's ECOs, newest first; `as_of`: as they were at that moment.
+
+        Raises `Rejected` for a page or cursor.
+        """
         if not 1 <= first <= MAX_PAGE:
             message = f"Ask for 1 to {MAX_PAGE} at a time."
             raise Rejected("PAGE_SIZE_INVALID", message, ("first",))
@@ -333,11 +353,14 @@ class Queries:
             "statuses": list(statuses) if statuses else None,
             "paging": list(paging) if paging else None,
             "before": before,
+            "as_of": as_of,
         }
         statement = ecos_statement(*(name for name in values if values[name] is not None))
         rows = await self._mine(
             statement, tenant=tenant_id, before_id=before_id, limit=first + 1, **values
         )
+        if as_of is not None:
+            rows = [{**row, "location": row["place"]} for row in rows]
         return Page(rows[:first], len(rows) > first)
 
     async def timelines(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:

@@ -59,6 +59,7 @@ _ACTIVELY_LINKED = f"""EXISTS (SELECT FROM links l WHERE l.noc_id = {ME}
 
 WALLS: dict[str, Wall] = {
     "eco_views": Wall(EITHER_SIDE_AGAIN),
+    "eco_history": Wall(EITHER_SIDE_AGAIN),
     "eco_timeline": Wall(EITHER_SIDE_AGAIN),
     "pager_run_views": Wall(EITHER_SIDE_AGAIN),
     "pager_calls": Wall(

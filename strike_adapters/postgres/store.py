@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from eventsourcing.persistence import ApplicationRecorder, Subscription
+from eventsourcing.persistence import ApplicationRecorder, Notification, Subscription
 from eventsourcing.postgres import (
     PostgresApplicationRecorder,
     PostgresFactory,
@@ -18,6 +19,7 @@ from eventsourcing.postgres import (
 )
 from eventsourcing.utils import Environment, EnvType
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
 
@@ -34,6 +36,12 @@ _NAMES = {
 
 LOOK_EVERY = 1.0
 """Seconds after which a follower looks at the log although nobody woke it."""
+
+
+SELECT_STREAMS = """
+SELECT notification_id AS id, originator_id, originator_version, topic, state FROM {}
+WHERE originator_id = ANY(%s) AND notification_id <= %s ORDER BY notification_id
+"""
 
 
 class WatchfulSubscription(PostgresSubscription):
@@ -58,6 +66,13 @@ class LogRecorder(PostgresApplicationRecorder):
         self, gt: int | None = None, topics: Sequence[str] = ()
     ) -> Subscription[ApplicationRecorder]:
         return WatchfulSubscription(recorder=self, gt=gt, topics=topics)
+
+    def select_streams(self, ids: Sequence[Any], end: int) -> Sequence[Notification]:
+        """Everything up to the position `end` of those aggregates, in the order of the log."""
+        table = Identifier(self.datastore.schema, self.events_table_name)
+        with self.datastore.get_connection() as connection, connection.cursor() as cursor:
+            cursor.execute(SQL(SELECT_STREAMS).format(table), (list(ids), end), prepare=True)
+            return [Notification(**{**row, "state": bytes(row["state"])}) for row in cursor]
 
 
 class ProcessRecorder(LogRecorder, PostgresProcessRecorder):

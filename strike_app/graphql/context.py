@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg.rows import DictRow
 from strawberry.dataloader import DataLoader
 
+from strike_adapters.postgres.past import Past, past_of
 from strike_adapters.postgres.queries import User
 from strike_app.services import Services
 from strike_domain.access import Action, require
@@ -66,6 +68,25 @@ class Loaders:
         self.timelines = _grouped(lambda ids: queries.timelines(tenant_id, ids), "eco_id")
         self.runs = _grouped(lambda ids: queries.runs(tenant_id, ids), "eco_id")
         self.calls = _grouped(lambda ids: queries.calls(tenant_id, ids), "run_id")
+
+        async def pasts(keys: list[tuple[UUID, datetime]]) -> list[Past | None]:
+            return await services.run(lambda: _pasts(services, tenant_id, keys))
+
+        self.pasts: DataLoader[tuple[UUID, datetime], Past | None] = DataLoader(pasts, cache=False)
+
+
+def _pasts(
+    services: Services, tenant_id: UUID, keys: Sequence[tuple[UUID, datetime]]
+) -> list[Past | None]:
+    """How ECOs stood then, replayed from the log; None where there was none, or a foreign one."""
+    histories = services.callouts.log.histories({eco_id for eco_id, _ in keys})
+    found = {key: past_of(histories.get(key[0], ()), key[1]) for key in set(keys)}
+    return [_seen_by(tenant_id, found[key]) for key in keys]
+
+
+def _seen_by(tenant_id: UUID, past: Past | None) -> Past | None:
+    is_party = past is not None and tenant_id in (past.eco.noc_id, past.eco.osp_id)
+    return past if is_party else None
 
 
 def _grouped(

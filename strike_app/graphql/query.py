@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
 from strike_adapters.postgres.queries import cursor_of
+from strike_app.graphql.evidence import Evidence, evidence_of
 from strike_app.graphql.readiness import Drill, Readiness
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_app.graphql.types import Eco, Me, StrikeInfo, TimelineEntry
@@ -26,6 +28,13 @@ WaitFor = Annotated[
     Position | None,
     strawberry.argument(
         description="Answer only when the read models have taken in this position (bounded)."
+    ),
+]
+
+AsOf = Annotated[
+    datetime | None,
+    strawberry.argument(
+        description="As it was at this moment of the past, with its time zone; not with waitFor."
     ),
 ]
 
@@ -65,11 +74,17 @@ class Query:
         return Me.of(info.context.user)
 
     @strawberry.field(description="One ECO; null if there is none, or it is not yours.")
-    async def eco(self, info: StrikeInfo, id: EcoId, wait_for: WaitFor = None) -> Eco | None:
+    async def eco(
+        self, info: StrikeInfo, id: EcoId, wait_for: WaitFor = None, as_of: AsOf = None
+    ) -> Eco | None:
         tenant_id = info.context.may(Action.ECO_SEE)
+        moment = past_moment(info, as_of, wait_for)
         await reach(info, wait_for)
         row = await info.context.services.queries.eco(tenant_id, id)
-        return Eco.of(row) if row else None
+        if row is None or moment is None:
+            return Eco.of(row) if row else None
+        past = await info.context.loaders.pasts.load((id, moment))
+        return Eco.of_past(past, moment) if past else None
 
     @strawberry.field(description="Your tenant's ECOs, newest first.")
     async def ecos(
@@ -87,13 +102,15 @@ class Query:
             strawberry.argument(description="Only where paging is in one of these."),
         ] = None,
         wait_for: WaitFor = None,
+        as_of: AsOf = None,
     ) -> EcoConnection:
         tenant_id = info.context.may(Action.ECO_SEE)
+        moment = past_moment(info, as_of, wait_for)
         await reach(info, wait_for)
         page = await info.context.services.queries.ecos(
-            tenant_id, first=first, after=after, statuses=status, paging=paging_state
+            tenant_id, first=first, after=after, statuses=status, paging=paging_state, as_of=moment
         )
-        edges = [EcoEdge(cursor=cursor_of(row), node=Eco.of(row)) for row in page.rows]
+        edges = [EcoEdge(cursor=cursor_of(row), node=Eco.of(row, moment)) for row in page.rows]
         page_info = PageInfo(
             has_next_page=page.has_next,
             has_previous_page=after is not None,
@@ -110,6 +127,12 @@ class Query:
         await reach(info, wait_for)
         rows = await info.context.services.queries.timelines(tenant_id, [eco_id])
         return [TimelineEntry.of(row) for row in rows]
+
+    @strawberry.field(
+        description="Everything that proves what happened to an ECO; null if it is not yours."
+    )
+    async def evidence(self, info: StrikeInfo, eco_id: EcoId) -> Evidence | None:
+        return await evidence_of(info, eco_id)
 
     @strawberry.field(description="The list that a callout there would ring. Stores nothing.")
     async def who_would_be_rung(
@@ -182,6 +205,26 @@ class Query:
             return Drill.of(drill(route.pager_list, place, route.reason))
 
         return await services.run(ring_down)
+
+
+def past_moment(
+    info: StrikeInfo, as_of: datetime | None, wait_for: Position | None
+) -> datetime | None:
+    """The moment that is asked for, if it is past.
+
+    Raises `Rejected`: AS_OF_WITHOUT_ZONE, AS_OF_IN_FUTURE, AS_OF_WITH_WAIT_FOR.
+    """
+    if as_of is None:
+        return None
+    if as_of.tzinfo is None:
+        message = "Say of which time zone it is, as 2026-01-15T03:00:00Z."
+        raise Rejected("AS_OF_WITHOUT_ZONE", message, ("asOf",))
+    if as_of > info.context.services.clock.now():
+        raise Rejected("AS_OF_IN_FUTURE", "What will be is not known; name a past time.", ("asOf",))
+    if wait_for is not None:
+        message = "The past is there already: leave out waitFor, or asOf."
+        raise Rejected("AS_OF_WITH_WAIT_FOR", message, ("waitFor",))
+    return as_of
 
 
 async def reach(info: StrikeInfo, position: Position | None) -> None:

@@ -10,12 +10,13 @@ from uuid import UUID
 import strawberry
 from strawberry.types import Info
 
+from strike_adapters.postgres.past import Past
 from strike_adapters.postgres.queries import Membership
 from strike_adapters.postgres.queries import User as UserRow
 from strike_adapters.postgres.views.eco_views import row_of, row_tasks
 from strike_app.graphql.context import Context
 from strike_app.graphql.scalars import GeoJSON, Position
-from strike_domain import eco, ports
+from strike_domain import eco, errors, ports
 from strike_domain.actors import Role, Side
 from strike_domain.eco import EcoStatus, JobType, PagingState, Priority, RenderState
 from strike_domain.field_tasks import TaskState
@@ -147,16 +148,24 @@ class PagerRun:
     ended_at: datetime | None = strawberry.field(description="When it ended; null until then.")
     accepted_by: str | None = strawberry.field(description="Name of whoever accepted.")
     total_calls: int = strawberry.field(description="How many calls it makes at the most.")
+    past_calls: strawberry.Private[list[dict[str, Any]] | None] = None
 
     @strawberry.field(description="Its calls, in the order in which people were rung.")
     async def calls(self, info: StrikeInfo) -> list[Call]:
+        if self.past_calls is not None:
+            return [Call.of(row) for row in self.past_calls]
         return [Call.of(row) for row in await info.context.loaders.calls.load(self.id)]
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> PagerRun:
+    def of(cls, row: dict[str, Any], past: Past | None = None) -> PagerRun:
+        """From a row of `pager_run_views`; `past`: as all was then."""
         same = ("list_id", "list_name", "started_at", "ended_at", "accepted_by", "total_calls")
-        state = RunState(row["state"])
-        return cls(id=row["run_id"], state=state, **{name: row[name] for name in same})
+        return cls(
+            id=row["run_id"],
+            state=RunState(row["state"]),
+            past_calls=past.calls[row["run_id"]] if past else None,
+            **{name: row[name] for name in same},
+        )
 
 
 @strawberry.type(description="Somebody could come, but not soon. It is no acceptance.")
@@ -239,6 +248,8 @@ class Eco:
     position: Position = strawberry.field(description="The newest event that this state contains.")
     noc_id: strawberry.Private[UUID]
     osp_id: strawberry.Private[UUID]
+    as_of: strawberry.Private[datetime | None] = None
+    past: strawberry.Private[Past | None] = None
 
     @strawberry.field(description="Who created it.")
     async def noc(self, info: StrikeInfo) -> Tenant:
@@ -250,16 +261,28 @@ class Eco:
 
     @strawberry.field(description="Its ring-downs, oldest first.")
     async def pager_runs(self, info: StrikeInfo) -> list[PagerRun]:
+        if self.as_of is not None:
+            past = await self._past(info, self.as_of)
+            return [PagerRun.of(row, past) for row in past.runs]
         return [PagerRun.of(row) for row in await info.context.loaders.runs.load(self.id)]
 
     @strawberry.field(description="Everything that happened, in the order of the log.")
     async def timeline(self, info: StrikeInfo) -> list[TimelineEntry]:
+        if self.as_of is not None:
+            past = await self._past(info, self.as_of)
+            return [TimelineEntry.of(row) for row in past.timeline]
         rows = await info.context.loaders.timelines.load(self.id)
         return [TimelineEntry.of(row) for row in rows]
 
+    async def _past(self, info: StrikeInfo, moment: datetime) -> Past:
+        past = self.past or await info.context.loaders.pasts.load((self.id, moment))
+        if past is None:
+            raise errors.NotFound("ECO")
+        return past
+
     @classmethod
-    def of(cls, row: dict[str, Any]) -> Eco:
-        """From a row of `eco_views`."""
+    def of(cls, row: dict[str, Any], as_of: datetime | None = None) -> Eco:
+        """From a row of `eco_views`, or of `eco_history`, which held at `as_of`."""
         made = {name: row[name] for name in _SAME}
         return cls(
             id=row["eco_id"],
@@ -272,6 +295,7 @@ class Eco:
             position=Position(row["position"]),
             offers=[_offer(one) for one in row["offers"]],
             field_tasks=[_field_task(one) for one in row["field_tasks"]],
+            as_of=as_of,
             **made,
         )
 
@@ -285,6 +309,13 @@ class Eco:
             "field_tasks": row_tasks(aggregate),
         }
         return cls.of(row)
+
+    @classmethod
+    def of_past(cls, past: Past, as_of: datetime) -> Eco:
+        """As it was at that moment, with everything about it."""
+        made = cls.of_aggregate(past.eco, past.position)
+        made.as_of, made.past = as_of, past
+        return made
 
 
 def _field_task(stored: dict[str, Any]) -> FieldTask:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -61,6 +62,14 @@ def _eco(pair: Pair, side: Side) -> dict[str, Any]:
     return {"id": str(pair.eco_id)}
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _eco_now(pair: Pair, side: Side) -> dict[str, Any]:
+    return {"id": str(pair.eco_id), "asOf": _now()}
+
+
 def _eco_command(name: str, action: Action, more: str = "", **values: Any) -> Operation:
     declares = "$id: UUID!" + (", $text: String!" if more else "")
     gives = "ecoId: $id" + (f", {more}: $text" if more else "")
@@ -104,6 +113,31 @@ QUESTIONS = (
         "ecoTimeline",
         Action.ECO_SEE,
         "ecoTimeline(ecoId: $id) { line actor }",
+        _eco,
+        "($id: UUID!)",
+        "null",
+    ),
+    question(
+        "eco",
+        Action.ECO_SEE,
+        "eco(id: $id, asOf: $asOf) { id description noc { name } timeline { line actor } "
+        "pagerRuns { listName calls { contactName } } }",
+        _eco_now,
+        "($id: UUID!, $asOf: DateTime!)",
+        "null",
+    ),
+    question(
+        "ecos",
+        Action.ECO_SEE,
+        "ecos(first: 200, asOf: $asOf) { edges { node { id description location timeline { line } "
+        "pagerRuns { listName } } } }",
+        lambda p, s: {"asOf": _now()},
+        "($asOf: DateTime!)",
+    ),
+    question(
+        "evidence",
+        Action.ECO_EVIDENCE,
+        "evidence(ecoId: $id) { fileName head parts { name text } }",
         _eco,
         "($id: UUID!)",
         "null",

@@ -45,6 +45,15 @@ TELLS = {
         "The old callout goes on: OPEN",
         "link.suspend",
     ),
+    "07_proving_it.py": (
+        "Now: ACCEPTED",
+        "Calling Ben",
+        "It holds: True",
+        "proven: The events are one chain",
+        "not proven: That the exporter did not leave out the end",
+        "After one word was changed, it holds: False",
+        "calls.json does not say what the events say.",
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from strike_adapters.postgres.views.view import Change, Upsert, View, ViewRecorder, change_of
+from strike_adapters.postgres.views.view import Change, Row, Upsert, View, ViewRecorder, change_of
 from strike_domain.eco import PagingExhausted, PagingUnroutable
 from strike_domain.pager_run import PagerRun
 from strike_domain.timeline import Teller
@@ -38,6 +38,9 @@ WHERE kind IN ({", ".join(f"'{topic}'" for topic in ALERTS)})
 """
 
 
+TELLER = Teller()
+
+
 class EcoTimelineRecorder(ViewRecorder):
     DDL = (CREATE_TABLE, BY_ECO, BY_ALERT)
 
@@ -45,22 +48,26 @@ class EcoTimelineRecorder(ViewRecorder):
 class EcoTimeline(View):
     name = "eco_timeline"
     recorder_class = EcoTimelineRecorder
-    teller = Teller()
 
     def change(self, event: Any, after: Any, position: int) -> Change:
-        is_run = isinstance(after, PagerRun)
-        row = {
-            "position": position,
-            "eco_id": after.eco_id if is_run else after.id,
-            "noc_id": after.noc_id,
-            "osp_id": after.osp_id,
-            "run_id": after.id if is_run else None,
-            "at": event.timestamp,
-            "kind": event.TOPIC,
-            "line": self.teller.line(event, after),
-            "actor": event.actor,
-            "tenant_id": event.tenant_id,
-            "correlation_id": event.correlation_id,
-            "causation_id": event.causation_id,
-        }
+        row = line_row(event, after, position)
         return change_of(after, Upsert("eco_timeline", "position", row, newer="position"))
+
+
+def line_row(event: Any, after: Any, position: int) -> Row:
+    """The row of an event, given its aggregate as it was right after it."""
+    is_run = isinstance(after, PagerRun)
+    return {
+        "position": position,
+        "eco_id": after.eco_id if is_run else after.id,
+        "noc_id": after.noc_id,
+        "osp_id": after.osp_id,
+        "run_id": after.id if is_run else None,
+        "at": event.timestamp,
+        "kind": event.TOPIC,
+        "line": TELLER.line(event, after),
+        "actor": event.actor,
+        "tenant_id": event.tenant_id,
+        "correlation_id": event.correlation_id,
+        "causation_id": event.causation_id,
+    }

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from eventsourcing.persistence import Tracking
@@ -48,6 +48,18 @@ class Upsert:
         return _upsert(self.table, self.key, self.newer, tuple(self.row))
 
 
+class Write(Protocol):
+    """One statement of ours on a read model's table, and its values."""
+
+    @property
+    def table(self) -> str: ...
+
+    @property
+    def row(self) -> Row: ...
+
+    def statement(self) -> bytes: ...
+
+
 @lru_cache(maxsize=100)
 def _upsert(table: str, key: str, newer: str, columns: tuple[str, ...]) -> bytes:
     updates = [
@@ -71,7 +83,7 @@ def _upsert(table: str, key: str, newer: str, columns: tuple[str, ...]) -> bytes
 class Change:
     """What one event does to a read model."""
 
-    rows: Sequence[Upsert] = ()
+    rows: Sequence[Write] = ()
     eco_id: UUID | None = None
     noc_id: UUID | None = None
     osp_id: UUID | None = None
@@ -80,7 +92,7 @@ class Change:
 NO_CHANGE = Change()
 
 
-def change_of(aggregate: Eco | PagerRun, *rows: Upsert) -> Change:
+def change_of(aggregate: Eco | PagerRun, *rows: Write) -> Change:
     """A change that is announced to both sides of the ECO."""
     eco_id = aggregate.id if isinstance(aggregate, Eco) else aggregate.eco_id
     return Change(rows, eco_id, aggregate.noc_id, aggregate.osp_id)
