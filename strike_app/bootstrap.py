@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from strike_adapters.embedded import embedded_postgres
@@ -41,15 +43,20 @@ from strike_app.account_checks import AccountChecks
 from strike_app.clock import ScaledClock
 from strike_app.keys import KeyRing, open_keys
 from strike_app.metrics import METRICS
+from strike_app.scrubbing import hide
 from strike_app.services import Services
 from strike_app.settings import Settings
 from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
+from strike_domain.errors import Rejected
 from strike_domain.field_work import CrewDesk
 from strike_domain.log import StrikeLog
 from strike_domain.paging import Paging
 from strike_domain.ringer import Ringer
 from strike_domain.routing import Router
+
+if TYPE_CHECKING:
+    from strike_adapters.jetstream import Publisher
 
 DATABASE = "strike"
 """Name of the database in the embedded PostgreSQL."""
@@ -176,6 +183,34 @@ def open_strike(settings: Settings) -> Iterator[Strike]:
             router=Router(directory),
             log=log,
         )
+
+
+def publisher_to(settings: Settings) -> Callable[[str], Publisher]:
+    """What opens a publisher of the log in a database to the NATS server that is set.
+
+    Raises `Rejected` if none is set, or the extra `jetstream` is not installed.
+    """
+    if not settings.nats_url:
+        message = "Set STRIKE_NATS_URL to the NATS server, as nats://127.0.0.1:4222."
+        raise Rejected("NATS_NOT_SET", message)
+    try:
+        from strike_adapters.jetstream import Publisher, Target
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "nats":
+            raise
+        message = "To publish needs nats-py: pip install 'osprey-strike[jetstream]'."
+        raise Rejected("NATS_NOT_INSTALLED", message) from None
+    days = settings.nats_max_age_days
+    target = Target(settings.nats_url, settings.nats_stream, timedelta(days=days) if days else None)
+    for server in target.servers:
+        _hide_login(server)
+    return lambda url: Publisher(url, target, METRICS)
+
+
+def _hide_login(url: str) -> None:
+    # A name alone is a token.
+    parts = urlsplit(url)
+    hide(unquote(parts.password or parts.username or ""))
 
 
 def open_identities(settings: Settings) -> Identities:

@@ -1,4 +1,4 @@
-"""The long-running commands: `serve`, `follow`, `work`."""
+"""The long-running commands: `serve`, `follow`, `work`, `publish`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import AnyHttpUrl
 
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
-from strike_app.bootstrap import Strike, open_services, open_strike
+from strike_app.bootstrap import Strike, open_database, open_services, open_strike, publisher_to
 from strike_app.logs import configure
 from strike_app.metrics import serve_metrics
 from strike_app.mute import StrikeRunner
@@ -48,6 +48,24 @@ def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
         serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
         run_until_stopped((*strike.workers(), strike.auditor()), stop)
+
+
+def run_publisher(*, ready_file: Path | None, exit_with_parent: bool) -> None:
+    """Publish the log to NATS JetStream. It holds no key and opens no secret.
+
+    Raises `Rejected` if it is not said where to, or the extra is missing; `Unavailable` if the
+    server cannot be reached at the start.
+    """
+    settings = Settings()
+    open_publisher = publisher_to(settings)
+    configure()
+    stop = stop_event(exit_with_parent=exit_with_parent)
+    with open_database(settings) as url:
+        publisher = open_publisher(url)
+        publisher.check()
+        serve_metrics(settings)
+        tell_ready(ready_file, {"pid": os.getpid()})
+        run_until_stopped((publisher,), stop)
 
 
 def run_server(

@@ -98,6 +98,16 @@ class Metrics:
         )
         self._pulses: dict[UUID, Pulse] = {}
 
+        self.events_published = Counter(
+            "stream_events_published", "Events that the stream has acknowledged.", **own
+        )
+        self.stream_position = Gauge(
+            "stream_position", "Position of the event published last.", **own
+        )
+        self.stream_lag = Gauge(
+            "stream_lag_positions", "How far the stream is behind the log.", **own
+        )
+
     # A listener of `StrikeLog` ----------------------------------------------------------------
 
     def stored(self, aggregate: object, events: Sequence[Any]) -> None:
@@ -144,6 +154,15 @@ class Metrics:
             self.polls.labels(osp, "failed").inc(one.failures - old.failures)
             self.open_circuits.labels(osp).set(one.circuit is not CircuitState.CLOSED)
             self._pulses[one.osp_id] = one
+
+    # A watcher of the publisher ---------------------------------------------------------------
+
+    def published(self, events: int) -> None:
+        self.events_published.inc(events)
+
+    def published_until(self, position: int, lag: int) -> None:
+        self.stream_position.set(position)
+        self.stream_lag.set(lag)
 
     # A watcher of the auditor -----------------------------------------------------------------
 

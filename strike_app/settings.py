@@ -87,6 +87,17 @@ class Settings(BaseSettings):
         None, ge=0, le=65_535, description="Prometheus metrics are served there; unset: nowhere."
     )
     metrics_host: str = Field("127.0.0.1", description="Address of the metrics port.")
+    nats_url: str | None = Field(
+        None,
+        repr=False,  # It may hold a password.
+        description="NATS servers that `strike publish` publishes to, separated by commas.",
+    )
+    nats_stream: str = Field(
+        "STRIKE", pattern=r"^[\w-]+$", description="Stream of JetStream; made if it is not there."
+    )
+    nats_max_age_days: float | None = Field(
+        None, gt=0, description="How long the stream keeps events; unset: 30 if it is made."
+    )
     command_threads: int = Field(8, ge=1, le=64, description="Commands under way at once.")
     worker_threads: int = Field(8, ge=1, le=64, description="Pager runs worked on at once.")
     field_threads: int = Field(

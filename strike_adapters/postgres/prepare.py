@@ -10,6 +10,7 @@ import psycopg
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
+from strike_adapters.postgres import publisher_positions
 from strike_adapters.postgres.followers import VIEWS, open_view
 from strike_adapters.postgres.regions import ADD_SHAPES, HAS_POSTGIS, HAS_SHAPES
 from strike_adapters.postgres.row_security import FUNCTIONS, WALLS, raise_walls
@@ -40,6 +41,7 @@ def prepare(url: str) -> None:
         if not _is_prepared(gate):
             _migrate_directory(url)
             _create_log_and_views(url)
+            gate.execute(publisher_positions.CREATE_TABLE)
             raise_walls(gate)
             gate.execute(REMEMBER, (_fingerprint(),))
         _use_postgis(gate)
@@ -62,6 +64,7 @@ def _fingerprint() -> str:
     migrations = sorted((Path(__file__).parent / "migrations" / "versions").glob("m*.py"))
     texts = [version("eventsourcing"), *(one.read_text("utf-8") for one in migrations)]
     texts += [FUNCTIONS, *(f"{name}{wall}" for name, wall in WALLS.items())]
+    texts.append(publisher_positions.CREATE_TABLE)
     texts += [text for view in VIEWS for text in view.recorder_class.DDL]
     return sha256("\0".join(texts).encode()).hexdigest()
 

@@ -117,6 +117,20 @@ def work(ready_file: ReadyFile = None, exit_with_parent: ExitWithParent = False)
     run_workers(ready_file=ready_file, exit_with_parent=exit_with_parent)
 
 
+@app.command()
+def publish(ready_file: ReadyFile = None, exit_with_parent: ExitWithParent = False) -> None:
+    """Publish the log to NATS JetStream, for services on other machines.
+
+    May run in any number of processes; one is active, the others stand by. Needs the extra
+    jetstream; what a subscriber gets is in docs/stream.md.
+
+    Example: STRIKE_NATS_URL=nats://127.0.0.1:4222 strike publish
+    """
+    from strike_app.commands import run_publisher
+
+    run_publisher(ready_file=ready_file, exit_with_parent=exit_with_parent)
+
+
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     add_help_option=False,

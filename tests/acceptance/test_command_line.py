@@ -14,7 +14,16 @@ from strike_mock.scenarios import names
 
 STRIKE = [sys.executable, "-m", "strike_app"]
 
-HEAVY = ("aiohttp", "strawberry", "psycopg", "shapely", "eventsourcing", "twilio", "rich.markdown")
+HEAVY = (
+    "aiohttp",
+    "strawberry",
+    "psycopg",
+    "shapely",
+    "eventsourcing",
+    "twilio",
+    "rich.markdown",
+    "nats",
+)
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -33,7 +42,8 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "simulate", "serve", "follow", "work", "doctor", "schema", "verify"]
+    "command",
+    ["demo", "simulate", "serve", "follow", "work", "publish", "doctor", "schema", "verify"],
 )
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     done = subprocess.run([*STRIKE, command, "--help"], capture_output=True, text=True, check=True)

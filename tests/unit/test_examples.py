@@ -54,6 +54,11 @@ TELLS = {
         "After one word was changed, it holds: False",
         "calls.json does not say what the events say.",
     ),
+    "08_a_follower_elsewhere.py": (
+        "On the way: Ana\nThe follower was killed.",
+        "On the way: Ben\nOn the way: Ben, Cem\n",
+        "Seven events, each taken in once.",
+    ),
 }
 
 
@@ -68,6 +73,8 @@ def run(example: Path) -> subprocess.CompletedProcess[str]:
 def test_an_example_runs_and_tells_its_story(example: Path) -> None:
     ran = run(example)
     assert ran.returncode == 0, ran.stderr
+    if ran.stdout.startswith("This example needs"):
+        pytest.skip(ran.stdout.strip())
     assert ran.stderr == ""
     for words in TELLS.get(example.name, ()):
         assert words in ran.stdout
