@@ -70,15 +70,14 @@ class Callouts:
         require(actor, Action.ECO_CREATE)
         noc_id = _tenant_of(actor)
         accepted = _checked(order)
-        eco_id = self._eco_id(noc_id, accepted["client_reference"])
+        reference = accepted["client_reference"]
+        if reference is None:
+            # Nobody else can know the id: there is no other ECO to look for.
+            return self._create(self._new_id(), noc_id, order, accepted, actor)
+        eco_id = uuid5(NAMESPACE_URL, f"strike:eco:{noc_id}:{reference}")
         return while_others_are_faster(
             lambda: self._existing(eco_id) or self._create(eco_id, noc_id, order, accepted, actor)
         )
-
-    def _eco_id(self, noc_id: UUID, client_reference: str | None) -> UUID:
-        if client_reference is None:
-            return self._new_id()
-        return uuid5(NAMESPACE_URL, f"strike:eco:{noc_id}:{client_reference}")
 
     def _existing(self, eco_id: UUID) -> Receipt[Eco] | None:
         try:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from eventsourcing.persistence import ApplicationRecorder, Subscription
+from eventsourcing.persistence import ProcessRecorder as AnyProcessRecorder
 from eventsourcing.postgres import (
-    PostgresApplicationRecorder,
     PostgresFactory,
     PostgresProcessRecorder,
     PostgresSubscription,
@@ -19,6 +20,7 @@ from eventsourcing.postgres import (
 from eventsourcing.utils import Environment, EnvType
 from psycopg.conninfo import conninfo_to_dict
 
+from strike_adapters.postgres.group_commit import GroupRecorder
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
@@ -53,7 +55,9 @@ class WatchfulSubscription(PostgresSubscription):
             self.stop()
 
 
-class LogRecorder(PostgresApplicationRecorder):
+class LogRecorder(GroupRecorder):
+    """The library's, which commits saves in groups and whose subscriptions are watchful."""
+
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
     ) -> Subscription[ApplicationRecorder]:
@@ -81,6 +85,29 @@ class Factory(PostgresFactory):
         if url:
             extra = {k: v for k, v in conninfo_to_dict(url).items() if k not in _NAMES}
             self.datastore.pool.kwargs.update(extra)  # type: ignore[union-attr]
+        self._recorders: list[ApplicationRecorder] = []
+
+    def application_recorder(self) -> ApplicationRecorder:
+        self._recorders.append(recorder := super().application_recorder())
+        return recorder
+
+    def process_recorder(self) -> AnyProcessRecorder:
+        self._recorders.append(recorder := super().process_recorder())
+        return recorder
+
+    def close(self) -> None:
+        """Close recorders and pool. Whoever waits to save gets an `OperationalError`."""
+        self._close_recorders()
+        super().close()
+
+    def __exit__(self, *error: Any) -> None:
+        self._close_recorders()
+        super().__exit__(*error)
+
+    def _close_recorders(self) -> None:
+        for recorder in self._recorders:
+            if isinstance(recorder, GroupRecorder):
+                recorder.close()
 
 
 def store_env(
