@@ -208,7 +208,7 @@ def measure(url: str, rounds: int, seconds: float) -> Found:
 
 
 def show(found: Found, rounds: int, seconds: float) -> None:
-    console = Console(width=110)
+    console = Console(width=100)
     table = Table(title=f"Durable saves, medians of {rounds} rounds of {seconds:g} s")
     for heading in (
         "",
@@ -225,7 +225,7 @@ def show(found: Found, rounds: int, seconds: float) -> None:
     for way in sorted(found.figures, key=lambda way: (order.index(way.name), way.callers)):
         table.add_row(*_row(found, way))
     console.print(table)
-    console.print("old: to the same with the library's recorder")
+    console.print("to INSERT: by 16; to old: to the same with the library's recorder")
     for name in (OURS, COMMAND):
         for line in verdicts(found, name):
             console.print(line)
@@ -253,7 +253,8 @@ def verdicts(found: Found, name: str) -> Iterator[str]:
     for callers, limit, least in wanted:
         ratio = found.ratio(Way(name, callers), limit)
         word = "OK" if ratio >= least else "NOT"
-        yield f"{word}: {name} by {callers}: {ratio:.2f} of {limit.name} by {limit.callers} ({least})"
+        beside = f"{limit.name} by {limit.callers}"
+        yield f"{word}: {name} by {callers}: {ratio:.2f} of {beside} (at least {least})"
 
 
 def main() -> None:
