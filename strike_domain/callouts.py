@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,6 +14,7 @@ from strike_domain.eco import Eco, JobType, Priority, checked_text, is_storable
 from strike_domain.errors import NotFound, Rejected
 from strike_domain.geometry import Location, parse_location
 from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
+from strike_domain.new_ids import new_id
 from strike_domain.ports import Clock, Directory, Link
 
 MAX_REFERENCE = 200
@@ -47,7 +48,7 @@ class Callouts:
         log: StrikeLog,
         directory: Directory,
         clock: Clock,
-        new_id: Callable[[], UUID] = uuid4,
+        new_id: Callable[[], UUID] = new_id,
     ) -> None:
         self.log = log
         self._directory = directory

@@ -94,12 +94,16 @@ class LogRecorder(GroupRecorder):
     ) -> Sequence[StoredEvent]:
         """As the library's, which composes the statement each time: a third of a short read."""
         if desc or limit is not None:
-            return super().select_events(originator_id, gt=gt, lte=lte, desc=desc, limit=limit)
-        above, up_to = NO_VERSION if gt is None else gt, ANY_VERSION if lte is None else lte
-        return self._stream(originator_id, above, up_to)
+            found: Sequence[StoredEvent] = super().select_events(
+                originator_id, gt=gt, lte=lte, desc=desc, limit=limit
+            )
+        else:
+            above, up_to = NO_VERSION if gt is None else gt, ANY_VERSION if lte is None else lte
+            found = self._stream(originator_id, above, up_to)
+        return found
 
     @retry((InterfaceError, OperationalError), max_attempts=MAX_TRIES, wait=RETRY_SECONDS)
-    def _stream(self, originator_id: UUID | str, above: int, up_to: int) -> list[StoredEvent]:
+    def _stream(self, originator_id: UUID | str, above: int, up_to: int) -> Sequence[StoredEvent]:
         with self.datastore.get_connection() as connection:
             values = (originator_id, above, up_to)
             rows = connection.execute(self._select_stream, values, prepare=True, binary=True)
