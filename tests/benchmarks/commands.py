@@ -61,9 +61,10 @@ INSERT INTO strike_events (originator_id, originator_version, topic, state)
 VALUES (%s, %s, %s, %s)
 """
 
-RAW, LIBRARY, OURS = "INSERT and commit", "save, the library's recorder", "save"
-OLD_COMMAND, COMMAND = "createECO, the library's recorder", "createECO"
-REFERRED = "createECO with a client reference"
+RAW, LIBRARY, OURS = "INSERT and commit", "library: save", "save"
+OLD_COMMAND, COMMAND = "library: createECO", "createECO"
+REFERRED = "createECO with reference"
+"""The client's own reference, by which a repeated order is found: it is looked for first."""
 
 Work = Callable[[int], object]
 """One save, done by the caller with this number."""
@@ -217,15 +218,15 @@ def show(found: Found, rounds: int, seconds: float) -> None:
         "CPU µs",
         "p50 ms",
         "p99 ms",
-        "to 16 INSERTs",
-        "old",
+        "of INSERTs",
+        "of library",
     ):
         table.add_column(heading, justify="right" if heading else "left")
     order = [RAW, LIBRARY, OURS, OLD_COMMAND, COMMAND, REFERRED]
     for way in sorted(found.figures, key=lambda way: (order.index(way.name), way.callers)):
         table.add_row(*_row(found, way))
     console.print(table)
-    console.print("to INSERT: by 16; to old: to the same with the library's recorder")
+    console.print("of INSERTs: by 16 connections; of library: of the same with its recorder")
     for name in (OURS, COMMAND):
         for line in verdicts(found, name):
             console.print(line)
