@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from uuid import uuid4
 
@@ -48,14 +49,20 @@ class Log:
         """Save each batch in a thread of its own, arriving in this order."""
         started = []
         for batch in batches:
-            waiting = self.waiting()
-            busy = bool(self.sizes)
+            before = self._arrived()
             started.append(self._threads.submit(self.groups.store, batch))
-            self._until(lambda n=waiting, b=busy: self.waiting() > n or (not b and self.sizes))  # type: ignore[misc]
+            self._until(lambda n=before: self._arrived() > n)  # type: ignore[misc]
         return started
+
+    def end(self) -> None:
+        self.gate.set()
+        self._threads.shutdown()
 
     def waiting(self) -> int:
         return len(self.groups._waiting)
+
+    def _arrived(self) -> int:
+        return self.waiting() + sum(self.sizes)
 
     def _until(self, probe: Callable[[], object]) -> None:
         end = time.monotonic() + 10
@@ -64,59 +71,77 @@ class Log:
             time.sleep(0.001)
 
 
+@pytest.fixture
+def log() -> Iterator[Log]:
+    found = Log()
+    yield found
+    found.end()
+
+
 @pytest.fixture(autouse=True)
 def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "RETRY_SECONDS", 0)
     monkeypatch.setattr(group_commit, "LOOK_EVERY", 0.05)
 
 
-def test_who_comes_alone_commits_at_once_and_those_who_come_meanwhile_go_together() -> None:
-    log = Log()
+def test_who_comes_alone_commits_at_once_and_those_who_come_meanwhile_go_together(log: Log) -> None:
     started = log.start(*(events() for _ in range(20)))
     log.gate.set()
     assert [one.result(10) for one in started] == [[number] for number in range(1, 21)]
     assert log.sizes == [1, 19]
 
 
-def test_a_group_takes_only_so_many_saves() -> None:
-    log = Log()
+def test_a_group_takes_only_so_many_saves(log: Log) -> None:
     started = log.start(*(events() for _ in range(MAX_SAVES + 11)))
     log.gate.set()
     assert [one.result(10) for one in started] == [[n] for n in range(1, MAX_SAVES + 12)]
     assert log.sizes == [1, MAX_SAVES, 10]
 
 
-def test_a_save_larger_than_a_group_passes_alone_and_nobody_overtakes_it() -> None:
-    log = Log()
+def test_a_save_larger_than_a_group_passes_alone_and_nobody_overtakes_it(log: Log) -> None:
     started = log.start(events(), events(), events(MAX_BYTES + 1), events(), events())
     log.gate.set()
     assert [one.result(10) for one in started] == [[1], [2], [3], [4], [5]]
     assert log.sizes == [1, 1, 1, 2]
 
 
-def test_nobody_waits_for_more_than_the_group_under_way_and_their_own() -> None:
-    log = Log()
+class Arrivals(deque[Save]):
+    """The queue, which notes how many groups had begun when somebody joined it."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+        self.begun: dict[int, int] = {}
+
+    def append(self, one: Save) -> None:
+        self.begun[id(one.events)] = len(self._log.sizes)
+        super().append(one)
+
+
+def test_nobody_waits_for_more_than_the_group_under_way_and_their_own(log: Log) -> None:
     log.gate.set()
-    log.trouble = lambda saves: time.sleep(0.001)
+    log.groups._waiting = arrivals = Arrivals(log)
     waited: list[int] = []
 
-    def save_often() -> None:
-        for _ in range(30):
-            begun = len(log.sizes)
-            log.groups.store(events())
-            waited.append(len(log.sizes) - begun)
+    def count(saves: Sequence[Save]) -> None:
+        time.sleep(0.001)
+        waited.extend(len(log.sizes) - arrivals.begun[id(one.events)] for one in saves)
 
+    def save_often() -> list[list[StoredEvent]]:
+        batches = [events() for _ in range(30)]
+        for one in batches:
+            log.groups.store(one)
+        return batches
+
+    log.trouble = count
     with ThreadPoolExecutor(32) as threads:
         for one in [threads.submit(save_often) for _ in range(32)]:
             one.result()
-    # The group that follows one's own may have begun before one is awake again to count.
-    assert sum(n > 2 for n in waited) < len(waited) / 50
-    assert sum(log.sizes) == 32 * 30
+    assert len(waited) == sum(log.sizes) == 32 * 30
+    assert max(waited) <= 2
 
 
-def test_an_error_of_one_save_is_its_own() -> None:
-    log = Log()
-
+def test_an_error_of_one_save_is_its_own(log: Log) -> None:
     def refuse_the_second(saves: Sequence[Save]) -> None:
         if len(saves) > 1:
             saves[1].answer = IntegrityError("taken")
@@ -129,9 +154,7 @@ def test_an_error_of_one_save_is_its_own() -> None:
         started[2].result(10)
 
 
-def test_while_the_database_is_away_everybody_has_the_same_number_of_tries() -> None:
-    log = Log()
-
+def test_while_the_database_is_away_everybody_has_the_same_number_of_tries(log: Log) -> None:
     def away(saves: Sequence[Save]) -> None:
         for one in saves:
             one.put_off(OperationalError("away"))
@@ -147,8 +170,7 @@ def test_while_the_database_is_away_everybody_has_the_same_number_of_tries() -> 
     assert log.groups.store(events()) == [1]
 
 
-def test_those_who_were_put_off_come_before_all_who_came_later() -> None:
-    log = Log()
+def test_those_who_were_put_off_come_before_all_who_came_later(log: Log) -> None:
     first_time = [True]
 
     def fails_once(saves: Sequence[Save]) -> None:
@@ -171,8 +193,7 @@ def test_those_who_were_put_off_come_before_all_who_came_later() -> None:
     assert late[0].result(10) == [5]
 
 
-def test_closing_tells_those_who_wait_and_the_group_under_way_comes_to_its_end() -> None:
-    log = Log()
+def test_closing_tells_those_who_wait_and_the_group_under_way_comes_to_its_end(log: Log) -> None:
     started = log.start(*(events() for _ in range(5)))
     log.groups.close()
     for one in started[1:]:
@@ -184,9 +205,7 @@ def test_closing_tells_those_who_wait_and_the_group_under_way_comes_to_its_end()
         log.groups.store(events())
 
 
-def test_closing_ends_the_tries_of_those_who_were_put_off() -> None:
-    log = Log()
-
+def test_closing_ends_the_tries_of_those_who_were_put_off(log: Log) -> None:
     def closes(saves: Sequence[Save]) -> None:
         for one in saves:
             one.put_off(OperationalError("away"))
@@ -201,9 +220,7 @@ def test_closing_ends_the_tries_of_those_who_were_put_off() -> None:
     assert log.sizes == [1]
 
 
-def test_a_leader_who_is_interrupted_leaves_the_others_to_the_next() -> None:
-    log = Log()
-
+def test_a_leader_who_is_interrupted_leaves_the_others_to_the_next(log: Log) -> None:
     def interrupt_the_second_group(saves: Sequence[Save]) -> None:
         if len(log.sizes) == 2:
             raise Interrupted
@@ -216,9 +233,7 @@ def test_a_leader_who_is_interrupted_leaves_the_others_to_the_next() -> None:
     assert log.sizes == [1, 4, 3]
 
 
-def test_an_interruption_after_the_commit_leaves_everybody_their_answer() -> None:
-    log = Log()
-
+def test_an_interruption_after_the_commit_leaves_everybody_their_answer(log: Log) -> None:
     def store_then_interrupt(saves: Sequence[Save]) -> None:
         if len(log.sizes) == 2:
             for number, one in enumerate(saves):
@@ -233,8 +248,7 @@ def test_an_interruption_after_the_commit_leaves_everybody_their_answer() -> Non
     assert log.groups.store(events()) == [2]
 
 
-def test_one_who_is_interrupted_while_waiting_is_not_waited_for() -> None:
-    log = Log()
+def test_one_who_is_interrupted_while_waiting_is_not_waited_for(log: Log) -> None:
     log.start(events())
     ident: list[int] = []
 
