@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,6 +14,7 @@ from strike_domain.eco import Eco, JobType, Priority, checked_text, is_storable
 from strike_domain.errors import NotFound, Rejected
 from strike_domain.geometry import Location, parse_location
 from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
+from strike_domain.new_ids import new_id
 from strike_domain.ports import Clock, Directory, Link
 
 MAX_REFERENCE = 200
@@ -47,7 +48,7 @@ class Callouts:
         log: StrikeLog,
         directory: Directory,
         clock: Clock,
-        new_id: Callable[[], UUID] = uuid4,
+        new_id: Callable[[], UUID] = new_id,
     ) -> None:
         self.log = log
         self._directory = directory
@@ -70,15 +71,14 @@ class Callouts:
         require(actor, Action.ECO_CREATE)
         noc_id = _tenant_of(actor)
         accepted = _checked(order)
-        eco_id = self._eco_id(noc_id, accepted["client_reference"])
+        reference = accepted["client_reference"]
+        if reference is None:
+            # Nobody else can know the id: there is no other ECO to look for.
+            return self._create(self._new_id(), noc_id, order, accepted, actor)
+        eco_id = uuid5(NAMESPACE_URL, f"strike:eco:{noc_id}:{reference}")
         return while_others_are_faster(
             lambda: self._existing(eco_id) or self._create(eco_id, noc_id, order, accepted, actor)
         )
-
-    def _eco_id(self, noc_id: UUID, client_reference: str | None) -> UUID:
-        if client_reference is None:
-            return self._new_id()
-        return uuid5(NAMESPACE_URL, f"strike:eco:{noc_id}:{client_reference}")
 
     def _existing(self, eco_id: UUID) -> Receipt[Eco] | None:
         try:

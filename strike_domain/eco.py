@@ -5,6 +5,7 @@ Source of every rule: specification, section 3.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -21,6 +22,8 @@ from strike_domain.geometry import Location
 
 MAX_TEXT = 4_000
 """Longest description or note, in characters."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class JobType(StrEnum):
@@ -681,4 +684,4 @@ def checked_text(text: str, name: str) -> str:
 
 def is_storable(text: str) -> bool:
     """False for NUL, which PostgreSQL refuses, and lone surrogates, which UTF-8 cannot hold."""
-    return "\x00" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
+    return _UNSTORABLE.search(text) is None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import Connection, OperationalError
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
@@ -15,6 +16,7 @@ from strike_adapters.postgres.pools import (
     Connections,
     Pool,
     check_together,
+    is_ended,
 )
 from strike_adapters.postgres.regions import BoxRegions, Regions, box_text
 from strike_adapters.postgres.tenancy import TenantPool
@@ -170,6 +172,16 @@ class PostgresDirectory:
         return bool(row and row["is_its"])
 
     def _one(self, statement: str, *values: object) -> DictRow | None:
+        """The row that a question finds."""
+        try:
+            return self._ask(statement, values)
+        except OperationalError as error:
+            # The connection was in order a moment ago. The pool looks at the next one first.
+            if not is_ended(error):
+                raise
+            return self._ask(statement, values)
+
+    def _ask(self, statement: str, values: Sequence[object]) -> DictRow | None:
         with self.pool.connection() as connection:
             return connection.execute(statement, values).fetchone()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.rows import DictRow
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 from psycopg_pool.base import AttemptWithBackoff
 
 Pool = ConnectionPool[psycopg.Connection[DictRow]]
@@ -43,7 +44,8 @@ def check_together(pool: ConnectionPool[Any]) -> None:
     checked: WeakKeyDictionary[psycopg.Connection[Any], float] = WeakKeyDictionary()
 
     def check(connection: psycopg.Connection[Any]) -> None:
-        if time.monotonic() < checked.get(connection, 0) + FRESH_SECONDS:
+        is_fresh = time.monotonic() < checked.get(connection, 0) + FRESH_SECONDS
+        if is_fresh and not has_word(connection):
             return
         try:
             ConnectionPool.check_connection(connection)
@@ -54,6 +56,21 @@ def check_together(pool: ConnectionPool[Any]) -> None:
 
     pool._check = check  # It needs the pool, which its maker cannot be given yet.
     reconnect_steadily(pool)
+
+
+def has_word(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server has sent what nobody asked for, as it does when it ends a connection.
+
+    Asks only the operating system.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def is_ended(error: psycopg.OperationalError) -> bool:
+    """Whether the server has ended the connection, as it does when it is shut down."""
+    return not isinstance(error, PoolTimeout) and (error.sqlstate or "57P0").startswith("57P0")
 
 
 def check_together_async(pool: AsyncConnectionPool[Any]) -> None:

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
+from uuid import UUID
 
-from eventsourcing.persistence import ApplicationRecorder, Notification, Subscription
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    InterfaceError,
+    Notification,
+    OperationalError,
+    StoredEvent,
+    Subscription,
+)
+from eventsourcing.persistence import ProcessRecorder as AnyProcessRecorder
 from eventsourcing.postgres import (
-    PostgresApplicationRecorder,
     PostgresFactory,
     PostgresProcessRecorder,
     PostgresSubscription,
 )
-from eventsourcing.utils import Environment, EnvType
+from eventsourcing.utils import Environment, EnvType, retry
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
+from strike_adapters.postgres.group_commit import MAX_TRIES, RETRY_SECONDS, GroupRecorder
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
@@ -61,7 +71,51 @@ class WatchfulSubscription(PostgresSubscription):
             self.stop()
 
 
-class LogRecorder(PostgresApplicationRecorder):
+SELECT_STREAM = """
+SELECT originator_id, originator_version, topic, state
+FROM {}.{}
+WHERE originator_id = %s AND originator_version > %s AND originator_version <= %s
+ORDER BY originator_version
+"""
+
+NO_VERSION, ANY_VERSION = -1, 2**63 - 1
+"""Below the first version of a stream, and above the last."""
+
+
+class LogRecorder(GroupRecorder):
+    """The library's, which commits saves in groups and whose subscriptions are watchful."""
+
+    @cached_property
+    def _select_stream(self) -> bytes:
+        names = (Identifier(self.datastore.schema), Identifier(self.events_table_name))
+        return SQL(SELECT_STREAM).format(*names).as_bytes()
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """As the library's, which composes the statement each time: a third of a short read."""
+        if desc or limit is not None:
+            found: Sequence[StoredEvent] = super().select_events(
+                originator_id, gt=gt, lte=lte, desc=desc, limit=limit
+            )
+        else:
+            above, up_to = NO_VERSION if gt is None else gt, ANY_VERSION if lte is None else lte
+            found = self._stream(originator_id, above, up_to)
+        return found
+
+    @retry((InterfaceError, OperationalError), max_attempts=MAX_TRIES, wait=RETRY_SECONDS)
+    def _stream(self, originator_id: UUID | str, above: int, up_to: int) -> Sequence[StoredEvent]:
+        with self.datastore.get_connection() as connection:
+            values = (originator_id, above, up_to)
+            rows = connection.execute(self._select_stream, values, prepare=True, binary=True)
+            return [StoredEvent(**row) for row in rows]
+
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
     ) -> Subscription[ApplicationRecorder]:
@@ -96,6 +150,29 @@ class Factory(PostgresFactory):
         if url:
             extra = {k: v for k, v in conninfo_to_dict(url).items() if k not in _NAMES}
             self.datastore.pool.kwargs.update(extra)  # type: ignore[union-attr]
+        self._recorders: list[ApplicationRecorder] = []
+
+    def application_recorder(self) -> ApplicationRecorder:
+        self._recorders.append(recorder := super().application_recorder())
+        return recorder
+
+    def process_recorder(self) -> AnyProcessRecorder:
+        self._recorders.append(recorder := super().process_recorder())
+        return recorder
+
+    def close(self) -> None:
+        """Close recorders and pool. Whoever waits to save gets an `OperationalError`."""
+        self._close_recorders()
+        super().close()
+
+    def __exit__(self, *error: Any) -> None:
+        self._close_recorders()
+        super().__exit__(*error)
+
+    def _close_recorders(self) -> None:
+        for recorder in self._recorders:
+            if isinstance(recorder, GroupRecorder):
+                recorder.close()
 
 
 def store_env(

@@ -224,6 +224,17 @@ def test_the_first_command_after_the_server_closed_all_connections_does_not_wait
         assert idle(log) >= 1
 
 
+def test_a_question_is_answered_although_its_connection_has_just_been_ended(
+    database_url: str,
+) -> None:
+    """It was checked a moment ago, and is not checked again so soon."""
+    with open_pool(database_url) as pool:
+        directory = PostgresDirectory(pool)
+        for _ in range(5):
+            assert not directory.has_render(OSP)
+            end_connections(database_url)
+
+
 def idle(log: StrikeLog) -> int:
     recorder: Any = log.recorder
     available: int = recorder.datastore.pool.get_stats()["pool_available"]

@@ -1,0 +1,274 @@
+"""How many commands a second become durable? Saves and createECO, beside what the disk allows.
+
+`tox -e commands` (or `python -m tests.benchmarks.commands --rounds 9 --seconds 1.5`). An embedded
+PostgreSQL with fsync on. The limit is taken in the same run: a single-row INSERT and its commit, by
+threads with a connection each. Beside it the library's recorder, ours, and the command `createECO`
+as the edge gives it, with a directory in memory. All ways take turns, in random order, and each is
+compared with the others of its own round; what is shown are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+from uuid import uuid4
+
+import psycopg
+from eventsourcing.persistence import ApplicationRecorder, StoredEvent
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from strike_adapters.embedded import embedded_postgres
+from strike_adapters.postgres.prepare import prepare
+from strike_adapters.postgres.store import store_env
+from strike_domain import (
+    Actor,
+    Callouts,
+    EcoOrder,
+    Link,
+    LinkStatus,
+    MemoryDirectory,
+    Role,
+    Side,
+    StrikeLog,
+)
+from tests.benchmarks.machine import cpu
+
+CALLERS = (1, 16, 64)
+CONNECTIONS = (1, 16)
+
+STATE = b"x" * 480
+"""As large as the event of an ECO that is created."""
+
+STOCK = {"APPLICATION_RECORDER_TOPIC": "eventsourcing.postgres:PostgresApplicationRecorder"}
+
+NOC, OSP = uuid4(), uuid4()
+OPERATOR = Actor(name="nina@noc.example", tenant_id=NOC, side=Side.NOC, role=Role.OPERATOR)
+
+INSERT = """
+INSERT INTO strike_events (originator_id, originator_version, topic, state)
+VALUES (%s, %s, %s, %s)
+"""
+
+RAW, LIBRARY, OURS = "INSERT and commit", "library: save", "save"
+OLD_COMMAND, COMMAND = "library: createECO", "createECO"
+REFERRED = "createECO with reference"
+"""The client's own reference, by which a repeated order is found: it is looked for first."""
+
+Work = Callable[[int], object]
+"""One save, done by the caller with this number."""
+
+
+class Way(NamedTuple):
+    name: str
+    callers: int
+
+
+class Figures(NamedTuple):
+    """Of one round: saves a second, µs of CPU of this process for each, ms that a caller waited."""
+
+    rate: float
+    cpu: float
+    p50: float
+    p99: float
+
+
+@dataclass
+class Found:
+    """All rounds of all ways; the same place in two lists is the same round."""
+
+    figures: dict[Way, list[Figures]] = field(default_factory=dict)
+
+    def rate(self, way: Way) -> float:
+        return median(one.rate for one in self.figures[way])
+
+    def ratio(self, way: Way, to: Way) -> float:
+        """Of the rates, round by round."""
+        pairs = zip(self.figures[way], self.figures[to], strict=True)
+        return median(one.rate / other.rate for one, other in pairs)
+
+
+# The ways to store something ------------------------------------------------------------------
+
+
+class RealTime:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def an_event() -> StoredEvent:
+    return StoredEvent(uuid4(), 1, "strike.eco.created", STATE)
+
+
+def inserting(connections: list[psycopg.Connection]) -> Work:
+    def insert(number: int) -> None:
+        one = an_event()
+        values = (one.originator_id, one.originator_version, one.topic, one.state)
+        connections[number].execute(INSERT, values, prepare=True)
+
+    return insert
+
+
+def saving(recorder: ApplicationRecorder) -> Work:
+    return lambda _: recorder.insert_events([an_event()])
+
+
+def creating(log: StrikeLog, with_reference: bool = False) -> Work:
+    directory = MemoryDirectory()
+    directory.add(Link(noc_id=NOC, osp_id=OSP, status=LinkStatus.ACTIVE))
+    callouts = Callouts(log, directory, RealTime())
+
+    def create(_: int) -> None:
+        order = EcoOrder(
+            osp_id=OSP,
+            location={"type": "Point", "coordinates": [-105.27, 40.01]},
+            job_type="FNOL",
+            description="A digger went through the cable at the corner of Pearl and 9th.",
+            client_reference=str(uuid4()) if with_reference else None,
+        )
+        callouts.create_eco(order, OPERATOR)
+
+    return create
+
+
+@contextmanager
+def ways(url: str) -> Iterator[dict[Way, Work]]:
+    """Every way with its number of callers."""
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(psycopg.connect(url, autocommit=True))
+            for _ in range(max(CONNECTIONS))
+        ]
+        stock = stack.enter_context(StrikeLog(store_env(url) | STOCK))
+        ours = stack.enter_context(StrikeLog(store_env(url)))
+        found = {Way(RAW, number): inserting(connections) for number in CONNECTIONS}
+        for number in CALLERS:
+            found[Way(LIBRARY, number)] = saving(stock.recorder)
+            found[Way(OURS, number)] = saving(ours.recorder)
+            found[Way(OLD_COMMAND, number)] = creating(stock)
+            found[Way(COMMAND, number)] = creating(ours)
+            found[Way(REFERRED, number)] = creating(ours, with_reference=True)
+        yield found
+
+
+# Measuring ------------------------------------------------------------------------------------
+
+
+def run(work: Work, callers: int, seconds: float) -> Figures:
+    """Let `callers` threads work as fast as they can."""
+    waited: list[list[float]] = [[] for _ in range(callers)]
+    go, stop = threading.Event(), threading.Event()
+
+    def call(number: int) -> None:
+        work(number)
+        go.wait()
+        while not stop.is_set():
+            started = time.perf_counter()
+            work(number)
+            waited[number].append(time.perf_counter() - started)
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(callers)]
+    for one in threads:
+        one.start()
+    used, started = cpu(), time.perf_counter()
+    go.set()
+    time.sleep(seconds)
+    stop.set()
+    for one in threads:
+        one.join()
+    took, used = time.perf_counter() - started, cpu() - used
+    every = [1e3 * one for some in waited for one in some]
+    cuts = quantiles(every, n=100)
+    return Figures(len(every) / took, 1e6 * used / len(every), cuts[49], cuts[98])
+
+
+def measure(url: str, rounds: int, seconds: float) -> Found:
+    found = Found()
+    with ways(url) as works:
+        turns = [*works] * rounds
+        for place in range(0, len(turns), len(works)):
+            turns[place : place + len(works)] = random.sample([*works], len(works))
+        for way in track(turns, console=Console(stderr=True)):
+            figures = run(works[way], way.callers, seconds)
+            found.figures.setdefault(way, []).append(figures)
+    return found
+
+
+# The figures ----------------------------------------------------------------------------------
+
+
+def show(found: Found, rounds: int, seconds: float) -> None:
+    console = Console(width=100)
+    table = Table(title=f"Durable saves, medians of {rounds} rounds of {seconds:g} s")
+    for heading in (
+        "",
+        "callers",
+        "a second",
+        "CPU µs",
+        "p50 ms",
+        "p99 ms",
+        "of INSERTs",
+        "of library",
+    ):
+        table.add_column(heading, justify="right" if heading else "left")
+    order = [RAW, LIBRARY, OURS, OLD_COMMAND, COMMAND, REFERRED]
+    for way in sorted(found.figures, key=lambda way: (order.index(way.name), way.callers)):
+        table.add_row(*_row(found, way))
+    console.print(table)
+    console.print("of INSERTs: by 16 connections; of library: of the same with its recorder")
+    for name in (OURS, COMMAND):
+        for line in verdicts(found, name):
+            console.print(line)
+
+
+def _row(found: Found, way: Way) -> list[str]:
+    figures = found.figures[way]
+    old = {OURS: LIBRARY, COMMAND: OLD_COMMAND, REFERRED: OLD_COMMAND}.get(way.name)
+    return [
+        way.name,
+        str(way.callers),
+        f"{found.rate(way):,.0f}",
+        f"{median(one.cpu for one in figures):.0f}",
+        f"{median(one.p50 for one in figures):.2f}",
+        f"{median(one.p99 for one in figures):.2f}",
+        f"{found.ratio(way, Way(RAW, 16)):.2f}",
+        f"{found.ratio(way, Way(old, way.callers)):.2f}" if old else "",
+    ]
+
+
+def verdicts(found: Found, name: str) -> Iterator[str]:
+    """What was wanted, and whether it is so."""
+    old = {OURS: LIBRARY, COMMAND: OLD_COMMAND}[name]
+    wanted = ((64, Way(RAW, 16), 1.0), (16, Way(RAW, 16), 0.6), (1, Way(old, 1), 1.0))
+    for callers, limit, least in wanted:
+        ratio = found.ratio(Way(name, callers), limit)
+        word = "OK" if ratio >= least else "NOT"
+        beside = f"{limit.name} by {limit.callers}"
+        yield f"{word}: {name} by {callers}: {ratio:.2f} of {beside} (at least {least})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each way in each round")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder)) as server:
+        server.ensure_database("bench")
+        url = server.url("bench")
+        prepare(url)
+        show(measure(url, chosen.rounds, chosen.seconds), chosen.rounds, chosen.seconds)
+
+
+if __name__ == "__main__":
+    main()
