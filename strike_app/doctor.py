@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from strike_adapters.embedded import EmbeddedPostgresError
-from strike_adapters.postgres.followers import FOLLOWER_NAMES, PAGER
+from strike_adapters.postgres.follower_states import PAGER
+from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_adapters.postgres.vault import Closed, closed, sealed
 from strike_adapters.secrets import SecretError
 from strike_app.bootstrap import Strike, open_strike
