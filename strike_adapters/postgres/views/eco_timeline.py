@@ -41,6 +41,7 @@ WHERE kind IN ({", ".join(f"'{topic}'" for topic in ALERTS)})
 
 class EcoTimelineRecorder(ViewRecorder):
     DDL = (CREATE_TABLE, BY_ECO, BY_ALERT)
+    appended = frozenset({"eco_timeline"})
 
 
 class EcoTimeline(View):

@@ -40,7 +40,7 @@ def _upsert(table: str, key: str, newer: str, columns: tuple[str, ...]) -> bytes
 
 @lru_cache(maxsize=100)
 def _upsert_many(table: str, key: str, newer: str, columns: tuple[str, ...]) -> bytes:
-    rows = SQL("SELECT {} FROM json_populate_recordset(NULL::{}, %s)").format(
+    rows = SQL("SELECT {} FROM json_populate_recordset(NULL::{}, %s::json)").format(
         SQL(", ").join(map(Identifier, columns)), Identifier(table)
     )
     return _insert(table, key, newer, columns, rows)
@@ -82,14 +82,14 @@ def insert_new(cursor: psycopg.Cursor[Any], upserts: Collection[Upsert], into: s
     first = next(iter(upserts))
     statement = SQL(
         "INSERT INTO {table} ({columns}) SELECT {columns} "
-        "FROM json_populate_recordset(NULL::{table}, %s)"
+        "FROM json_populate_recordset(NULL::{table}, %s::json)"
     ).format(table=Identifier(into), columns=SQL(", ").join(map(Identifier, first.row)))
     cursor.execute(statement, (as_json(upserts),))
 
 
-def as_json(upserts: Collection[Upsert]) -> bytes:
+def as_json(upserts: Collection[Upsert]) -> str:
     """The rows as one JSON text, which the server reads faster than so many parameters."""
-    return to_json([one.row for one in upserts], fallback=_bare)
+    return to_json([one.row for one in upserts], fallback=_bare).decode()
 
 
 def _bare(value: object) -> Any:

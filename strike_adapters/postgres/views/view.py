@@ -100,6 +100,8 @@ class ViewRecorder(PostgresTrackingRecorder):
     DDL: ClassVar[Sequence[str]] = ()
     wakes_workers: ClassVar[bool] = False
     kept: ClassVar[Kept] = Kept()
+    appended: ClassVar[frozenset[str]] = frozenset()
+    """Tables in which every event has a row of its own, never written again."""
 
     def __init__(
         self, datastore: PostgresDatastore, *, tracking_table_name: str, **kwargs: Any

@@ -1,0 +1,151 @@
+"""Filling tables beside: read a stretch of the log, fold it, write the rows and the position."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any, cast
+
+import psycopg
+from eventsourcing.persistence import StoredEvent
+
+from strike_adapters.postgres.fold import Fold
+from strike_adapters.postgres.follower_states import EventFailed, skipped
+from strike_adapters.postgres.rebuild.beside import NEW
+from strike_adapters.postgres.store import store_env
+from strike_adapters.postgres.views.rows import insert_new, write
+from strike_adapters.postgres.views.view import Batch, View, ViewRecorder
+from strike_domain.errors import Conflict
+from strike_domain.log import StrikeLog
+
+STRETCH = 10_000
+"""Positions of the log that one transaction takes in."""
+
+# By the last byte of an id, which is evenly spread in every kind of it.
+READ = """
+SELECT notification_id, originator_id, originator_version, topic, state FROM strike_events
+WHERE notification_id > %(after)s AND notification_id <= %(until)s
+  AND get_byte(uuid_send(originator_id), 15) %% %(parts)s = %(part)s
+ORDER BY notification_id
+"""
+
+READ_ALL = """
+SELECT notification_id, originator_id, originator_version, topic, state FROM strike_events
+WHERE notification_id > %(after)s AND notification_id <= %(until)s ORDER BY notification_id
+"""
+
+WHERE = "SELECT min(position), max(position) FROM view_rebuilds WHERE view = ANY(%s) AND part = %s"
+
+MOVE = """
+UPDATE view_rebuilds SET position = %(until)s, events = events + %(events)s
+WHERE view = ANY(%(views)s) AND part = %(part)s AND parts = %(parts)s AND position = %(after)s
+"""
+
+Stored = tuple[int, StoredEvent]
+
+
+class Filler:
+    """Fills the tables beside some views that are equally far, from one part of the log."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        log: StrikeLog,
+        views: Sequence[type[View]],
+        part: int = 0,
+        parts: int = 1,
+    ) -> None:
+        self._connection = connection
+        self._log = log
+        self._fold = Fold(log)
+        self._names = [one.name for one in views]
+        # Nothing is recorded through them: they only say what a row is.
+        self._views = [one(cast(ViewRecorder, None), self._fold) for one in views]
+        self._skipped = [skipped(connection, name) for name in self._names]
+        self._part, self._parts = part, parts
+
+    def position(self) -> int:
+        """How far the tables are. Raises `Conflict` if they are not equally far."""
+        cursor = psycopg.Cursor(self._connection)
+        first, last = cursor.execute(WHERE, (self._names, self._part)).fetchone() or (None, None)
+        if first is None or first != last:
+            raise Conflict("Somebody else has begun, or ended, a rebuild of this view.")
+        return int(first)
+
+    def step(self, until: int, stretch: int = STRETCH) -> bool:
+        """Take in the next stretch, in one transaction; whether there was one.
+
+        Raises `EventFailed` for an event of which no row can be made.
+        """
+        with self._connection.transaction():
+            after = self.position()
+            if after >= until:
+                return False
+            upto = min(until, after + stretch)
+            stored = self._read(after, upto)
+            for view, batch in zip(self._views, self._batches(stored), strict=True):
+                self._write(view, batch)
+            self._move(after, upto, len(stored))
+        return True
+
+    def fill(self, until: int) -> None:
+        """All stretches up to a position."""
+        while self.step(until):
+            pass
+
+    def _read(self, after: int, until: int) -> list[Stored]:
+        values = {"after": after, "until": until, "part": self._part, "parts": self._parts}
+        with psycopg.Cursor(self._connection) as cursor:
+            cursor.execute(READ if self._parts > 1 else READ_ALL, values, binary=True)
+            return [(row[0], StoredEvent(*row[1:])) for row in cursor.fetchall()]
+
+    def _batches(self, stored: Sequence[Stored]) -> list[Batch]:
+        batches = [Batch() for _ in self._views]
+        sinks = list(zip(self._views, batches, self._skipped, strict=True))
+        decode, after = self._log.mapper.to_domain_event, self._fold.after
+        for position, one in stored:
+            try:
+                if all(position in skipped for _, _, skipped in sinks):
+                    continue
+                event = decode(one)
+                aggregate = after(event)
+                for view, batch, left_out in sinks:
+                    if position not in left_out:
+                        batch.add(view.change(event, aggregate, position))
+            except Exception as error:
+                raise EventFailed(position, one.topic, None) from error
+        return batches
+
+    def _write(self, view: View, batch: Batch) -> None:
+        with psycopg.Cursor(self._connection) as cursor:
+            for table, rows in batch.rows.items():
+                if table in view.recorder_class.appended:
+                    insert_new(cursor, rows.values(), table + NEW)
+                else:
+                    write(cursor, rows.values(), table + NEW)
+
+    def _move(self, after: int, until: int, events: int) -> None:
+        values = {"views": self._names, "part": self._part, "parts": self._parts}
+        values |= {"after": after, "until": until, "events": events}
+        if self._connection.execute(MOVE, values).rowcount != len(self._names):
+            raise Conflict("Somebody else is rebuilding this view.")
+
+
+def fill_part(url: str, views: Sequence[type[View]], part: int, parts: int, until: int) -> None:
+    """Fill one part, in a process of its own, which ends when the one that began it does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Whoever began this decides.
+    parent = os.getppid()
+    gc.freeze()
+    # What a stretch makes lives until its end: looking for garbage in between finds none.
+    gc.set_threshold(200_000, 20, 100)
+    with StrikeLog(store_env(url, pool_size=1)) as log, connect(url) as connection:
+        filler = Filler(connection, log, views, part, parts)
+        while os.getppid() == parent and filler.step(until):
+            pass
+
+
+def connect(url: str) -> psycopg.Connection[Any]:
+    """A connection for filling. What a crash takes from it, rows and position, is made again."""
+    return psycopg.connect(url, autocommit=True, options="-c synchronous_commit=off")
