@@ -14,6 +14,7 @@ from pydantic import AnyHttpUrl
 
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_app.bootstrap import Strike, open_services, open_strike
+from strike_app.followers import FollowerReporter
 from strike_app.logs import configure
 from strike_app.metrics import serve_metrics
 from strike_app.mute import StrikeRunner
@@ -37,7 +38,8 @@ def run_followers(
     with open_strike(Settings()) as strike:
         serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
-        run_until_stopped(strike.followers(names or FOLLOWER_NAMES), stop)
+        followers = strike.followers(names or FOLLOWER_NAMES)
+        run_until_stopped((*followers, FollowerReporter(strike)), stop)
 
 
 def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
@@ -47,7 +49,8 @@ def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
     with open_strike(Settings()) as strike:
         serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
-        run_until_stopped((*strike.workers(), strike.auditor()), stop)
+        watchers = strike.auditor(), FollowerReporter(strike)
+        run_until_stopped((*strike.workers(), *watchers), stop)
 
 
 def run_server(
@@ -69,7 +72,8 @@ def run_server(
     stop = stop_event(exit_with_parent=exit_with_parent)
     with open_strike(settings) as strike:
         serve_metrics(settings)
-        threads = start(strike.followers() if with_followers else (), stop)
+        followers = strike.followers() if with_followers else []
+        threads = start((*followers, FollowerReporter(strike)), stop)
         try:
             asyncio.run(_serve(strike, stop, ready_file, with_workers=with_workers))
         finally:

@@ -76,7 +76,7 @@ class Intake:
             except NO_EVENTS_FAULT:
                 raise
             except Exception as error:
-                raise EventFailed(one.id, one.topic, self._event_id(one)) from error
+                raise EventFailed.of(one.id, one.topic, self._event_id(one), error) from error
 
     def _decoded(self, notifications: Iterable[Notification]) -> Iterator[tuple[Any, Tracking]]:
         for one in notifications:

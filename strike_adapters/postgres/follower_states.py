@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from traceback import format_exception
 from typing import Any
 from uuid import UUID
 from zlib import crc32
 
 import psycopg
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg.sql import SQL, Identifier
 
 from strike_domain.errors import NotFound, Rejected
@@ -57,8 +58,10 @@ UPDATE follower_states SET error = NULL, traceback = NULL, position = NULL, even
 WHERE name = %(name)s AND error IS NOT NULL
 """
 
+# Between two tries nobody has the lock, so that another process, maybe a newer one, can try.
 STATES = """
-SELECT s.*, l.pid IS NOT NULL AS is_active
+SELECT s.*, l.pid IS NOT NULL
+            OR coalesce(s.again_at > clock_timestamp() - interval '10 s', false) AS is_active
 FROM unnest(%(names)s::text[], %(keys)s::int[]) AS wanted (name, key)
 LEFT JOIN follower_states s ON s.name = wanted.name
 LEFT JOIN pg_locks l ON l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
@@ -79,13 +82,31 @@ WHERE notification_id > %s
 
 
 class EventFailed(Exception):
-    """A follower cannot process this event; what came before it is stored."""
+    """An event cannot be processed; what came before it is stored.
 
-    def __init__(self, position: int, topic: str, event_id: UUID | None) -> None:
-        super().__init__(f"{topic} at position {position} cannot be processed")
+    `error` and `traceback` are those of the cause, as text: this crosses processes.
+    """
+
+    def __init__(
+        self, position: int, topic: str, event_id: UUID | None, error: str, traceback: str
+    ) -> None:
+        super().__init__(position, topic, event_id, error, traceback)
         self.position = position
         self.topic = topic
         self.event_id = event_id
+        self.error = error
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        return f"{self.topic} at position {self.position} cannot be processed: {self.error}"
+
+    @classmethod
+    def of(
+        cls, position: int, topic: str, event_id: UUID | None, cause: BaseException
+    ) -> EventFailed:
+        """That `cause` was raised by this event."""
+        told = "".join(format_exception(cause))
+        return cls(position, topic, event_id, _in_words(cause), told)
 
 
 @dataclass(frozen=True)
@@ -147,7 +168,7 @@ def tracking_table(name: str) -> str:
 def position_of(connection: psycopg.Connection[Any], name: str) -> int:
     """How far a follower is; 0 at the beginning."""
     query = SQL("SELECT coalesce(max(notification_id), 0) FROM {} WHERE application_name = %s")
-    cursor = psycopg.Cursor(connection)
+    cursor = connection.cursor(row_factory=tuple_row)
     row = cursor.execute(query.format(Identifier(tracking_table(name))), (LOG_NAME,)).fetchone()
     return int(row[0]) if row else 0
 
@@ -167,18 +188,21 @@ class FollowerStates:
             row = connection.execute(query, (self._name,)).fetchone()
         return bool(row and row["is_failing"])
 
-    def failed(self, error: BaseException, told: str, again: float) -> None:
-        """Note a failure, its traceback `told`, and that the next try is in `again` seconds."""
-        cause = error.__cause__ if isinstance(error, EventFailed) and error.__cause__ else error
+    def failed(self, error: Exception, again: float) -> None:
+        """Note a failure, and that the next try is in `again` seconds."""
+        if not isinstance(error, EventFailed):
+            told = "".join(format_exception(error))
+            values: dict[str, Any] = {"error": _in_words(error), "traceback": told}
+            values |= dict.fromkeys(("position", "event_id", "topic"))
+        else:
+            values = vars(error)
         values = {
+            **values,
             "name": self._name,
             "process": this_process(),
-            "error": _cleaned(f"{type(cause).__name__}: {cause}"),
-            "traceback": _cleaned(told),
-            "position": getattr(error, "position", None),
-            "event_id": getattr(error, "event_id", None),
-            "topic": getattr(error, "topic", None),
             "again": again,
+            "error": _cleaned(values["error"]),
+            "traceback": _cleaned(values["traceback"]),
         }
         with self._connection() as connection:
             connection.execute(FAILED, values)
@@ -198,6 +222,10 @@ class FollowerStates:
     def _connection(self) -> Iterator[psycopg.Connection[DictRow]]:
         with psycopg.connect(self._url, row_factory=dict_row) as connection:
             yield connection
+
+
+def _in_words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _cleaned(text: str) -> str:
@@ -238,9 +266,12 @@ def _failure(state: DictRow) -> Failure | None:
 def _age(log: StrikeLog, position: int | None, now: datetime) -> float:
     if position is None:
         return 0.0
-    for one in log.recorder.select_notifications(position, 1):
-        state = log.mapper.transcoder.decode(one.state)
-        return max(0.0, (now - datetime.fromisoformat(state["timestamp"])).total_seconds())
+    for one in log.recorder.select_notifications(position, 10):
+        # The very event on which it fails may be unreadable; those behind it tell as much.
+        with suppress(ValueError, KeyError, TypeError):
+            state = log.mapper.transcoder.decode(one.state)
+            at = datetime.fromisoformat(state["timestamp"])
+            return max(0.0, (now - at).total_seconds())
     return 0.0
 
 
@@ -280,6 +311,6 @@ def _move_behind(connection: psycopg.Connection[DictRow], name: str, position: i
 
 def skipped(connection: psycopg.Connection[Any], name: str) -> frozenset[int]:
     """Positions of the events that a follower was told to leave out."""
-    cursor = psycopg.Cursor(connection)
+    cursor = connection.cursor(row_factory=tuple_row)
     cursor.execute("SELECT position FROM follower_skips WHERE name = %s", (name,))
     return frozenset(int(row[0]) for row in cursor.fetchall())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from traceback import format_exc
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +22,7 @@ from strike_adapters.postgres.catch_up import Intake
 from strike_adapters.postgres.fold import Fold
 from strike_adapters.postgres.follower_states import (
     PAGER,
+    EventFailed,
     FollowerStates,
     lock_keys,
     position_of,
@@ -99,6 +99,14 @@ def open_view(view_class: type[View], log: StrikeLog, env: Mapping[str, str]) ->
     return view_class(factory.tracking_recorder(view_class.recorder_class), Fold(log))
 
 
+def told(error: Exception) -> dict[str, Any]:
+    """What a log line says of the event that failed; the library has dropped its cause."""
+    if not isinstance(error, EventFailed):
+        return {}
+    event_id = str(error.event_id)
+    return {"event_id": event_id, "cause": error.error, "caused_by": error.traceback}
+
+
 class Follower:
     """One follower, kept running: `run` returns only when `stop` is set."""
 
@@ -123,7 +131,7 @@ class Follower:
                 position = self._position()
                 if position != failed_at:
                     backoff, failed_at = FIRST_BACKOFF, position
-                self._logger.exception("follower failed", again_in_seconds=backoff)
+                self._logger.exception("follower failed", again_in_seconds=backoff, **told(error))
                 self._keep_failure(error, backoff)
                 self._wait(stop, backoff, position)
                 backoff = min(2 * backoff, MAX_BACKOFF)
@@ -131,7 +139,7 @@ class Follower:
     def _keep_failure(self, error: Exception, again: float) -> None:
         """In a table, for others to see; unless it was the database that failed."""
         with suppress(psycopg.Error):
-            self._states.failed(error, format_exc(), again)
+            self._states.failed(error, again)
 
     def _wait(self, stop: threading.Event, seconds: float, position: int | None) -> None:
         """Until the next try; it is made at once when somebody has had the event left out."""

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from strike_app.cli import accounts, audit, links, lists, secrets, tenants, tokens
+from strike_app.cli import accounts, audit, followers, links, lists, secrets, tenants, tokens
 from strike_app.cli.options import AsJson, ExitWithParent, ReadyFile
 
 app = typer.Typer(
@@ -192,6 +192,8 @@ app.add_typer(accounts.twilio, name="twilio")
 app.add_typer(accounts.render, name="render")
 app.add_typer(tokens.token, name="token")
 app.add_typer(secrets.secrets, name="secrets")
+app.add_typer(followers.followers, name="followers")
+app.command("rebuild")(followers.rebuild)
 app.command("audit")(audit.audit)
 app.command("access")(audit.access)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
+from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.views.view import View
@@ -63,7 +64,7 @@ def create_indexes(connection: psycopg.Connection[Any], view: type[View]) -> Non
 
 def indexes_of(connection: psycopg.Connection[Any], table: str) -> list[str]:
     """Names of the indexes of a table; none if there is no such table."""
-    rows = psycopg.Cursor(connection).execute(INDEXES, (table,)).fetchall()
+    rows = connection.cursor(row_factory=tuple_row).execute(INDEXES, (table,)).fetchall()
     return [row[0] for row in rows]
 
 
@@ -92,6 +93,9 @@ def drop_old(connection: psycopg.Connection[Any], views: Sequence[type[View]]) -
     """Drop the tables that rebuilds have replaced; their names."""
     names = [table + OLD for view in views for table in tables_of(view)]
     query = "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL"
-    found = [row[0] for row in psycopg.Cursor(connection).execute(query, (names,)).fetchall()]
+    found = [
+        row[0]
+        for row in connection.cursor(row_factory=tuple_row).execute(query, (names,)).fetchall()
+    ]
     drop(connection, names)
     return found

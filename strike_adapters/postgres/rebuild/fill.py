@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import psycopg
 from eventsourcing.persistence import StoredEvent
+from psycopg.rows import tuple_row
 
 from strike_adapters.postgres.fold import Fold
 from strike_adapters.postgres.follower_states import EventFailed, skipped
@@ -68,7 +69,7 @@ class Filler:
 
     def position(self) -> int:
         """How far the tables are. Raises `Conflict` if they are not equally far."""
-        cursor = psycopg.Cursor(self._connection)
+        cursor = self._connection.cursor(row_factory=tuple_row)
         first, last = cursor.execute(WHERE, (self._names, self._part)).fetchone() or (None, None)
         if first is None or first != last:
             raise Conflict("Somebody else has begun, or ended, a rebuild of this view.")
@@ -97,7 +98,7 @@ class Filler:
 
     def _read(self, after: int, until: int) -> list[Stored]:
         values = {"after": after, "until": until, "part": self._part, "parts": self._parts}
-        with psycopg.Cursor(self._connection) as cursor:
+        with self._connection.cursor(row_factory=tuple_row) as cursor:
             cursor.execute(READ if self._parts > 1 else READ_ALL, values, binary=True)
             return [(row[0], StoredEvent(*row[1:])) for row in cursor.fetchall()]
 
@@ -115,11 +116,11 @@ class Filler:
                     if position not in left_out:
                         batch.add(view.change(event, aggregate, position))
             except Exception as error:
-                raise EventFailed(position, one.topic, None) from error
+                raise EventFailed.of(position, one.topic, None, error) from error
         return batches
 
     def _write(self, view: View, batch: Batch) -> None:
-        with psycopg.Cursor(self._connection) as cursor:
+        with self._connection.cursor(row_factory=tuple_row) as cursor:
             for table, rows in batch.rows.items():
                 if table in view.recorder_class.appended:
                     insert_new(cursor, rows.values(), table + NEW)

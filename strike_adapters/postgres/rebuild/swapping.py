@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
+from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from strike_adapters.postgres.follower_states import position_of, tracking_table
@@ -172,4 +173,4 @@ def _key(connection: psycopg.Connection[Any], table: str) -> str:
 
 
 def _all(connection: psycopg.Connection[Any], query: str, table: str) -> list[Any]:
-    return psycopg.Cursor(connection).execute(query.encode(), (table,)).fetchall()
+    return connection.cursor(row_factory=tuple_row).execute(query.encode(), (table,)).fetchall()
