@@ -6,11 +6,12 @@ and an aggregate evolves in one place: its `evolve` method, one small function p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 from uuid import UUID
 
+from eventsourcing.dispatch import singledispatchmethod as LibrarySingleDispatch
 from eventsourcing.domain import (
     BaseAggregate,
     CanInitAggregate,
@@ -23,6 +24,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json, to_json
 
 from strike_domain.actors import Stamp
+
+TResult = TypeVar("TResult")
 
 
 class DomainEvent(BaseModel):
@@ -63,6 +66,19 @@ class AggregateCreated(AggregateEvent, CanInitAggregate[UUID]):
     """The first event of a stream."""
 
     originator_topic: str
+
+
+class singledispatchmethod(LibrarySingleDispatch[TResult]):  # noqa: N801 - used like the library's
+    """The library's, without a new function with its name and doc string for each call.
+
+    That was a fifth of the time of a replay.
+    """
+
+    def __get__(self, obj: Any, cls: type[Any] | None = None) -> Callable[..., TResult]:
+        if obj is None or self.deferred_registrations:
+            return super().__get__(obj, cls)
+        dispatch = self.dispatcher.dispatch
+        return lambda event, *args: dispatch(event.__class__)(obj, event, *args)
 
 
 class Aggregate(BaseAggregate[UUID]):

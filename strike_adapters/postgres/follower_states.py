@@ -309,7 +309,7 @@ def _move_behind(connection: psycopg.Connection[DictRow], name: str, position: i
     return connection.execute(statement, values).rowcount == 1
 
 
-def skipped(connection: psycopg.Connection[Any], name: str) -> frozenset[int]:
+def skips(connection: psycopg.Connection[Any], name: str) -> frozenset[int]:
     """Positions of the events that a follower was told to leave out."""
     cursor = connection.cursor(row_factory=tuple_row)
     cursor.execute("SELECT position FROM follower_skips WHERE name = %s", (name,))

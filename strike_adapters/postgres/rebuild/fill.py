@@ -13,11 +13,11 @@ from eventsourcing.persistence import StoredEvent
 from psycopg.rows import tuple_row
 
 from strike_adapters.postgres.fold import Fold
-from strike_adapters.postgres.follower_states import EventFailed, skipped
+from strike_adapters.postgres.follower_states import EventFailed, skips
 from strike_adapters.postgres.rebuild.beside import NEW
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.rows import insert_new, write
-from strike_adapters.postgres.views.view import Batch, View, ViewRecorder
+from strike_adapters.postgres.views.view import Batch, Gathering, View, ViewRecorder
 from strike_domain.errors import Conflict
 from strike_domain.log import StrikeLog
 
@@ -64,7 +64,7 @@ class Filler:
         self._names = [one.name for one in views]
         # Nothing is recorded through them: they only say what a row is.
         self._views = [one(cast(ViewRecorder, None), self._fold) for one in views]
-        self._skipped = [skipped(connection, name) for name in self._names]
+        self._skipped = [skips(connection, name) for name in self._names]
         self._part, self._parts = part, parts
 
     def position(self) -> int:
@@ -103,21 +103,22 @@ class Filler:
             return [(row[0], StoredEvent(*row[1:])) for row in cursor.fetchall()]
 
     def _batches(self, stored: Sequence[Stored]) -> list[Batch]:
-        batches = [Batch() for _ in self._views]
-        sinks = list(zip(self._views, batches, self._skipped, strict=True))
+        sinks = [Gathering(view) for view in self._views]
+        wanted = list(zip(sinks, self._skipped, strict=True))
         decode, after = self._log.mapper.to_domain_event, self._fold.after
+        left_out = frozenset.intersection(*self._skipped)
         for position, one in stored:
+            if position in left_out:
+                continue
             try:
-                if all(position in skipped for _, _, skipped in sinks):
-                    continue
                 event = decode(one)
                 aggregate = after(event)
-                for view, batch, left_out in sinks:
-                    if position not in left_out:
-                        batch.add(view.change(event, aggregate, position))
+                for sink, skipped in wanted:
+                    if position not in skipped:
+                        sink.take(event, aggregate, position)
             except Exception as error:
                 raise EventFailed.of(position, one.topic, None, error) from error
-        return batches
+        return [sink.batch() for sink in sinks]
 
     def _write(self, view: View, batch: Batch) -> None:
         with self._connection.cursor(row_factory=tuple_row) as cursor:

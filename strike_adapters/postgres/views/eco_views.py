@@ -72,6 +72,7 @@ class EcoViewsRecorder(ViewRecorder):
 class EcoViews(View):
     name = "eco_views"
     recorder_class = EcoViewsRecorder
+    shows_latest = True
 
     def change(self, event: Any, after: Any, position: int) -> Change:
         if not isinstance(after, Eco):

@@ -76,6 +76,7 @@ class PagerProcessStateRecorder(ViewRecorder):
 class PagerProcessState(View):
     name = TABLE
     recorder_class = PagerProcessStateRecorder
+    shows_latest = True
 
     def change(self, event: Any, after: Any, position: int) -> Change:
         if not isinstance(after, PagerRun):

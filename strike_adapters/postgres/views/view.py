@@ -62,23 +62,43 @@ class Batch:
     """By table and key."""
     changes: dict[UUID | None, Change] = field(default_factory=dict)
     """The latest of each ECO."""
-    events: int = 0
 
     def add(self, change: Change) -> None:
         """Take in what the next event does."""
-        self.events += 1
         for one in change.rows:
             self.rows.setdefault(one.table, {})[one.row[one.key]] = one
         if change.eco_id is not None:
             self.changes[change.eco_id] = change
 
-    def announcements(self, view: str, position: int) -> Iterator[str]:
+    def announcements(self, view: str, position: int, *, behind: bool) -> Iterator[str]:
         """What is told of it. Nobody whom a change concerns is left out."""
-        if self.events > LIVE:
+        if behind:
             yield announcement(view, position, NO_CHANGE, all=True)
             return
         for change in self.changes.values() or (NO_CHANGE,):
             yield announcement(view, position, change)
+
+
+class Gathering:
+    """What a view makes of some events, one after the other."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._batch = Batch()
+        self._latest: dict[UUID, tuple[Any, Any, int]] = {}
+
+    def take(self, event: Any, after: Any, position: int) -> None:
+        """The next event, and its aggregate right after it."""
+        if self._view.shows_latest:
+            self._latest[after.id] = event, after, position
+        else:
+            self._batch.add(self._view.change(event, after, position))
+
+    def batch(self) -> Batch:
+        """What came of all of them."""
+        for event, after, position in self._latest.values():
+            self._batch.add(self._view.change(event, after, position))
+        return self._batch
 
 
 @dataclass(frozen=True)
@@ -115,13 +135,16 @@ class ViewRecorder(PostgresTrackingRecorder):
             )
         )
 
-    def record(self, name: str, batch: Batch, tracking: Tracking) -> None:
-        """Write the rows and the position, and announce both, in one transaction."""
+    def record(self, name: str, batch: Batch, tracking: Tracking, *, behind: bool) -> None:
+        """Write the rows and the position, and announce both, in one transaction.
+
+        `behind`: there are too many changes to tell one by one.
+        """
         with self.datastore.transaction(commit=True) as cursor:
             self._insert_tracking(cursor, tracking)
             for rows in batch.rows.values():
                 write(cursor, rows.values())
-            for told in batch.announcements(name, tracking.notification_id):
+            for told in batch.announcements(name, tracking.notification_id, behind=behind):
                 cursor.execute(ANNOUNCE, (told,))
             if self.wakes_workers and batch.rows:
                 cursor.execute(f"NOTIFY {DUE}")
@@ -143,6 +166,8 @@ class View(Projection[ViewRecorder]):
     """A read model: give `name` and `change`, and a recorder with its `DDL`."""
 
     recorder_class: ClassVar[type[ViewRecorder]]
+    shows_latest: ClassVar[bool] = False
+    """Rows say how the aggregate stands: of many events of one, only the last makes a row."""
 
     def __init__(self, view: ViewRecorder, fold: Fold) -> None:
         super().__init__(view)
@@ -157,12 +182,11 @@ class View(Projection[ViewRecorder]):
 
     def process_batch(self, events: Sequence[tuple[Any, Tracking]]) -> None:
         """Take in some events, and the position of the last of them, or none."""
-        batch = Batch()
+        gathering = Gathering(self)
         try:
             for event, tracking in events:
-                after = self._fold.after(event)
-                batch.add(self.change(event, after, tracking.notification_id))
-            self.view.record(self.name, batch, events[-1][1])
+                gathering.take(event, self._fold.after(event), tracking.notification_id)
+            self.view.record(self.name, gathering.batch(), events[-1][1], behind=len(events) > LIVE)
         except BaseException:
             for event, _ in events:
                 self._fold.forget(event)
