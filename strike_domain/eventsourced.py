@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self, TypeVar, cast
 from uuid import UUID
 
-from eventsourcing.dispatch import singledispatchmethod as LibrarySingleDispatch
+from eventsourcing.dispatch import singledispatchmethod as LibrarySingleDispatch  # noqa: N812
 from eventsourcing.domain import (
     BaseAggregate,
     CanInitAggregate,

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
+import resource
 import tempfile
 import threading
 import time
@@ -46,7 +48,7 @@ TARGET = 40_000
 
 VIEWS = (EcoViews, EcoTimeline)
 
-console = Console()
+console = Console(width=100)
 
 
 class Timed(Filler):
@@ -138,6 +140,27 @@ class Watch:
             )
 
 
+def server_cpu(pid: int) -> float:
+    """Seconds of CPU that a PostgreSQL server has used, its ended processes included."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if stat.parent.name == str(pid):
+            ticks += sum(map(int, words[11:15]))
+        elif words[1] == str(pid):
+            ticks += sum(map(int, words[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def python_cpu() -> float:
+    """Seconds of CPU of this process and those that it has started and that have ended."""
+    ours = [resource.getrusage(one) for one in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in ours)
+
+
 def _memory_of(process: Any) -> float:
     try:
         pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
@@ -160,12 +183,13 @@ def following(url: str, name: str) -> Iterator[None]:
             thread.join()
 
 
-def measure_rebuild(url: str, events: int, processes: int) -> float:
+def measure_rebuild(url: str, events: int, processes: int, server: int) -> float:
     """Rebuild both views, and print it beside its limits. Events a second."""
     watch = Watch()
-    began, worked = time.perf_counter(), busy()
+    began, worked, ours, theirs = time.perf_counter(), busy(), python_cpu(), server_cpu(server)
     rebuild(url, VIEWS, watch, processes=processes)
     seconds, cores = time.perf_counter() - began, busy() - worked
+    ours, theirs = (python_cpu() - ours) / events, (server_cpu(server) - theirs) / events
     drop_old(url, VIEWS)
     parts = range(processes)
     reading = in_processes(read_and_decode, *((url, one, processes, events) for one in parts))
@@ -186,7 +210,12 @@ def measure_rebuild(url: str, events: int, processes: int) -> float:
         table.add_row(what, f"{took:.2f}", f"{events / took:,.0f}", f"{took / seconds:.0%}")
     console.print(table)
     told = ", ".join(f"{share} %: {size:.0f} MiB" for share, size in watch.memory.items())
-    console.print(f"Cores at work: {cores / seconds:.2f}. Memory of all processes at {told}")
+    console.print(f"Memory of all processes at {told}")
+    console.print(
+        f"CPU of an event: Python {ours * 1e6:.1f} us, PostgreSQL {theirs * 1e6:.1f} us; two cores "
+        f"with no other work: {2 / (ours + theirs):,.0f} events/s. Of the {cores / seconds:.2f} cores "
+        f"at work this had {(ours + theirs) * events / seconds:.2f}."
+    )
     return events / seconds
 
 
@@ -276,7 +305,7 @@ def main() -> None:
         began = time.perf_counter()
         write_log(url, chosen.events)
         console.print(f"The log: {chosen.events:,} events in {time.perf_counter() - began:.1f} s")
-        rate = measure_rebuild(url, chosen.events, chosen.processes)
+        rate = measure_rebuild(url, chosen.events, chosen.processes, server.pid)
         measure_parts(url, min(chosen.events, 100_000))
         measure_catching_up(url, chosen.behind)
         measure_visibility(url, chosen.saves)
