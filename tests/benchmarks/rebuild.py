@@ -32,16 +32,22 @@ from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.follower_states import position_of
 from strike_adapters.postgres.followers import Follower
 from strike_adapters.postgres.prepare import prepare
-from strike_adapters.postgres.rebuild import Told, default_processes, drop_old, rebuild
-from strike_adapters.postgres.rebuild.fill import READ_ALL, STRETCH, Filler
+from strike_adapters.postgres.rebuild import Told, default_processes, drop_old, progress, rebuild
+from strike_adapters.postgres.rebuild.fill import (
+    READ_ALL,
+    STRETCH,
+    Filler,
+    connect,
+    seldom_collecting,
+)
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.eco_timeline import EcoTimeline
 from strike_adapters.postgres.views.eco_views import EcoViews
 from strike_domain import Router, StrikeLog, SystemClock
-from strike_domain.actors import Stamp
 from strike_domain.eco import NoteAdded
 from tests.benchmarks.machine import busy, memory
 from tests.benchmarks.streams import write_log
+from tests.unit.given import stamp
 
 TARGET = 40_000
 """Events a second for the two views on two cores."""
@@ -213,18 +219,19 @@ def measure_rebuild(url: str, events: int, processes: int, server: int) -> float
     console.print(f"Memory of all processes at {told}")
     console.print(
         f"CPU of an event: Python {ours * 1e6:.1f} us, PostgreSQL {theirs * 1e6:.1f} us; two cores "
-        f"with no other work: {2 / (ours + theirs):,.0f} events/s. Of the {cores / seconds:.2f} cores "
-        f"at work this had {(ours + theirs) * events / seconds:.2f}."
+        f"with no other work: {2 / (ours + theirs):,.0f} events/s. Of the {cores / seconds:.2f} "
+        f"cores at work this had {(ours + theirs) * events / seconds:.2f}."
     )
     return events / seconds
 
 
 def measure_parts(url: str, events: int) -> None:
     """Where the time of one process goes, in a rebuild that is not finished."""
-    from strike_adapters.postgres.rebuild import progress
-    from strike_adapters.postgres.rebuild.fill import connect
-
-    with connect(url) as connection, StrikeLog(store_env(url, pool_size=1)) as log:
+    with (
+        seldom_collecting(),
+        connect(url) as connection,
+        StrikeLog(store_env(url, pool_size=1)) as log,
+    ):
         for view in VIEWS:
             progress.begin(connection, view, parts=1)
         filler = Timed(connection, log, VIEWS)
@@ -271,7 +278,7 @@ def measure_visibility(url: str, saves: int) -> None:
             time.sleep(1)
             for number in range(saves):
                 eco = log.eco(eco_id)
-                eco.emit(NoteAdded, _stamp(), text=f"Note {number}")
+                eco.emit(NoteAdded, stamp(0), text=f"Note {number}")
                 position = log.store(eco)
                 began = time.perf_counter()
                 while position_of(connection, "eco_views") < position:
@@ -283,12 +290,6 @@ def measure_visibility(url: str, saves: int) -> None:
         f"From a save to its row, idle, {saves} saves: p50 {median(times):.1f} ms, "
         f"p99 {cuts[98]:.1f} ms, most {max(times):.1f} ms"
     )
-
-
-def _stamp() -> Stamp:
-    from tests.unit.given import stamp
-
-    return stamp(0)
 
 
 def main() -> None:

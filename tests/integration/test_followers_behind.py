@@ -15,7 +15,12 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 
 from strike_adapters.postgres.changes import Changes
-from strike_adapters.postgres.follower_states import Failure, FollowerStatus, statuses
+from strike_adapters.postgres.follower_states import (
+    PAGER,
+    Failure,
+    FollowerStatus,
+    statuses,
+)
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, VIEWS, open_view
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.eco_timeline import EcoTimeline
@@ -221,6 +226,20 @@ def test_an_event_that_was_left_out_is_noted_and_the_follower_goes_on_behind_it(
     assert kept["actor"].startswith("cli:") and kept["event_id"] and "stumbles" in kept["error"]
     with pytest.raises(NotFound):
         command.skip_event("eco_timeline", 12, "Again", as_json=True)
+
+
+def test_the_pager_too_says_on_which_event_it_fails_and_goes_on_behind_it(
+    at_command_line: StoredNight,
+) -> None:
+    night = at_command_line
+    first, second = night.order(), night.order()
+    execute(night.url, "UPDATE strike_events SET state = 'nonsense' WHERE notification_id = 1")
+    with Running(follower(PAGER, night)):
+        assert failure(night, PAGER).position == 1
+        command.skip_event(PAGER, 1, "Unreadable", as_json=True)
+        eventually(lambda: night.strike.log.eco(second).paging_state == "RUNNING")
+        eventually(lambda: status(night, PAGER).failure is None)
+    assert first != second
 
 
 def test_the_status_says_who_is_active_what_fails_and_what_to_do(

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from typing import Any
 
 import psycopg
@@ -18,7 +19,13 @@ import psycopg
 from strike_adapters.postgres.follower_states import lock_keys
 from strike_adapters.postgres.rebuild import beside, progress
 from strike_adapters.postgres.rebuild.beside import OLD, tables_of
-from strike_adapters.postgres.rebuild.fill import Filler, connect, fill_part
+from strike_adapters.postgres.rebuild.fill import (
+    Filler,
+    begin_process,
+    connect,
+    fill_part,
+    seldom_collecting,
+)
 from strike_adapters.postgres.rebuild.swapping import swap
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.view import View
@@ -71,7 +78,12 @@ def rebuild(
     made, `Conflict` if another process rebuilds, or if readers never let go of the old tables.
     """
     parts = processes or default_processes()
-    with connect(url) as connection, _alone(connection), _opened(url) as log:
+    with (
+        seldom_collecting(),
+        connect(url) as connection,
+        _alone(connection),
+        _opened(url) as log,
+    ):
         groups: dict[tuple[Any, ...], list[type[View]]] = {}
         resumed = set()
         for view in views:
@@ -108,6 +120,15 @@ def _alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
 def _opened(url: str) -> Iterator[StrikeLog]:
     with StrikeLog(store_env(url, pool_size=1)) as log:
         yield log
+
+
+@contextmanager
+def _setting(stop: Event) -> Iterator[None]:
+    """Whatever ends this, the processes end with it, after the stretch that they are at."""
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 class _Group:
@@ -153,7 +174,14 @@ class _Group:
 
     def _fill_in_processes(self) -> None:
         # A fork would share this process's connections with its children.
-        with ProcessPoolExecutor(self._parts, mp_context=get_context("spawn")) as pool:
+        context = get_context("spawn")
+        stop = context.Event()
+        with (
+            ProcessPoolExecutor(
+                self._parts, context, initializer=begin_process, initargs=(stop.is_set,)
+            ) as pool,
+            _setting(stop),
+        ):
             waiting: set[Future[None]] = {
                 pool.submit(fill_part, self._url, self._views, part, self._parts, self._until)
                 for part in range(self._parts)
