@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 from pydantic import AnyHttpUrl
 
+from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_app.bootstrap import Strike, open_services, open_strike
 from strike_app.followers import FollowerReporter
@@ -35,7 +36,7 @@ def run_followers(
             raise Rejected("UNKNOWN_FOLLOWER", f"There is no follower {name!r}; there are {known}.")
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with open_strike(Settings()) as strike:
+    with open_strike(Settings()) as strike, seldom_collecting():
         serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
         followers = strike.followers(names or FOLLOWER_NAMES)

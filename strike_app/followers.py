@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 
-import psycopg
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -60,7 +59,9 @@ class FollowerReporter:
         while not stop.is_set():
             try:
                 self._metrics.followers_fare(followers_of(self._strike))
-            except psycopg.Error:
+            except Exception:
+                # Whatever it is, the next look may succeed; old gauges would be taken for true.
+                self._metrics.followers_unknown()
                 logger.warning("nobody knows how the followers fare", exc_info=True)
             stop.wait(REPORT_EVERY)
 

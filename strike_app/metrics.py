@@ -158,6 +158,16 @@ class Metrics:
             self.follower_lag_seconds.labels(one.name).set(one.lag_seconds)
             self.follower_failing.labels(one.name).set(one.failure is not None)
 
+    def followers_unknown(self) -> None:
+        """Nobody knows how they fare: better no figure than an old one."""
+        for gauge in (
+            self.follower_active,
+            self.follower_lag,
+            self.follower_lag_seconds,
+            self.follower_failing,
+        ):
+            gauge.clear()
+
     # Told by the reporter of Render's health ---------------------------------------------------
 
     def render_answered(self, pulses: Sequence[Pulse]) -> None:

@@ -29,6 +29,7 @@ from rich.table import Table
 
 from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
+from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.follower_states import position_of
 from strike_adapters.postgres.followers import Follower
 from strike_adapters.postgres.prepare import prepare
@@ -38,7 +39,6 @@ from strike_adapters.postgres.rebuild.fill import (
     STRETCH,
     Filler,
     connect,
-    seldom_collecting,
 )
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.eco_timeline import EcoTimeline
@@ -178,7 +178,7 @@ def _memory_of(process: Any) -> float:
 @contextmanager
 def following(url: str, name: str) -> Iterator[None]:
     stop = threading.Event()
-    with open_pool(url) as pool:
+    with open_pool(url) as pool, seldom_collecting():
         one = Follower(name, url, Router(PostgresDirectory(pool)), SystemClock())
         thread = threading.Thread(target=one.run, args=(stop,))
         thread.start()

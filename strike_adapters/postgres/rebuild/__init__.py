@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 
+from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.follower_states import lock_keys
 from strike_adapters.postgres.rebuild import beside, progress
 from strike_adapters.postgres.rebuild.beside import OLD, tables_of
@@ -24,7 +25,6 @@ from strike_adapters.postgres.rebuild.fill import (
     begin_process,
     connect,
     fill_part,
-    seldom_collecting,
 )
 from strike_adapters.postgres.rebuild.swapping import swap
 from strike_adapters.postgres.store import store_env

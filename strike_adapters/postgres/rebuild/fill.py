@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import psycopg
 from eventsourcing.persistence import StoredEvent
 from psycopg.rows import tuple_row
 
-from strike_adapters.postgres.fold import Fold
+from strike_adapters.postgres.fold import Fold, seldom_collecting
 from strike_adapters.postgres.follower_states import EventFailed, skips
 from strike_adapters.postgres.rebuild.beside import NEW
 from strike_adapters.postgres.store import store_env
@@ -166,22 +164,6 @@ def fill_part(url: str, views: Sequence[type[View]], part: int, parts: int, unti
         filler = Filler(connection, log, views, part, parts)
         while all(wanted() for wanted in _wanted) and filler.step(until):
             pass
-
-
-@contextmanager
-def seldom_collecting() -> Iterator[None]:
-    """Look for garbage seldom: what a stretch makes lives until its end, and is in no circle.
-
-    With Python's own thresholds that took two thirds of the time of a long rebuild.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def connect(url: str) -> psycopg.Connection[Any]:
