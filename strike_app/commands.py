@@ -12,8 +12,10 @@ import structlog
 from aiohttp import web
 from pydantic import AnyHttpUrl
 
+from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_app.bootstrap import Strike, open_database, open_services, open_strike, publisher_to
+from strike_app.followers import FollowerReporter
 from strike_app.logs import configure
 from strike_app.metrics import serve_metrics
 from strike_app.mute import StrikeRunner
@@ -34,10 +36,11 @@ def run_followers(
             raise Rejected("UNKNOWN_FOLLOWER", f"There is no follower {name!r}; there are {known}.")
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with open_strike(Settings()) as strike:
+    with open_strike(Settings()) as strike, seldom_collecting():
         serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
-        run_until_stopped(strike.followers(names or FOLLOWER_NAMES), stop)
+        followers = strike.followers(names or FOLLOWER_NAMES)
+        run_until_stopped((*followers, FollowerReporter(strike)), stop)
 
 
 def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
@@ -47,7 +50,8 @@ def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
     with open_strike(Settings()) as strike:
         serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
-        run_until_stopped((*strike.workers(), strike.auditor()), stop)
+        watchers = strike.auditor(), FollowerReporter(strike)
+        run_until_stopped((*strike.workers(), *watchers), stop)
 
 
 def run_publisher(*, ready_file: Path | None, exit_with_parent: bool) -> None:
@@ -87,7 +91,8 @@ def run_server(
     stop = stop_event(exit_with_parent=exit_with_parent)
     with open_strike(settings) as strike:
         serve_metrics(settings)
-        threads = start(strike.followers() if with_followers else (), stop)
+        followers = strike.followers() if with_followers else []
+        threads = start((*followers, FollowerReporter(strike)), stop)
         try:
             asyncio.run(_serve(strike, stop, ready_file, with_workers=with_workers))
         finally:

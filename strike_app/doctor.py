@@ -19,13 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from strike_adapters.embedded import EmbeddedPostgresError
-from strike_adapters.postgres.followers import FOLLOWER_NAMES, PAGER
+from strike_adapters.postgres.follower_states import FollowerStatus
 from strike_adapters.postgres.vault import Closed, closed, sealed
 from strike_adapters.secrets import SecretError
 from strike_app.bootstrap import Strike, open_strike
+from strike_app.followers import followers_of
 from strike_app.mistakes import sentence
 from strike_app.settings import Settings
-from strike_domain.log import LOG_NAME
 
 REACH_SECONDS = 3.0
 
@@ -154,22 +154,21 @@ def _opened(strike: Strike) -> Iterator[Finding]:
 
 
 def _followers(strike: Strike) -> Iterator[Finding]:
-    newest = strike.log.position()
-    with strike.pool.connection() as connection:
-        for name in FOLLOWER_NAMES:
-            table = f"{LOG_NAME if name == PAGER else name}_tracking"
-            row = connection.execute(
-                f"SELECT notification_id FROM {table} WHERE application_name = %s",  # noqa: S608
-                (LOG_NAME,),
-            ).fetchone()
-            lag = newest - (row["notification_id"] if row else 0)
-            yield _lag(name, lag)
+    for one in followers_of(strike):
+        yield _follower(one)
 
 
-def _lag(name: str, lag: int) -> Finding:
-    what = f"follower {name}"
-    if lag > 0:
-        return Finding(what, Verdict.WARNING, f"{lag} events behind.", "Run `strike follow`.")
+def _follower(one: FollowerStatus) -> Finding:
+    what = f"follower {one.name}"
+    if one.failure:
+        where = f" on {one.failure.topic}, position {one.failure.position}" * bool(
+            one.failure.position
+        )
+        said = f"Fails{where}: {one.failure.error}"
+        return Finding(what, Verdict.WRONG, said, "See `strike followers`.")
+    if one.lag_events > 0:
+        cure = "It is catching up." if one.process else "Run `strike follow`."
+        return Finding(what, Verdict.WARNING, f"{one.lag_events} events behind.", cure)
     return Finding(what, Verdict.OK, "Up to date.")
 
 

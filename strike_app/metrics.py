@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 
 from strike_adapters.postgres.auditor import Finding
+from strike_adapters.postgres.follower_states import FollowerStatus
 from strike_adapters.render.circuit import CircuitState
 from strike_adapters.render.pulse import Pulse
 from strike_app.settings import Settings
@@ -89,7 +90,22 @@ class Metrics:
         self.beat_at = Gauge(
             "heartbeat_timestamp_seconds", "When the outside monitor last took a heartbeat.", **own
         )
-
+        follower = ["follower"]
+        self.follower_active = Gauge(
+            "follower_active", "1 while a process runs the follower.", follower, **own
+        )
+        self.follower_lag = Gauge(
+            "follower_lag_events", "Events that the follower has not taken in.", follower, **own
+        )
+        self.follower_lag_seconds = Gauge(
+            "follower_lag_seconds",
+            "How old the oldest event is that it has not taken in.",
+            follower,
+            **own,
+        )
+        self.follower_failing = Gauge(
+            "follower_failing", "1 while the follower fails and tries again.", follower, **own
+        )
         self.polls = Counter(
             "render_polls", "Polls of field tasks, by what came of them.", ["osp", "result"], **own
         )
@@ -141,6 +157,26 @@ class Metrics:
 
     def failed(self, table: str) -> None:
         self.failures.labels(table).inc()
+
+    # Told by the reporter of the followers ----------------------------------------------------
+
+    def followers_fare(self, found: Sequence[FollowerStatus]) -> None:
+        """Liveness, lag and failure are three gauges: each can be wrong while the others shine."""
+        for one in found:
+            self.follower_active.labels(one.name).set(one.process is not None)
+            self.follower_lag.labels(one.name).set(one.lag_events)
+            self.follower_lag_seconds.labels(one.name).set(one.lag_seconds)
+            self.follower_failing.labels(one.name).set(one.failure is not None)
+
+    def followers_unknown(self) -> None:
+        """Nobody knows how they fare: better no figure than an old one."""
+        for gauge in (
+            self.follower_active,
+            self.follower_lag,
+            self.follower_lag_seconds,
+            self.follower_failing,
+        ):
+            gauge.clear()
 
     # Told by the reporter of Render's health ---------------------------------------------------
 

@@ -11,12 +11,16 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid5
 
-from eventsourcing.dispatch import singledispatchmethod
 from pydantic import BaseModel, ConfigDict
 
 from strike_domain.actors import Stamp
 from strike_domain.errors import InvalidTransition, NotFound, Rejected
-from strike_domain.eventsourced import Aggregate, AggregateCreated, AggregateEvent
+from strike_domain.eventsourced import (
+    Aggregate,
+    AggregateCreated,
+    AggregateEvent,
+    singledispatchmethod,
+)
 from strike_domain.field_tasks import TaskSnapshot
 from strike_domain.geometry import Location
 

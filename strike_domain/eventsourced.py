@@ -6,11 +6,12 @@ and an aggregate evolves in one place: its `evolve` method, one small function p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 from uuid import UUID
 
+from eventsourcing.dispatch import singledispatchmethod as LibrarySingleDispatch  # noqa: N812
 from eventsourcing.domain import (
     BaseAggregate,
     CanInitAggregate,
@@ -23,6 +24,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json, to_json
 
 from strike_domain.actors import Stamp
+
+TResult = TypeVar("TResult")
 
 
 class DomainEvent(BaseModel):
@@ -63,6 +66,19 @@ class AggregateCreated(AggregateEvent, CanInitAggregate[UUID]):
     """The first event of a stream."""
 
     originator_topic: str
+
+
+class singledispatchmethod(LibrarySingleDispatch[TResult]):  # noqa: N801 - used like the library's
+    """The library's, without a new function with its name and doc string for each call.
+
+    That was a fifth of the time of a replay.
+    """
+
+    def __get__(self, obj: Any, cls: type[Any] | None = None) -> Callable[..., TResult]:
+        if obj is None or self.deferred_registrations:
+            return super().__get__(obj, cls)
+        dispatch = self.dispatcher.dispatch
+        return lambda event, *args: dispatch(event.__class__)(obj, event, *args)
 
 
 class Aggregate(BaseAggregate[UUID]):
@@ -119,12 +135,16 @@ class PydanticMapper(Mapper[UUID]):
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
         event_class = resolve_topic(stored_event.topic)
+        if self.cipher is None and self.compressor is None:
+            event = _read_present(event_class, stored_event)
+            if event is not None:
+                return cast("DomainEventProtocol[UUID]", event)
         try:
             state = self.state_of(stored_event)
             _upcast(event_class, state)
             state["originator_id"] = stored_event.originator_id
             state["originator_version"] = stored_event.originator_version
-            return cast(DomainEventProtocol[UUID], event_class.model_validate(state))
+            return cast("DomainEventProtocol[UUID]", event_class.model_validate(state))
         except (ValueError, ValidationError) as error:
             raise MapperDeserialisationError(_undecodable(stored_event, error)) from error
 
@@ -135,7 +155,29 @@ class PydanticMapper(Mapper[UUID]):
             state = self.cipher.decrypt(state)
         if self.compressor:
             state = self.compressor.decompress(state)
-        return cast(dict[str, Any], self.transcoder.decode(state))
+        return cast("dict[str, Any]", self.transcoder.decode(state))
+
+
+def _read_present(event_class: type[DomainEvent], stored: StoredEvent) -> DomainEvent | None:
+    """An event of the present version, validated straight from its JSON; None if it is none.
+
+    A third of the time that it takes by way of a dictionary, which is most of a replay. Whoever
+    gets None goes that way, and learns there what is wrong.
+    """
+    state = stored.state
+    if event_class.class_version > 1:
+        mark = b',"class_version":%d}' % event_class.class_version
+        if not state.endswith(mark):
+            return None
+        state = state[: -len(mark)] + b"}"
+    head = f'{{"originator_id":"{stored.originator_id}"'
+    head += f',"originator_version":{stored.originator_version},'
+    try:
+        return event_class.__pydantic_validator__.validate_json(  # type: ignore[no-any-return]
+            head.encode() + state[1:]
+        )
+    except ValidationError:
+        return None
 
 
 def _upcast(event_class: type[DomainEvent], state: dict[str, Any]) -> None:

@@ -12,13 +12,17 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid5
 
-from eventsourcing.dispatch import singledispatchmethod
 from pydantic import BaseModel, ConfigDict
 
 from strike_domain.actors import Stamp
 from strike_domain.contacts import Contact, DeclineKey, PagerList, RingAgain
 from strike_domain.errors import InvalidTransition, NotFound
-from strike_domain.eventsourced import Aggregate, AggregateCreated, AggregateEvent
+from strike_domain.eventsourced import (
+    Aggregate,
+    AggregateCreated,
+    AggregateEvent,
+    singledispatchmethod,
+)
 
 
 class RunState(StrEnum):

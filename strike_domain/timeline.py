@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from eventsourcing.dispatch import singledispatchmethod
-
 from strike_domain import eco, pager_run
 from strike_domain.eco import Eco
+from strike_domain.eventsourced import singledispatchmethod
 from strike_domain.pager_run import PagerRun
 
 MOST_CHANGES = 5

@@ -23,7 +23,8 @@ from psycopg.rows import DictRow, dict_row
 
 from strike_adapters.postgres.due import WaitingClock
 from strike_adapters.postgres.views.pager_process_state import FORMAT, TABLE, row_of
-from strike_adapters.postgres.views.view import DUE, Upsert
+from strike_adapters.postgres.views.rows import Upsert
+from strike_adapters.postgres.views.view import DUE
 from strike_domain.errors import NotFound
 from strike_domain.log import LOG_NAME, StrikeLog
 from strike_domain.pager_run import PagerRun, RunState

@@ -52,6 +52,8 @@ class Watch:
 
     def concerns(self, told: Mapping[str, Any]) -> bool:
         """Whether an announcement is about what is waited for."""
+        if told.get("all"):
+            return True
         if self.eco_id is not None:
             return bool(told["eco_id"] == str(self.eco_id))
         if self.tenant_id is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from strike_adapters.postgres.due import Done, DueTable
 from strike_adapters.postgres.views import pager_process_state, render_poll_state
-from strike_adapters.postgres.views.view import Upsert
+from strike_adapters.postgres.views.rows import Upsert
 from strike_domain.field_work import CrewDesk, Following, Look
 from strike_domain.ringer import Ringer
 

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
-from zlib import crc32
 
 import psycopg
 import structlog
 from eventsourcing.persistence import InfrastructureFactory, TrackingRecorder
 from eventsourcing.projection import BaseProjectionRunner, EventSourcedProjection, Projection
 from eventsourcing.utils import Environment
-from psycopg.sql import SQL, Identifier
 
+from strike_adapters.postgres.catch_up import Intake
 from strike_adapters.postgres.fold import Fold
+from strike_adapters.postgres.follower_states import (
+    PAGER,
+    EventFailed,
+    FollowerStates,
+    lock_keys,
+    position_of,
+)
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.eco_history import EcoHistory
 from strike_adapters.postgres.views.eco_timeline import EcoTimeline
@@ -28,7 +35,7 @@ from strike_adapters.postgres.views.pager_process_state import PagerProcessState
 from strike_adapters.postgres.views.pager_run_views import PagerRunViews
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
 from strike_adapters.postgres.views.view import View
-from strike_domain.log import LOG_NAME, StrikeLog
+from strike_domain.log import StrikeLog
 from strike_domain.pager_process import PagerProcess
 from strike_domain.ports import Clock
 from strike_domain.routing import Router
@@ -42,13 +49,7 @@ VIEWS: tuple[type[View], ...] = (
     EcoHistory,
 )
 
-PAGER = "pager"
-"""The follower that is a process application: it answers events with events."""
-
 FOLLOWER_NAMES = (PAGER, *(view.name for view in VIEWS))
-
-LOCK_SPACE = 7_305_115
-"""First key of the advisory locks; the second is made from the follower's name."""
 
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
 """Seconds to wait before a failed follower is started again: doubling, up to the second."""
@@ -74,6 +75,23 @@ class FollowerRunner(BaseProjectionRunner[StrikeLog]):
             env=dict(env),
         )
 
+    @staticmethod
+    def _process_events_loop(
+        subscription: Any,
+        projection: Projection[Any] | EventSourcedProjection[Any],
+        is_stopping: threading.Event,
+        runner: Any,
+    ) -> None:
+        """As the library's, but it takes what has come together, and says what failed."""
+        try:
+            app = SimpleNamespace(name=subscription.name, mapper=subscription.mapper)
+            Intake(app, projection).run(subscription.subscription)
+        except BaseException as error:
+            if (alive := runner()) is not None:
+                alive._thread_error = error
+        finally:
+            is_stopping.set()
+
 
 def open_view(view_class: type[View], log: StrikeLog, env: Mapping[str, str]) -> View:
     """Build a read model; its tables too, if the environment says so."""
@@ -81,6 +99,14 @@ def open_view(view_class: type[View], log: StrikeLog, env: Mapping[str, str]) ->
         Environment(view_class.name, dict(env))
     )
     return view_class(factory.tracking_recorder(view_class.recorder_class), Fold(log))
+
+
+def told(error: Exception) -> dict[str, Any]:
+    """What a log line says of the event that failed; the library has dropped its cause."""
+    if not isinstance(error, EventFailed):
+        return {}
+    event_id = str(error.event_id)
+    return {"event_id": event_id, "cause": error.error, "caused_by": error.traceback}
 
 
 class Follower:
@@ -92,6 +118,7 @@ class Follower:
         self._env = store_env(url, pool_size=1)
         self._router = router
         self._clock = clock
+        self._states = FollowerStates(url, name)
         self._logger = structlog.get_logger().bind(follower=name)
 
     def run(self, stop: threading.Event) -> None:
@@ -100,26 +127,38 @@ class Follower:
         while not stop.is_set():
             try:
                 self._follow_once(stop)
-            except Exception:
+            except Exception as error:
                 # One event that cannot be processed stops this follower only. Failures that lie
                 # far apart, with progress in between, do not add up to long waits.
                 position = self._position()
                 if position != failed_at:
                     backoff, failed_at = FIRST_BACKOFF, position
-                self._logger.exception("follower failed", again_in_seconds=backoff)
-                stop.wait(backoff)
+                self._logger.exception("follower failed", again_in_seconds=backoff, **told(error))
+                self._keep_failure(error, backoff)
+                self._wait(stop, backoff, position)
                 backoff = min(2 * backoff, MAX_BACKOFF)
+
+    def _keep_failure(self, error: Exception, again: float) -> None:
+        """In a table, for others to see; unless it was the database that failed."""
+        with suppress(psycopg.Error):
+            self._states.failed(error, again)
+
+    def _wait(self, stop: threading.Event, seconds: float, position: int | None) -> None:
+        """Until the next try; it is made at once when somebody has had the event left out."""
+        while seconds > 0:
+            if stop.wait(min(seconds, STAND_BY)):
+                return
+            seconds -= STAND_BY
+            if seconds > 0 and self._position() != position:
+                return
 
     def _position(self) -> int | None:
         """How far it is; None if the database cannot say."""
-        table = f"{LOG_NAME if self.name == PAGER else self.name}_tracking"
-        query = SQL("SELECT notification_id FROM {} WHERE application_name = %s")
         try:
             with psycopg.connect(self._url) as connection:
-                row = connection.execute(query.format(Identifier(table)), (LOG_NAME,)).fetchone()
+                return position_of(connection, self.name)
         except psycopg.Error:
             return None
-        return int(row[0]) if row else None
 
     def _follow_once(self, stop: threading.Event) -> None:
         """Follow as the active one, or stand by for a second if another process is."""
@@ -128,17 +167,19 @@ class Follower:
                 stop.wait(STAND_BY)
                 return
             self._logger.info("following")
+            is_failing = self._states.active()
             with self._runner() as runner:
                 while not stop.is_set() and is_still_mine():
                     runner.run_forever(timeout=STAND_BY)
                     if runner.is_interrupted.is_set():
                         break
+                    is_failing = is_failing and not self._states.is_past_failure()
 
     @contextmanager
     def _turn(self) -> Iterator[tuple[bool, Callable[[], bool]]]:
         with psycopg.connect(self._url, autocommit=True) as connection:
-            keys = (LOCK_SPACE, crc32(self.name.encode()) - 2**31)
-            row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", keys).fetchone()
+            ask = "SELECT pg_try_advisory_lock(%s, %s)"
+            row = connection.execute(ask, lock_keys(self.name)).fetchone()
 
             def is_still_mine() -> bool:
                 connection.execute("SELECT 1")

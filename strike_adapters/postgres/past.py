@@ -11,7 +11,7 @@ from uuid import UUID
 
 from strike_adapters.postgres.views.eco_timeline import line_row
 from strike_adapters.postgres.views.pager_run_views import call_row, run_row
-from strike_adapters.postgres.views.view import Row
+from strike_adapters.postgres.views.rows import Row
 from strike_domain.eco import Eco
 from strike_domain.history import Happened, replay, until
 from strike_domain.pager_run import PagerRun

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from zlib import crc32
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.changes import KEEPALIVE
-from strike_adapters.postgres.followers import LOCK_SPACE
+from strike_adapters.postgres.follower_states import lock_keys
 from strike_domain.log import LOG_NAME
 
 CREATE_TABLE = """
@@ -90,7 +89,7 @@ class Turn:
 @asynccontextmanager
 async def turn_of(url: str, publisher: str) -> AsyncIterator[Turn | None]:
     """The turn to publish; None if somebody else has it."""
-    keys = (LOCK_SPACE, crc32(publisher.encode()) - 2**31)
+    keys = lock_keys(publisher)
     connection = await AsyncConnection.connect(url, autocommit=True, **KEEPALIVE)
     async with connection:
         cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, %s)", keys)

@@ -11,7 +11,17 @@ from typing import Annotated
 
 import typer
 
-from strike_app.cli import accounts, audit, evidence, links, lists, secrets, tenants, tokens
+from strike_app.cli import (
+    accounts,
+    audit,
+    evidence,
+    followers,
+    links,
+    lists,
+    secrets,
+    tenants,
+    tokens,
+)
 from strike_app.cli.options import AsJson, ExitWithParent, ReadyFile
 
 app = typer.Typer(
@@ -208,6 +218,8 @@ app.add_typer(tokens.token, name="token")
 app.add_typer(secrets.secrets, name="secrets")
 app.add_typer(evidence.evidence, name="evidence")
 app.command("verify")(evidence.verify)
+app.add_typer(followers.followers, name="followers")
+app.command("rebuild")(followers.rebuild)
 app.command("audit")(audit.audit)
 app.command("access")(audit.access)
 

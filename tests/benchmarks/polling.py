@@ -45,7 +45,7 @@ from strike_adapters.postgres.people import save_tenant
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.render_poll_state import TABLE, row_of
-from strike_adapters.postgres.views.view import Upsert
+from strike_adapters.postgres.views.rows import Upsert
 from strike_adapters.render import RememberedInstances, RenderFieldWork, RenderInstance
 from strike_adapters.secrets import SecretBox
 from strike_app.clock import ScaledClock

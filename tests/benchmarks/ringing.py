@@ -35,7 +35,7 @@ from strike_adapters.postgres.due_work import pager_work
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.pager_process_state import TABLE, row_of
-from strike_adapters.postgres.views.view import Upsert
+from strike_adapters.postgres.views.rows import Upsert
 from strike_app.clock import ScaledClock
 from strike_domain import (
     CallOrder,

@@ -23,7 +23,8 @@ from strike_adapters.embedded import EmbeddedServer, embedded_postgres
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.pager_process_state import TABLE, row_of
-from strike_adapters.postgres.views.view import DUE, Upsert
+from strike_adapters.postgres.views.rows import Upsert
+from strike_adapters.postgres.views.view import DUE
 from strike_domain import (
     Actor,
     CallReport,

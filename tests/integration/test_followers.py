@@ -23,7 +23,8 @@ from strike_adapters.embedded.sockets import accepts
 from strike_adapters.postgres.directory import PostgresDirectory
 from strike_adapters.postgres.due import Worker
 from strike_adapters.postgres.due_work import pager_work
-from strike_adapters.postgres.followers import LOCK_SPACE, PAGER, Follower
+from strike_adapters.postgres.follower_states import LOCK_SPACE, PAGER
+from strike_adapters.postgres.followers import Follower
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.store import store_env
 from strike_domain import ManualClock, PagerProcess, Router

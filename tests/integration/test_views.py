@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -17,7 +18,8 @@ from strike_adapters.postgres.views.eco_views import EcoViews
 from strike_adapters.postgres.views.pager_process_state import PagerProcessState
 from strike_adapters.postgres.views.pager_run_views import PagerRunViews
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
-from strike_adapters.postgres.views.view import CHANGES, Change, Upsert, View, change_of
+from strike_adapters.postgres.views.rows import Upsert
+from strike_adapters.postgres.views.view import CHANGES, Change, View, change_of
 from strike_domain import StrikeLog
 from tests.integration.stored import (
     CREWED,
@@ -101,7 +103,8 @@ def test_rows_and_position_are_stored_together_or_not_at_all(database_url: str) 
 
         def change(self, event: Any, after: Any, position: int) -> Change:
             good = super().change(event, after, position)
-            return change_of(after, *good.rows, Upsert("eco_views", "eco_id", {"no_column": 1}))
+            bad = Upsert("eco_views", "eco_id", {"eco_id": uuid4(), "no_column": 1})
+            return change_of(after, *good.rows, bad)
 
     with stored_night(database_url) as night:
         night.order()

@@ -7,17 +7,18 @@ that set it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from psycopg import Connection, Cursor
+from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.views.eco_views import row_of
+from strike_adapters.postgres.views.rows import FEW, Upsert
 from strike_adapters.postgres.views.view import (
     NO_CHANGE,
+    Batch,
     Change,
-    Row,
-    Upsert,
     View,
     ViewRecorder,
     change_of,
@@ -54,25 +55,49 @@ ON eco_history (noc_id, created_at, eco_id, from_at, until_at, status, paging_st
 """
 BY_OSP = BY_NOC.replace("noc", "osp")
 
+# Every state that had not ended by then, should an event's clock have gone backwards.
 CLOSE = """
 UPDATE {} SET until_at = %(from_at)s
 WHERE eco_id = %(eco_id)s AND from_position < %(from_position)s AND until_at > %(from_at)s
 """
 
-
-@dataclass(frozen=True)
-class Close:
-    """Ends the state that an ECO had before; every one, where an event's clock went backwards."""
-
-    row: Row
-    table: str = TABLE
-
-    def statement(self) -> bytes:
-        return SQL(CLOSE).format(Identifier(self.table)).as_bytes(None)
+CLOSE_ALL = """
+UPDATE {0} AS state SET until_at = next.at
+FROM (SELECT from_position, min(from_at) OVER (
+          PARTITION BY eco_id ORDER BY from_position
+          ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS at
+      FROM {0} WHERE %(ecos)s::uuid[] IS NULL OR eco_id = ANY(%(ecos)s)) AS next
+WHERE state.from_position = next.from_position AND state.until_at > next.at
+"""
 
 
 class EcoHistoryRecorder(ViewRecorder):
     DDL = (CREATE_TABLE, PLACE_IS_OPTIONAL, ABOUT_UNTIL, BY_ECO, BY_NOC, BY_OSP)
+
+    @classmethod
+    def settle(cls, cursor: Cursor[Any], batch: Batch, suffix: str = "") -> None:
+        """End the states that the new ones follow. Beside, once there is an index to find them."""
+        rows = [one.row for one in batch.rows.get(TABLE, {}).values()]
+        if not rows or (suffix and not _is_there(cursor, f"{TABLE}_eco{suffix}")):
+            return
+        table = Identifier(TABLE + suffix)
+        if len(rows) > FEW:
+            ecos = list({row["eco_id"] for row in rows})
+            cursor.execute(SQL(CLOSE_ALL).format(table), {"ecos": ecos})
+            return
+        for row in rows:
+            cursor.execute(SQL(CLOSE).format(table), row)
+
+    @classmethod
+    def finish(cls, connection: Connection[Any], suffix: str) -> None:
+        """End all states that others follow."""
+        connection.execute(SQL(CLOSE_ALL).format(Identifier(TABLE + suffix)), {"ecos": None})
+
+
+def _is_there(cursor: Cursor[Any], name: str) -> bool:
+    with cursor.connection.cursor(row_factory=tuple_row) as asking:
+        row = asking.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone()
+    return bool(row and row[0])
 
 
 class EcoHistory(View):
@@ -87,7 +112,7 @@ class EcoHistory(View):
             row["location"] = row["bounds"] = None
         period = {"from_position": position, "from_at": event.timestamp}
         state = Upsert(TABLE, "from_position", row | period, newer="from_position")
-        return change_of(after, Close({"eco_id": after.id, **period}), state)
+        return change_of(after, state)
 
 
 def _sets_place(event: Any) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from strike_adapters.postgres.views.view import Change, Row, Upsert, View, ViewRecorder, change_of
+from strike_adapters.postgres.views.rows import Row, Upsert
+from strike_adapters.postgres.views.view import Change, View, ViewRecorder, change_of
 from strike_domain.eco import PagingExhausted, PagingUnroutable
 from strike_domain.pager_run import PagerRun
 from strike_domain.timeline import Teller
@@ -43,6 +44,7 @@ TELLER = Teller()
 
 class EcoTimelineRecorder(ViewRecorder):
     DDL = (CREATE_TABLE, BY_ECO, BY_ALERT)
+    appended = frozenset({"eco_timeline"})
 
 
 class EcoTimeline(View):

@@ -7,15 +7,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from strike_adapters.postgres.views.view import (
-    NO_CHANGE,
-    Change,
-    Row,
-    Upsert,
-    View,
-    ViewRecorder,
-    change_of,
-)
+from strike_adapters.postgres.views.rows import Row, Upsert
+from strike_adapters.postgres.views.view import NO_CHANGE, Change, View, ViewRecorder, change_of
 from strike_domain.eco import Eco
 
 CREATE_TABLE = """
@@ -79,6 +72,7 @@ class EcoViewsRecorder(ViewRecorder):
 class EcoViews(View):
     name = "eco_views"
     recorder_class = EcoViewsRecorder
+    shows_latest = True
 
     def change(self, event: Any, after: Any, position: int) -> Change:
         if not isinstance(after, Eco):

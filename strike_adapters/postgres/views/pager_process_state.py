@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from strike_adapters.postgres.views.rows import Row, Upsert
 from strike_adapters.postgres.views.view import (
     NO_CHANGE,
     Change,
-    Row,
-    Upsert,
+    Kept,
     View,
     ViewRecorder,
     change_of,
@@ -70,11 +70,13 @@ WHERE deadline IS NOT NULL
 class PagerProcessStateRecorder(ViewRecorder):
     DDL = (CREATE_TABLE, ADD_FORMAT, ABOUT_DEADLINE, ABOUT_CLAIM, ABOUT_FORMAT, BY_DEADLINE)
     wakes_workers = True
+    kept = Kept(always=("claimed_by", "claimed_until"), newer_rows=True)
 
 
 class PagerProcessState(View):
     name = TABLE
     recorder_class = PagerProcessStateRecorder
+    shows_latest = True
 
     def change(self, event: Any, after: Any, position: int) -> Change:
         if not isinstance(after, PagerRun):

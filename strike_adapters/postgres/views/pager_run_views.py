@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from strike_adapters.postgres.views.view import (
-    NO_CHANGE,
-    Change,
-    Row,
-    Upsert,
-    View,
-    ViewRecorder,
-    change_of,
-)
+from strike_adapters.postgres.views.rows import Row, Upsert
+from strike_adapters.postgres.views.view import NO_CHANGE, Change, View, ViewRecorder, change_of
 from strike_domain.pager_run import Call, PagerRun
 
 CREATE_RUNS = """

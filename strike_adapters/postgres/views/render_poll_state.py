@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from strike_adapters.postgres.views.rows import Row, Upsert
 from strike_adapters.postgres.views.view import (
     NO_CHANGE,
     Change,
-    Row,
-    Upsert,
+    Kept,
     View,
     ViewRecorder,
     change_of,
@@ -64,6 +64,18 @@ WHERE deadline IS NOT NULL
 class RenderPollStateRecorder(ViewRecorder):
     DDL = (CREATE_TABLE, ADD_FORMAT, FOLLOWING, BY_DEADLINE)
     wakes_workers = True
+    kept = Kept(
+        always=(
+            "etag",
+            "last_error",
+            "failing_since",
+            "subsector_id",
+            "claimed_by",
+            "claimed_until",
+        ),
+        # Written by the follower when the looks begin anew, by the workers from then on.
+        if_same=("deadline", "attempts", "check_at", "updated_at"),
+    )
 
 
 class RenderPollState(View):

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 from uuid import UUID
 
 from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from eventsourcing.projection import Projection
-from psycopg.sql import SQL, Identifier, Placeholder
+from psycopg import Connection, Cursor
+from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.fold import Fold
+from strike_adapters.postgres.views.rows import Upsert, write
 from strike_domain.eco import Eco
 from strike_domain.pager_run import PagerRun
 
@@ -31,59 +32,15 @@ DUE = "strike_due"
 
 ANNOUNCE = f"SELECT pg_notify('{CHANGES}', %s)"
 
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Upsert:
-    """One row for one table; `key` names its primary key, `newer` the column that only rises."""
-
-    table: str
-    key: str
-    row: Row
-    newer: str = "version"
-
-    def statement(self) -> bytes:
-        """INSERT, or UPDATE unless the stored row is as new already."""
-        return _upsert(self.table, self.key, self.newer, tuple(self.row))
-
-
-class Write(Protocol):
-    """One statement of ours on a read model's table, and its values."""
-
-    @property
-    def table(self) -> str: ...
-
-    @property
-    def row(self) -> Row: ...
-
-    def statement(self) -> bytes: ...
-
-
-@lru_cache(maxsize=100)
-def _upsert(table: str, key: str, newer: str, columns: tuple[str, ...]) -> bytes:
-    updates = [
-        SQL("{0} = excluded.{0}").format(Identifier(name)) for name in columns if name != key
-    ]
-    statement = SQL(
-        "INSERT INTO {table} AS stored ({columns}) VALUES ({values}) "
-        "ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE stored.{newer} < excluded.{newer}"
-    ).format(
-        table=Identifier(table),
-        columns=SQL(", ").join(map(Identifier, columns)),
-        values=SQL(", ").join(map(Placeholder, columns)),
-        key=Identifier(key),
-        updates=SQL(", ").join(updates),
-        newer=Identifier(newer),
-    )
-    return statement.as_bytes(None)
+LIVE = 100
+"""A batch of no more events than that is told ECO by ECO; a longer one wakes everybody."""
 
 
 @dataclass(frozen=True)
 class Change:
     """What one event does to a read model."""
 
-    rows: Sequence[Write] = ()
+    rows: Sequence[Upsert] = ()
     eco_id: UUID | None = None
     noc_id: UUID | None = None
     osp_id: UUID | None = None
@@ -92,10 +49,70 @@ class Change:
 NO_CHANGE = Change()
 
 
-def change_of(aggregate: Eco | PagerRun, *rows: Write) -> Change:
+def change_of(aggregate: Eco | PagerRun, *rows: Upsert) -> Change:
     """A change that is announced to both sides of the ECO."""
     eco_id = aggregate.id if isinstance(aggregate, Eco) else aggregate.eco_id
     return Change(rows, eco_id, aggregate.noc_id, aggregate.osp_id)
+
+
+@dataclass
+class Batch:
+    """What some events do to a read model: each row once, as it is after the last of them."""
+
+    rows: dict[str, dict[Any, Upsert]] = field(default_factory=dict)
+    """By table and key."""
+    changes: dict[UUID | None, Change] = field(default_factory=dict)
+    """The latest of each ECO."""
+
+    def add(self, change: Change) -> None:
+        """Take in what the next event does."""
+        for one in change.rows:
+            self.rows.setdefault(one.table, {})[one.row[one.key]] = one
+        if change.eco_id is not None:
+            self.changes[change.eco_id] = change
+
+    def announcements(self, view: str, position: int, *, behind: bool) -> Iterator[str]:
+        """What is told of it. Nobody whom a change concerns is left out."""
+        if behind:
+            yield announcement(view, position, NO_CHANGE, all=True)
+            return
+        for change in self.changes.values() or (NO_CHANGE,):
+            yield announcement(view, position, change)
+
+
+class Gathering:
+    """What a view makes of some events, one after the other."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._batch = Batch()
+        self._latest: dict[UUID, tuple[Any, Any, int]] = {}
+
+    def take(self, event: Any, after: Any, position: int) -> None:
+        """The next event, and its aggregate right after it."""
+        if self._view.shows_latest:
+            self._latest[after.id] = event, after, position
+        else:
+            self._batch.add(self._view.change(event, after, position))
+
+    def batch(self) -> Batch:
+        """What came of all of them."""
+        for event, after, position in self._latest.values():
+            self._batch.add(self._view.change(event, after, position))
+        return self._batch
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Columns of a table that workers write, and that a rebuild keeps.
+
+    `always`: as they are. `if_same`: unless the follower would have written the row anew.
+    `newer_rows`: workers write whole rows; of the old table and the new the newer row stands.
+    """
+
+    always: tuple[str, ...] = ()
+    if_same: tuple[str, ...] = ()
+    newer_rows: bool = False
 
 
 class ViewRecorder(PostgresTrackingRecorder):
@@ -103,6 +120,9 @@ class ViewRecorder(PostgresTrackingRecorder):
 
     DDL: ClassVar[Sequence[str]] = ()
     wakes_workers: ClassVar[bool] = False
+    kept: ClassVar[Kept] = Kept()
+    appended: ClassVar[frozenset[str]] = frozenset()
+    """Tables in which every event has a row of its own, never written again."""
 
     def __init__(
         self, datastore: PostgresDatastore, *, tracking_table_name: str, **kwargs: Any
@@ -116,21 +136,42 @@ class ViewRecorder(PostgresTrackingRecorder):
             )
         )
 
-    def record(self, name: str, change: Change, tracking: Tracking) -> None:
-        """Write the rows and the position, and announce both, in one transaction."""
+    @classmethod
+    def settle(cls, cursor: Cursor[Any], batch: Batch, suffix: str = "") -> None:
+        """What follows from a batch for rows of earlier ones, in the same transaction: nothing.
+
+        `suffix`: what the names of its tables end with, where they are filled beside.
+        """
+
+    @classmethod
+    def finish(cls, connection: Connection[Any], suffix: str) -> None:
+        """What follows from all rows of tables that were filled beside, once they have indexes."""
+
+    def record(self, name: str, batch: Batch, tracking: Tracking, *, behind: bool) -> None:
+        """Write the rows and the position, and announce both, in one transaction.
+
+        `behind`: there are too many changes to tell one by one.
+        """
         with self.datastore.transaction(commit=True) as cursor:
             self._insert_tracking(cursor, tracking)
-            for one in change.rows:
-                cursor.execute(one.statement(), one.row)
-            cursor.execute(ANNOUNCE, (announcement(name, tracking.notification_id, change),))
-            if self.wakes_workers and change.rows:
+            for rows in batch.rows.values():
+                write(cursor, rows.values())
+            self.settle(cursor, batch)
+            for told in batch.announcements(name, tracking.notification_id, behind=behind):
+                cursor.execute(ANNOUNCE, (told,))
+            if self.wakes_workers and batch.rows:
                 cursor.execute(f"NOTIFY {DUE}")
 
 
-def announcement(view: str, position: int, change: Change) -> str:
-    """What goes over the channel: `{"view", "position", "eco_id", "noc_id", "osp_id"}`."""
+def announcement(view: str, position: int, change: Change, *, all: bool = False) -> str:
+    """What goes over the channel: `{"view", "position", "eco_id", "noc_id", "osp_id"}`.
+
+    With `"all": true` there were too many changes to tell, and it concerns everybody.
+    """
     ids = {"eco_id": change.eco_id, "noc_id": change.noc_id, "osp_id": change.osp_id}
-    values = {key: str(value) if value else None for key, value in ids.items()}
+    values: dict[str, Any] = {key: str(value) if value else None for key, value in ids.items()}
+    if all:
+        values["all"] = True
     return json.dumps({"view": view, "position": position, **values}, separators=(",", ":"))
 
 
@@ -138,6 +179,8 @@ class View(Projection[ViewRecorder]):
     """A read model: give `name` and `change`, and a recorder with its `DDL`."""
 
     recorder_class: ClassVar[type[ViewRecorder]]
+    shows_latest: ClassVar[bool] = False
+    """Rows say how the aggregate stands: of many events of one, only the last makes a row."""
 
     def __init__(self, view: ViewRecorder, fold: Fold) -> None:
         super().__init__(view)
@@ -148,10 +191,16 @@ class View(Projection[ViewRecorder]):
         """The rows that follow from `event`. No I/O, no side effect."""
 
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        self.process_batch([(domain_event, tracking)])
+
+    def process_batch(self, events: Sequence[tuple[Any, Tracking]]) -> None:
+        """Take in some events, and the position of the last of them, or none."""
+        gathering = Gathering(self)
         try:
-            after = self._fold.after(domain_event)
-            change = self.change(domain_event, after, tracking.notification_id)
-            self.view.record(self.name, change, tracking)
+            for event, tracking in events:
+                gathering.take(event, self._fold.after(event), tracking.notification_id)
+            self.view.record(self.name, gathering.batch(), events[-1][1], behind=len(events) > LIVE)
         except BaseException:
-            self._fold.forget(domain_event)
+            for event, _ in events:
+                self._fold.forget(event)
             raise
