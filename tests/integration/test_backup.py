@@ -78,14 +78,7 @@ def restore(file: Path, server: EmbeddedServer) -> str:
     with psycopg.connect(server.url(), autocommit=True) as boss:
         boss.execute(f"CREATE ROLE {TENANT_ROLE} NOLOGIN NOINHERIT".encode())
     url = server.url("restored")
-    command: list[str | Path] = [
-        program("pg_restore"),
-        "--exit-on-error",
-        "--no-owner",
-        "-d",
-        url,
-        file,
-    ]
+    command: list[str | Path] = [program("pg_restore"), "--exit-on-error", "--no-owner"]
     subprocess.run([*command, "-d", url, file], check=True, timeout=60)
     return url
 
