@@ -103,6 +103,8 @@ def _print(found: Sequence[FollowerStatus], console: Console) -> None:
 def _state(one: FollowerStatus) -> Text:
     if one.failure:
         return Text(f"failing, {one.failure.retries} retries", "bold red")
+    if one.process is None:
+        return Text("not running", "yellow")
     return Text("ok", "green") if one.is_well else Text("behind", "yellow")
 
 
