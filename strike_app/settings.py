@@ -5,17 +5,22 @@ from __future__ import annotations
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from limits import RateLimitItem, parse
 from pydantic import AnyHttpUrl, AwareDatetime, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
 
 Network = IPv4Network | IPv6Network
 
 
 def rate_of(text: str) -> RateLimitItem:
     """The rate in words such as "600/minute". Raises `ValueError` for others, and for none."""
+    # It takes a tenth of a second, and of all that read settings only the server counts.
+    from limits import parse
+
     rate = parse(text)
     if rate.amount < 1:
         raise ValueError(f"{text!r} would let nobody in")
