@@ -1,6 +1,7 @@
-"""Checks of accounts for people at a page; each has a connection of its own.
+"""Whether the accounts at outside systems would do their part, asked without anything being done.
 
-So what others find out of an account (a circuit that is open) does not answer for it.
+Each check has a connection of its own: what others find out of an account (a circuit that is open)
+does not answer for it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from contextlib import closing
 from datetime import timedelta
 from uuid import UUID
 
-from strike_adapters.render import RenderFieldWork
+from strike_adapters.render import RenderFieldWork, RenderUnavailable
+from strike_adapters.secrets import SecretError
 from strike_adapters.twilio.telephone import TwilioTelephone
-from strike_app.provider import render_problem, telephone_problem
+from strike_domain.errors import Unavailable
 from strike_domain.ports import Clock
+
+NOBODYS_NUMBER = "+12025550100"
+NOBODYS_SUBSECTOR = "strike-test"
 
 
 class AccountChecks:
@@ -30,12 +35,29 @@ class AccountChecks:
         self._clock = clock
 
     def twilio(self, noc_id: UUID) -> str | None:
-        """Why the NOC's account could place no call, in a sentence; None if it could."""
+        """Why the NOC's account could place no call, in a sentence; None if it could.
+
+        Reading the account's calls takes the same proof as making one.
+        """
         since = self._clock.now() - timedelta(minutes=1)
         with closing(self._telephone()) as telephone:
-            return telephone_problem(telephone, noc_id, since) or None
+            try:
+                telephone.find(noc_id, NOBODYS_NUMBER, since)
+            except (Unavailable, SecretError) as error:
+                return error.message
+        return None
 
     def render(self, osp_id: UUID) -> str | None:
-        """Why the OSP's Render would not be worked with, in a sentence; None if it would."""
-        with closing(self._field_work()) as field_work:
-            return render_problem(field_work, osp_id) or None
+        """Why no tasks could be made or read in the OSP's Render; None if they could.
+
+        A project exists as soon as something is made in it: its name cannot be checked.
+        """
+        with closing(self._field_work()) as crews:
+            try:
+                crews.poll(osp_id, NOBODYS_SUBSECTOR, None)
+            except RenderUnavailable as error:
+                # It gave us a token, and knows of no such subsector: so it reads what we ask.
+                has_token = any(one.token_since for one in crews.pulses() if one.osp_id == osp_id)
+                is_well = error.code == "RENDER_NOT_FOUND" and has_token
+                return None if is_well else error.message
+        return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from rich.text import Text
 from strike_app.bootstrap import Strike, open_strike
 from strike_app.contractors import contractors
 from strike_app.list_map import draw
-from strike_app.provider import telephone_problem
 from strike_app.settings import Settings
 from strike_domain.contacts import PagerList
 from strike_domain.drill import Drill, drill
@@ -165,13 +163,11 @@ def _inside(pager_list: PagerList) -> Location:
 
 def _reach_provider(strike: Strike, osp: Tenant) -> Iterator[tuple[str, str]]:
     """For each NOC that may call this contractor out: whether its account could place a call."""
-    telephone = strike.telephone()
-    since = strike.clock.now() - timedelta(minutes=1)
+    checks = strike.checks()
     with strike.pool.connection() as connection:
         nocs = connection.execute(NOCS_OF, (osp.id,)).fetchall()
     for noc in nocs:
-        yield noc["name"], telephone_problem(telephone, noc["id"], since)
-    telephone.close()
+        yield noc["name"], checks.twilio(noc["id"]) or ""
 
 
 def _print_drill(done: Drill, provider: list[tuple[str, str]], console: Console) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from strike_adapters.render import RenderFieldWork
 from strike_app.admin.desk import (
     add_row,
     admin_of,
@@ -21,7 +19,6 @@ from strike_app.admin.desk import (
 )
 from strike_app.admin.secret_input import read_secret
 from strike_app.bootstrap import Strike
-from strike_app.provider import render_problem, telephone_problem
 from strike_app.tenants import find_tenant
 from strike_domain.actors import Side
 from strike_domain.errors import Rejected
@@ -62,10 +59,7 @@ def try_twilio(noc: str, *, as_json: bool) -> int:
     """The exit status is 1 if the account could place no call."""
     with at_work() as strike:
         tenant = find_tenant(strike, noc, Side.NOC)
-        telephone = strike.telephone()
-        since = strike.clock.now() - timedelta(minutes=1)
-        problem = telephone_problem(telephone, tenant.id, since)
-        telephone.close()
+        problem = strike.checks().twilio(tenant.id)
     return _verdict(tenant, problem, "could place calls", as_json=as_json)
 
 
@@ -102,8 +96,7 @@ def try_render(osp: str, *, as_json: bool) -> int:
     """The exit status is 1 if tasks could neither be made nor read."""
     with at_work() as strike:
         tenant = find_tenant(strike, osp, Side.OSP)
-        with RenderFieldWork(strike.accounts, clock=strike.clock) as crews:
-            problem = render_problem(crews, tenant.id)
+        problem = strike.checks().render(tenant.id)
     return _verdict(tenant, problem, "its Render gives us tokens and answers", as_json=as_json)
 
 
@@ -146,7 +139,7 @@ def _show(terms: TwilioTerms | RenderTerms | None, otherwise: str, *, as_json: b
     show_table(table, values or None, as_json=as_json, otherwise=otherwise)
 
 
-def _verdict(tenant: Tenant, problem: str, well: str, *, as_json: bool) -> int:
-    value = {"tenant": tenant.name, "ok": not problem, "problem": problem or None}
+def _verdict(tenant: Tenant, problem: str | None, well: str, *, as_json: bool) -> int:
+    value = {"tenant": tenant.name, "ok": not problem, "problem": problem}
     tell(f"{tenant.name}: {problem or well}", value, as_json=as_json)
     return 1 if problem else 0
