@@ -8,14 +8,7 @@ from uuid import UUID
 
 import strawberry
 
-from strike_app.graphql.problems import (
-    Conflict,
-    Forbidden,
-    InvalidTransition,
-    NotFound,
-    Rejected,
-    problem_of,
-)
+from strike_app.graphql.problems import Problems, answered
 from strike_app.graphql.query import EcoId
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_app.graphql.types import Eco, StrikeInfo
@@ -23,7 +16,6 @@ from strike_domain.actors import Actor
 from strike_domain.callouts import EcoOrder
 from strike_domain.eco import Eco as EcoAggregate
 from strike_domain.eco import Priority
-from strike_domain.errors import StrikeError
 from strike_domain.log import Receipt
 
 
@@ -52,7 +44,7 @@ class EcoChanged:
 
 
 EcoResult = Annotated[
-    EcoChanged | Rejected | InvalidTransition | NotFound | Forbidden | Conflict,
+    EcoChanged | Problems,
     strawberry.union("EcoResult", description="The changed ECO, or why nothing was changed."),
 ]
 
@@ -162,10 +154,9 @@ class Mutation:
 
 
 async def _run(info: StrikeInfo, command: Command, *prefix: str) -> EcoResult:
-    try:
-        actor, _ = info.context.acting()
-        receipt = await info.context.services.run(lambda: command(actor))
-    except StrikeError as error:
-        return problem_of(error, prefix)
-    changed = Eco.of_aggregate(receipt.aggregate, receipt.position)
-    return EcoChanged(eco=changed, position=Position(receipt.position))
+    def changed(actor: Actor) -> EcoChanged:
+        receipt = command(actor)
+        eco = Eco.of_aggregate(receipt.aggregate, receipt.position)
+        return EcoChanged(eco=eco, position=Position(receipt.position))
+
+    return await answered(info.context, changed, *prefix)

@@ -6,7 +6,8 @@ entry in `errors` that has the code in its `extensions`.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import strawberry
 import structlog
@@ -14,6 +15,9 @@ from graphql import GraphQLError
 
 from strike_app.graphql.context import Context
 from strike_domain import errors
+from strike_domain.actors import Actor
+
+T = TypeVar("T")
 
 logger = structlog.get_logger()
 
@@ -62,9 +66,23 @@ _MEMBERS: tuple[tuple[type[errors.StrikeError], type[Problem]], ...] = (
 )
 
 
-def problem_of(
-    error: errors.StrikeError, prefix: tuple[str, ...] = ()
-) -> Rejected | InvalidTransition | NotFound | Forbidden | Conflict:
+Problems = Rejected | InvalidTransition | NotFound | Forbidden | Conflict
+"""What a command that is refused answers with; a member of each command's union."""
+
+
+async def answered(context: Context, command: Callable[[Actor], T], *prefix: str) -> T | Problems:
+    """What a command gives, run as whoever asks, or why it was refused.
+
+    `prefix`: the argument that the paths of wrong fields begin in.
+    """
+    try:
+        actor, _ = context.acting()
+        return await context.services.run(lambda: command(actor))
+    except errors.StrikeError as error:
+        return problem_of(error, prefix)
+
+
+def problem_of(error: errors.StrikeError, prefix: tuple[str, ...] = ()) -> Problems:
     """The union member for a refusal; re-raises what is no refusal (an outside system failing)."""
     for raised, member in _MEMBERS:
         if isinstance(error, raised):

@@ -10,14 +10,7 @@ import strawberry
 from pydantic import SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
 
-from strike_app.graphql.problems import (
-    Conflict,
-    Forbidden,
-    InvalidTransition,
-    NotFound,
-    Rejected,
-    problem_of,
-)
+from strike_app.graphql.problems import Problems, answered
 from strike_app.graphql.scalars import GeoJSON
 from strike_app.graphql.settings_types import (
     ApiToken,
@@ -39,7 +32,6 @@ from strike_domain.eco import PagingPolicy
 from strike_domain.outside import RenderTerms, TwilioTerms
 from strike_domain.regions import parse_region
 
-Problems = Rejected | InvalidTransition | NotFound | Forbidden | Conflict
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -302,23 +294,18 @@ class SettingsMutation:
 async def _run(
     info: StrikeInfo, command: Callable[[Administration, Actor], T], *prefix: str
 ) -> T | Problems:
-    try:
-        actor, _ = info.context.acting()
-        services = info.context.services
-        return await services.run(lambda: command(services.administration, actor))
-    except errors.StrikeError as error:
-        return problem_of(error, prefix)
+    do = info.context.services.administration
+    return await answered(info.context, lambda actor: command(do, actor), *prefix)
 
 
 async def _test(
     info: StrikeInfo, action: Action, test: Callable[[UUID], str | None]
 ) -> AccountTested | Problems:
-    try:
-        tenant_id = info.context.may(action)
-    except errors.StrikeError as error:
-        return problem_of(error)
-    problem = await info.context.services.run(lambda: test(tenant_id))
-    return AccountTested(works=problem is None, problem=problem)
+    def tested(actor: Actor) -> AccountTested:
+        problem = test(info.context.may(action))
+        return AccountTested(works=problem is None, problem=problem)
+
+    return await answered(info.context, tested)
 
 
 def _secret(text: str | None) -> SecretStr | None:
