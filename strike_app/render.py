@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from strike_adapters.postgres.render_health import RenderStatus, render_status, untasked_ecos
+from strike_app.admin.desk import plain_table
 from strike_app.bootstrap import open_strike
 from strike_app.contractors import contractors
 from strike_app.settings import Settings
@@ -61,11 +61,8 @@ def retry(osp: str, *, as_json: bool, console: Console | None = None) -> int:
 
 
 def _print(found: list[RenderStatus], now: datetime, console: Console) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("contractor")
-    table.add_column("circuit")
-    for heading in ("followed", "late", "polls/min", "unchanged", "errors/min", "token"):
-        table.add_column(heading, justify="right")
+    figures = (">followed", ">late", ">polls/min", ">unchanged", ">errors/min", ">token")
+    table = plain_table("contractor", "circuit", *figures)
     for one in found:
         table.add_row(
             Text(one.name, "bold"),

@@ -10,7 +10,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from strike_adapters.postgres.directory import open_pool
@@ -25,6 +24,7 @@ from strike_adapters.postgres.vault import (
     sealed,
 )
 from strike_adapters.secrets import FileKey, SecretBox, create_key
+from strike_app.admin.desk import plain_table
 from strike_app.bootstrap import open_database
 from strike_app.keys import KeyRing, open_keys
 from strike_app.settings import Settings
@@ -134,11 +134,7 @@ def _print_status(
     if not stored:
         _say(console, "No secret is stored.")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("kind")
-    table.add_column("key id")
-    table.add_column("secrets", justify="right")
-    table.add_column("key")
+    table = plain_table("kind", "key id", ">secrets", "key")
     for one in stored:
         key_id = one.key_id.hex() if one.key_id else "-"
         table.add_row(one.kind.words, key_id, str(one.count), _key(keys, one.key_id))

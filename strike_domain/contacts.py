@@ -30,8 +30,8 @@ class Contact(BaseModel):
 
     @property
     def masked_phone(self) -> str:
-        """The number as people other than its owner see it: only the last four digits."""
-        return f"…{self.phone[-4:]}"
+        """The number as people other than its owner see it."""
+        return mask_phone(self.phone)
 
 
 class DeclineReason(StrEnum):
@@ -120,6 +120,11 @@ def parse_phone(
     if not phonenumbers.is_valid_number(number):
         raise Rejected("PHONE_NUMBER_INVALID", _cure(text), path)
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def mask_phone(phone: str) -> str:
+    """The last four digits only."""
+    return f"…{phone[-4:]}"
 
 
 def is_callable(phone: str) -> bool:

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
+from strike_domain.contacts import mask_phone
 from strike_domain.eco import Eco, EcoCreated, EcoEvent
 from strike_domain.eventsourced import DomainEvent, JSONBytes, PydanticMapper
 from strike_domain.history import Happened
@@ -106,11 +107,6 @@ def _is_ours(payload: Mapping[str, Any]) -> bool:
 
 
 # Telephone numbers -------------------------------------------------------------------------
-
-
-def mask_phone(phone: str) -> str:
-    """The last four digits only."""
-    return f"…{phone[-4:]}"
 
 
 def masked(records: Iterable[Record]) -> Iterator[Record]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strike_domain.actors import Side
+from strike_domain.contacts import mask_phone
 from strike_domain.eco import EcoCreated, PagerDispatched
 from strike_domain.evidence import (
     CALLS,
@@ -32,7 +33,6 @@ from strike_domain.evidence_chain import (
     check_links,
     digest,
     happened_of,
-    mask_phone,
 )
 from strike_domain.evidence_parts import DERIVED, derive, eco_of, pretty
 from strike_domain.pager_run import PagerRunStarted

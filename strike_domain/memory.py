@@ -25,6 +25,7 @@ from strike_domain.ports import (
     ProviderCall,
     ProviderCallState,
     Tenant,
+    job_number,
 )
 from strike_domain.regions import Matches, RegionCandidate, match_regions
 
@@ -120,7 +121,7 @@ class MemoryDirectory:
 
     def next_job_number(self, osp_id: UUID, at: datetime) -> str:
         self.numbers[osp_id, at.year] = self.numbers.get((osp_id, at.year), 0) + 1
-        return f"{at.year % 100:02d}-{self.numbers[osp_id, at.year]:04d}"
+        return job_number(at.year, self.numbers[osp_id, at.year])
 
     def matches(self, osp_id: UUID, location: Location) -> Matches:
         candidates = (

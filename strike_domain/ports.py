@@ -67,6 +67,11 @@ class FieldTerms:
     inactivity: timedelta = timedelta(hours=72)
 
 
+def job_number(year: int, number: int) -> str:
+    """A number of an OSP's sequence as it is read over the phone: short, with the year."""
+    return f"{year % 100:02d}-{number:04d}"
+
+
 class HasFieldTerms(Protocol):
     """Whoever knows how an OSP wants its field work followed."""
 

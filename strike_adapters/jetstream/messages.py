@@ -14,6 +14,7 @@ from uuid import UUID
 import orjson
 
 from strike_domain.actors import Side
+from strike_domain.contacts import mask_phone
 from strike_domain.eventsourced import AggregateCreated, DomainEvent
 
 SUBJECTS = "strike.>"
@@ -130,7 +131,7 @@ def _masked(value: Any) -> Any:
     """The same with phone numbers as people other than their owner see them."""
     if isinstance(value, dict):
         return {
-            name: f"…{one[-4:]}" if name == "phone" and isinstance(one, str) else _masked(one)
+            name: mask_phone(one) if name == "phone" and isinstance(one, str) else _masked(one)
             for name, one in value.items()
         }
     return [_masked(one) for one in value] if isinstance(value, list) else value

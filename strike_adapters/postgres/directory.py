@@ -22,7 +22,7 @@ from strike_adapters.postgres.regions import BoxRegions, Regions, box_text
 from strike_adapters.postgres.tenancy import TenantPool
 from strike_domain.contacts import Contact, PagerList, RingAgain
 from strike_domain.geometry import Location
-from strike_domain.ports import FieldTerms, Link, Tenant
+from strike_domain.ports import FieldTerms, Link, Tenant, job_number
 from strike_domain.regions import Matches, region_shape, shape_area_m2
 
 FIND_TENANT = "SELECT id, name, side FROM tenants WHERE id = %s"
@@ -53,12 +53,15 @@ SELECT id, osp_id, name, region, rounds, answer_seconds, decline_keys,
        ring_again_minutes, ring_again_times,
        coalesce((SELECT jsonb_agg(to_jsonb(c) ORDER BY rank)
                  FROM pager_contacts c WHERE list_id = id), '[]') AS people
-FROM pager_lists WHERE osp_id = %s
+FROM pager_lists
 """
 
-GET_LIST = f"{LISTS} AND id = %s"
+IN_ORDER = "ORDER BY region IS NULL, name, id"
+"""By name, the default list last."""
 
-LISTS_OF = f"{LISTS} ORDER BY region IS NULL, name, id"
+GET_LIST = f"{LISTS} WHERE osp_id = %s AND id = %s"
+
+LISTS_OF = f"{LISTS} WHERE osp_id = %s {IN_ORDER}"
 
 SAVE_LIST = """
 INSERT INTO pager_lists (id, osp_id, name, region, region_box, region_area_m2, rounds,
@@ -145,7 +148,7 @@ class PostgresDirectory:
     def next_job_number(self, osp_id: UUID, at: datetime) -> str:
         with self.pool.connection() as connection:
             row = connection.execute(TAKE_JOB_NUMBER, (osp_id, at.year)).fetchone() or {}
-        return f"{at.year % 100:02d}-{row['last']:04d}"
+        return job_number(at.year, row["last"])
 
     def matches(self, osp_id: UUID, location: Location) -> Matches:
         return self._regions.matches(osp_id, location)

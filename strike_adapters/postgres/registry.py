@@ -23,6 +23,7 @@ from strike_adapters.postgres.directory import (
     to_pager_list,
 )
 from strike_adapters.postgres.pools import Pool
+from strike_adapters.postgres.settings_queries import MY_MEMBERS, MY_RENDER, MY_TWILIO
 from strike_adapters.postgres.tenancy import acting_for
 from strike_adapters.secrets import SecretBox
 from strike_domain.actors import Role, Side
@@ -48,22 +49,13 @@ ON CONFLICT (noc_id, osp_id) DO UPDATE SET status = excluded.status,
 DROP_LINK = "DELETE FROM links WHERE noc_id = %s AND osp_id = %s"
 
 # Two admins may take each other's role away at the same moment: one of them waits.
-MEMBERS = """
-SELECT m.tenant_id, m.user_id, u.email, u.name, m.role
-FROM memberships m JOIN users u ON u.id = m.user_id
-WHERE m.tenant_id = %s ORDER BY u.email FOR UPDATE OF m
-"""
+MEMBERS = f"{MY_MEMBERS} FOR UPDATE OF m"
 
 USER_NAMED = "SELECT strike_user_named(%s, %s, %s) AS id"
 
 SAVE_MEMBER = """
 INSERT INTO memberships (user_id, tenant_id, role) VALUES (%s, %s, %s)
 ON CONFLICT (user_id, tenant_id) DO UPDATE SET role = excluded.role
-"""
-
-FIND_MEMBER = """
-SELECT m.tenant_id, m.user_id, u.email, u.name, m.role
-FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.tenant_id = %s AND m.user_id = %s
 """
 
 DROP_MEMBER = "DELETE FROM memberships WHERE tenant_id = %s AND user_id = %s"
@@ -75,13 +67,6 @@ LAST_NUMBER = "SELECT last FROM job_sequences WHERE osp_id = %s AND year = %s FO
 SET_NUMBER = """
 INSERT INTO job_sequences AS taken (osp_id, year, last) VALUES (%s, %s, %s)
 ON CONFLICT (osp_id, year) DO UPDATE SET last = greatest(taken.last, excluded.last)
-"""
-
-SEE_TWILIO = "SELECT account_sid, from_number FROM twilio_accounts WHERE noc_id = %s"
-
-SEE_RENDER = """
-SELECT osp_id, base_url, client_id, project, polling_seconds, inactivity_hours, grace_hours
-FROM render_instances WHERE osp_id = %s
 """
 
 TOKENS = "SELECT * FROM api_tokens WHERE tenant_id = %s ORDER BY created_at, id"
@@ -153,12 +138,12 @@ class PostgresRecords:
         self._connection.execute(DROP_LINK, (noc_id, osp_id))
 
     def members(self, tenant_id: UUID) -> Sequence[Member]:
-        return [Member(**row) for row in self._all(MEMBERS, tenant_id)]
+        return [Member(**row) for row in self._of(MEMBERS, tenant_id)]
 
     def save_member(self, tenant_id: UUID, email: str, name: str, role: Role) -> Member:
         user_id = (self._one(USER_NAMED, uuid4(), email, name) or {})["id"]
         self._connection.execute(SAVE_MEMBER, (user_id, tenant_id, role))
-        return Member(**(self._one(FIND_MEMBER, tenant_id, user_id) or {}))
+        return next(one for one in self.members(tenant_id) if one.user_id == user_id)
 
     def drop_member(self, tenant_id: UUID, user_id: UUID) -> None:
         self._connection.execute(DROP_MEMBER, (tenant_id, user_id))
@@ -184,15 +169,15 @@ class PostgresRecords:
         self._connection.execute(SET_NUMBER, (osp_id, year, last))
 
     def twilio(self, noc_id: UUID) -> TwilioTerms | None:
-        row = self._one(SEE_TWILIO, noc_id)
-        return TwilioTerms(**row) if row else None
+        rows = self._of(MY_TWILIO, noc_id)
+        return TwilioTerms(**rows[0]) if rows else None
 
     def save_twilio(self, noc_id: UUID, terms: TwilioTerms, token: SecretStr | None) -> None:
         accounts.store_twilio(self._connection, self._box, noc_id, terms, token)
 
     def render(self, osp_id: UUID) -> RenderTerms | None:
-        row = self._one(SEE_RENDER, osp_id)
-        return RenderTerms(**row) if row else None
+        rows = self._of(MY_RENDER, osp_id)
+        return RenderTerms(**rows[0]) if rows else None
 
     def save_render(self, terms: RenderTerms, secret: SecretStr | None) -> None:
         accounts.store_render(self._connection, self._box, terms, secret)
@@ -215,3 +200,7 @@ class PostgresRecords:
 
     def _all(self, statement: str, *values: object) -> list[DictRow]:
         return self._connection.execute(statement.encode(), values).fetchall()
+
+    def _of(self, statement: str, tenant_id: UUID) -> list[DictRow]:
+        """What one of `settings_queries` finds of a tenant."""
+        return self._connection.execute(statement.encode(), {"tenant": tenant_id}).fetchall()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from strike_adapters.postgres.directory import LISTS, to_pager_list
+from strike_adapters.postgres.directory import IN_ORDER, LISTS, to_pager_list
 from strike_domain.contacts import PagerList
 from strike_domain.outside import RenderTerms, TwilioTerms
 from strike_domain.ports import Link, Tenant
@@ -27,9 +27,7 @@ FROM memberships m JOIN users u ON u.id = m.user_id
 WHERE m.tenant_id = %(tenant)s ORDER BY u.email
 """
 
-MY_LISTS = (
-    f"{LISTS.replace('osp_id = %s', 'osp_id = %(tenant)s')} ORDER BY region IS NULL, name, id"
-)
+MY_LISTS = f"{LISTS} WHERE osp_id = %(tenant)s {IN_ORDER}"
 
 MY_NUMBERS = "SELECT year, last FROM job_sequences WHERE osp_id = %(tenant)s ORDER BY year DESC"
 

@@ -18,6 +18,7 @@ from strike_app.graphql.context import Context
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_domain import eco, errors, ports
 from strike_domain.actors import Role, Side
+from strike_domain.contacts import mask_phone
 from strike_domain.eco import EcoStatus, JobType, PagingState, Priority, RenderState
 from strike_domain.field_tasks import TaskState
 from strike_domain.pager_run import CallOutcome, CallState, RunState
@@ -128,7 +129,7 @@ class Call:
         outcome = row["outcome"]
         return cls(
             id=row["call_id"],
-            phone=f"…{row['phone'][-4:]}",
+            phone=mask_phone(row["phone"]),
             state=CallState(row["state"]),
             outcome=CallOutcome(outcome) if outcome else None,
             answered_at=row["answered_at"],
