@@ -27,8 +27,8 @@ from strike_domain import (
 
 telephone = PaperTelephone()
 strike = StrikeInMemory(telephone)
-registry = MemoryRegistry(strike.directory)
-do = Administration(registry, strike.clock)
+records = MemoryRegistry(strike.directory)
+do = Administration(records, strike.clock)
 
 
 def admin(tenant: Tenant) -> Actor:
@@ -94,5 +94,5 @@ strike.callouts.add_note(eco_id, "Is anybody coming?", nina)
 print("The old callout goes on:", strike.log.eco(eco_id).status)
 
 print("Who changed what:")
-for audit in registry.kept.audits:
+for audit in records.kept.audits:
     print(f"  {audit.action:14}{audit.subject:22}{audit.actor}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -26,10 +25,10 @@ from eventsourcing.utils import Environment
 
 from strike_adapters.postgres.group_commit import MAX_BYTES, Save
 from strike_adapters.postgres.store import Factory, LogRecorder, ProcessRecorder, store_env
-from strike_domain import Eco, JobType, StrikeLog, parse_location
+from strike_domain import StrikeLog
 from tests.integration.stored import eventually, execute, rows
+from tests.integration.test_store import new_eco
 from tests.integration.writers import followed, made_up
-from tests.unit.given import BOULDER, NOC, OSP, stamp
 
 # The library's tests import its older cipher, which wants a package that we do not use.
 sys.modules.setdefault("eventsourcing.cipher", eventsourcing.cryptography)
@@ -275,19 +274,6 @@ def test_with_tracking_or_a_hook_of_its_own_a_save_goes_the_way_of_the_library(
 
 
 # Lost connections -----------------------------------------------------------------------------
-
-
-def new_eco() -> Eco:
-    return Eco.create(
-        UUID(int=time.perf_counter_ns()),
-        stamp(),
-        noc_id=NOC,
-        osp_id=OSP,
-        location=parse_location(BOULDER),
-        job_type=JobType.FNOL,
-        description="A digger went through the cable.",
-        job_number="26-0001",
-    )
 
 
 def answer_lost(way: Callable[[Sequence[Save]], None]) -> Callable[[Sequence[Save]], None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,10 @@ from strike_app.demo.seed import OPERATOR
 from strike_app.limits import MOST_FAILURES
 from strike_app.mute import StrikeRunner
 from strike_app.settings import rate_of
+from tests.integration.chromium import needs_chromium, page
 from tests.integration.served import Served
 
 SECRET = "detail-that-nobody-may-hear"
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
 
 
 def _path(what: str) -> str:
@@ -176,7 +174,7 @@ class EverybodyIsTheOperator:
         return Identity(subject=OPERATOR.email, email=OPERATOR.email)
 
 
-@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Chromium and its chromedriver")
+@needs_chromium
 @pytest.mark.skipif(
     not (server.ASSETS / "graphiql.min.js").is_file(), reason="needs the files built for browsers"
 )
@@ -199,18 +197,9 @@ async def test_graphiql_runs_a_query_in_a_browser_within_its_policy(
 
 def _run_first_query(url: str, folder: Path) -> list[str]:
     """Press "execute" and wait for the answer; what the browser complained about."""
-    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
     from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
 
-    options = ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
-        options.add_argument(flag)
-    with Chrome(options, ChromeService(DRIVER)) as browser:
-        browser.get(url)
-        wait = WebDriverWait(browser, 20, poll_frequency=0.05)
+    with page(url, folder) as (browser, wait):
         wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".graphiql-execute-button"))
         browser.find_element(By.CSS_SELECTOR, ".graphiql-execute-button").click()
         wait.until(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,23 +22,12 @@ from strike_mock.server import Mock
 from strike_mock.settings import DEFAULT_ACCOUNT, MockSettings
 from strike_mock.tasks import Project
 from strike_mock.testing import everybody_by_hand
+from tests.integration.chromium import needs_chromium, page
 from tests.listening import listening
 
 ANA = "+13035550101"
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 LONG = 15_000_000
 """Bytes: more than a socket holds, so that somebody has to take them."""
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1100,900",
-)
 
 
 class StrikeOnTheLine:
@@ -353,7 +341,7 @@ async def test_the_page_may_load_nothing_from_elsewhere(desk: Desk) -> None:
             assert "innerHTML" not in text
 
 
-@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Chromium and its chromedriver")
+@needs_chromium
 async def test_a_page_is_accepted_by_hand_in_a_browser(desk: Desk, tmp_path: Path) -> None:
     await desk.call()
     heard = await asyncio.to_thread(_accept_by_hand, f"{desk.mock.url}/_mock/", tmp_path)
@@ -363,18 +351,10 @@ async def test_a_page_is_accepted_by_hand_in_a_browser(desk: Desk, tmp_path: Pat
 
 def _accept_by_hand(url: str, folder: Path) -> str:
     """Pick up, listen, press 1 by keyboard, and see the call over; what was heard."""
-    from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
+    from selenium.webdriver import Keys
     from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
 
-    options = ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
-        options.add_argument(flag)
-    with Chrome(options, ChromeService(DRIVER)) as browser:
-        browser.get(url)
-        wait = WebDriverWait(browser, 20, poll_frequency=0.05)
+    with page(url, folder) as (browser, wait):
         card = f"[data-number='{ANA}']"
 
         def text_of(selector: str) -> str:

@@ -23,6 +23,7 @@ from strike_adapters.identity import (
     Unauthenticated,
     http_certs_fetcher,
 )
+from tests.unit.minting import token_of
 
 KID = "9338abe1baf2fe492f646a736f25afbf7b025e35c627be4f60c414d4c73069b8"
 AUDIENCE = "32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d06bc3cdf1b53c4228"
@@ -105,13 +106,8 @@ def mint(
     sign: Callable[[bytes], bytes] = rs256,
     padded: bool = False,
 ) -> str:
-    def segment(content: bytes) -> str:
-        text = urlsafe_b64encode(content).decode()
-        return text if padded else text.rstrip("=")
-
-    parts = (head or header(), CLAIMS if claims is None else claims)
-    signed = ".".join(segment(json.dumps(part).encode()) for part in parts)
-    return f"{signed}.{segment(sign(signed.encode()))}"
+    chosen = CLAIMS if claims is None else claims
+    return token_of(head or header(), chosen, sign, padded=padded)
 
 
 def claiming(**changes: Any) -> str:

@@ -1,8 +1,6 @@
 """Who a person is hangs on one signed header; whatever is wrong with it, nobody is logged in."""
 
 import asyncio
-import json
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -29,6 +27,7 @@ from strike_adapters.identity import (
 from strike_mock.identity import IdentitySigner
 from strike_mock.server import Mock
 from strike_mock.settings import DEFAULT_PERSON, MockSettings
+from tests.unit.minting import token_of
 
 KID = str(uuid4())
 SIGNER = "arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/app/strike/1"
@@ -93,13 +92,8 @@ def mint(
     sign: Callable[[bytes], bytes] = es256,
     padded: bool = True,
 ) -> str:
-    def segment(content: bytes) -> str:
-        text = urlsafe_b64encode(content).decode()
-        return text if padded else text.rstrip("=")
-
-    parts = (head or header(), CLAIMS if claims is None else claims)
-    signed = ".".join(segment(json.dumps(part).encode()) for part in parts)
-    return f"{signed}.{segment(sign(signed.encode()))}"
+    chosen = CLAIMS if claims is None else claims
+    return token_of(head or header(), chosen, sign, padded=padded)
 
 
 def verifier(

@@ -17,20 +17,11 @@ from strike_app.claims import check_origin, client_of
 from strike_app.limits import MOST_FAILURES, Counters, Failures, Rates, TooMany
 from strike_app.settings import Settings
 from strike_domain.errors import Forbidden
+from tests.unit.hand_set import HandSet
 
 OLIVIA, PETER, NOC, OSP = (UUID(int=one) for one in range(1, 5))
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1/128"))
 HOME = "203.0.113.9"
-
-
-class HandSet:
-    """A clock in seconds that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

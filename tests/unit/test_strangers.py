@@ -18,21 +18,12 @@ from strike_app import server
 from strike_app.headers import NOTHING
 from strike_app.limits import MOST_FAILURES
 from strike_app.settings import Settings
+from tests.unit.hand_set import HandSet
 from tests.unit.test_graphql_callers import ME, NOC, OSP, TOKEN, Client, _queries, _services
 
 SECRET = "detail-that-nobody-may-hear"
 PROTOCOLS = ("graphql-transport-ws",)
 INTROSPECTION = {"query": "{ __typename }"}
-
-
-class HandSet:
-    """A clock in seconds that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture
