@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from psycopg import Connection, OperationalError
+from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
@@ -15,8 +15,8 @@ from strike_adapters.postgres.pools import (
     CONNECT_SECONDS,
     Connections,
     Pool,
+    again_if_ended,
     check_together,
-    is_ended,
 )
 from strike_adapters.postgres.regions import BoxRegions, Regions, box_text
 from strike_adapters.postgres.tenancy import TenantPool
@@ -146,12 +146,12 @@ class PostgresDirectory:
         return FieldTerms(**row) if row else FieldTerms()
 
     def next_job_number(self, osp_id: UUID, at: datetime) -> str:
-        with self.pool.connection() as connection:
-            row = connection.execute(TAKE_JOB_NUMBER, (osp_id, at.year)).fetchone() or {}
+        # A number whose answer was lost is left out: none is ever given twice.
+        row = self._one(TAKE_JOB_NUMBER, osp_id, at.year) or {}
         return job_number(at.year, row["last"])
 
     def matches(self, osp_id: UUID, location: Location) -> Matches:
-        return self._regions.matches(osp_id, location)
+        return again_if_ended(lambda: self._regions.matches(osp_id, location))
 
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None:
         row = self._one(GET_LIST, osp_id, list_id)
@@ -159,34 +159,37 @@ class PostgresDirectory:
 
     def lists_of(self, osp_id: UUID) -> list[PagerList]:
         """Every list of an OSP by name, the default list last."""
-        with self.pool.connection() as connection:
-            rows = connection.execute(LISTS_OF, (osp_id,)).fetchall()
-        return [to_pager_list(row) for row in rows]
+        return [to_pager_list(row) for row in self._all(LISTS_OF, osp_id)]
 
     def save_list(self, pager_list: PagerList) -> None:
         """Store a list as it is given, in place of what it was. Runs keep their snapshots."""
-        with self.pool.connection() as connection, connection.transaction():
-            store_list(connection, pager_list)
+
+        def save() -> None:
+            with self.pool.connection() as connection, connection.transaction():
+                store_list(connection, pager_list)
+
+        again_if_ended(save)
 
     def claim(self, sid: str, call_id: UUID) -> bool:
         """Whether the provider's call is that call's from now on (`ringer.CallClaims`)."""
-        with self.pool.connection() as connection:
-            row = connection.execute(CLAIM_CALL, {"sid": sid, "call_id": call_id}).fetchone()
-        return bool(row and row["is_its"])
+        values = {"sid": sid, "call_id": call_id}
+        found = again_if_ended(lambda: self._ask(CLAIM_CALL, values))
+        return bool(found and found[0]["is_its"])
 
     def _one(self, statement: str, *values: object) -> DictRow | None:
         """The row that a question finds."""
-        try:
-            return self._ask(statement, values)
-        except OperationalError as error:
-            # The connection was in order a moment ago. The pool looks at the next one first.
-            if not is_ended(error):
-                raise
-            return self._ask(statement, values)
+        found = self._all(statement, *values)
+        return found[0] if found else None
 
-    def _ask(self, statement: str, values: Sequence[object]) -> DictRow | None:
+    def _all(self, statement: str, *values: object) -> list[DictRow]:
+        """The rows that a question finds, or a statement that may be done twice gives."""
+        return again_if_ended(lambda: self._ask(statement, values))
+
+    def _ask(
+        self, statement: str, values: Sequence[object] | Mapping[str, object]
+    ) -> list[DictRow]:
         with self.pool.connection() as connection:
-            return connection.execute(statement, values).fetchone()
+            return connection.execute(statement, values).fetchall()
 
 
 def store_list(connection: Connection[DictRow], pager_list: PagerList) -> None:

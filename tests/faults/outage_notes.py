@@ -37,6 +37,7 @@ class Notebook:
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(self._file, b"\n")  # Whoever had it before may have died in the middle of a line.
 
     def close(self) -> None:
         os.close(self._file)
@@ -93,10 +94,10 @@ class Asked:
 
 
 def read(path: Path) -> Iterator[Note]:
-    """The lines of a file, but one that its writer died in."""
+    """The lines of a file, but those that their writer died in."""
     if path.exists():
-        for line in path.read_bytes().splitlines(keepends=True):
-            if line.endswith(b"\n"):
+        for line in path.read_bytes().splitlines():
+            if line.endswith(b"}"):
                 yield Note.model_validate_json(line)
 
 

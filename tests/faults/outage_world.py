@@ -108,13 +108,19 @@ def _is_alive(pid: int) -> bool:
 
 @contextmanager
 def outage_world() -> Iterator[World]:
-    """Start everything; at the end stop what is left of it, and remove its files."""
+    """Start everything; at the end stop what is left of it, and remove its files.
+
+    With STRIKE_OUTAGE_LOGS set to a folder, logs and notes are kept there.
+    """
     folder = Path(tempfile.mkdtemp(prefix="strike-outages-"))
     try:
         with ExitStack() as stack:
             yield _open(stack, folder)
         assert (left := processes_of(folder)) == [], left
     finally:
+        if logs := os.environ.get("STRIKE_OUTAGE_LOGS"):
+            for file in (*folder.glob("*.log"), *folder.glob("*.notes")):
+                shutil.copy(file, logs)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -34,7 +34,7 @@ KILLS = int(os.environ.get("STRIKE_OUTAGE_KILLS", "6"))
 RESTARTS = int(os.environ.get("STRIKE_OUTAGE_RESTARTS", "2"))
 SEED = int(os.environ.get("STRIKE_OUTAGE_SEED", "7"))
 
-REST = 120.0
+REST = 300.0
 """Seconds in which everything must have come to rest: the last people have been rung by then."""
 
 SAMPLE = 10
@@ -45,7 +45,7 @@ EXPECTED = {"OUTCOME_UNKNOWN", "UNAVAILABLE", "DATABASE_UNAVAILABLE", "WAIT_TIME
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 10 * (KILLS + RESTARTS))
+@pytest.mark.timeout(600)
 def test_outages_under_load_lose_nothing_and_repeat_nothing(
     request: pytest.FixtureRequest,
 ) -> None:
