@@ -18,6 +18,7 @@ from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.follower_states import (
     PAGER,
     Failure,
+    FollowerStates,
     FollowerStatus,
     statuses,
 )
@@ -193,6 +194,23 @@ def test_a_failure_is_forgotten_when_the_follower_is_past_it(
 
 
 # Leaving it out -------------------------------------------------------------------------------
+
+
+def test_a_failure_told_late_does_not_stay_with_the_process_that_gets_on(
+    night: StoredNight,
+) -> None:
+    """When the database was away, each process has failed, and one of them is active by now."""
+    night.order()
+    states = FollowerStates(night.url, "eco_views")
+    error = psycopg.OperationalError("server closed the connection unexpectedly")
+    with Running(follower("eco_views", night)):
+        eventually(lambda: status(night, "eco_views").is_well)
+        states.failed(error, again=0.5)
+        assert status(night, "eco_views").failure is None
+    states.failed(error, again=0.5)
+    assert failure(night, "eco_views").error.startswith("OperationalError")
+    with Running(follower("eco_views", night)):
+        eventually(lambda: status(night, "eco_views").is_well)
 
 
 @pytest.fixture
