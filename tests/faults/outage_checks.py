@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -210,8 +211,6 @@ def _differences(
     what: str, before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict[str, Any]]]
 ) -> Iterator[str]:
     for name, rows in before.items():
-        if rows == after[name]:
-            continue
-        gone = [one for one in rows if one not in after[name]][:2]
-        new = [one for one in after[name] if one not in rows][:2]
-        yield f"{name}, {what}, is another: {gone} is now {new}"
+        pairs = zip_longest(rows, after[name])
+        if other := [(was, now) for was, now in pairs if was != now]:
+            yield f"{name}, {what}: {len(other)} rows are others; first {other[0]}"

@@ -46,7 +46,7 @@ ACTOR = Actor(name="writer", tenant_id=NOC_ID, side=Side.NOC, role=Role.OPERATOR
 
 THREADS = 4
 
-PAUSE = 0.25
+PAUSE = 0.5
 """Seconds between two commands of a thread."""
 
 SHARED_SECONDS = 5
