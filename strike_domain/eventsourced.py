@@ -17,9 +17,10 @@ from eventsourcing.domain import (
     CanInitAggregate,
     CanMutateAggregate,
     DomainEventProtocol,
+    OriginatorVersionError,
 )
 from eventsourcing.persistence import Mapper, MapperDeserialisationError, StoredEvent, Transcoder
-from eventsourcing.utils import register_topic, resolve_topic
+from eventsourcing.utils import get_topic, register_topic, resolve_topic
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json, to_json
 
@@ -67,6 +68,16 @@ class AggregateCreated(AggregateEvent, CanInitAggregate[UUID]):
 
     originator_topic: str
 
+    def mutate(self, aggregate: Any) -> Any:
+        """As the library's, for a class whose `__init__` takes nothing: `evolve` does it all."""
+        if aggregate is not None:
+            raise OriginatorVersionError(self.originator_version, aggregate.version + 1)
+        kind = resolve_topic(self.originator_topic)
+        begun = kind.__new__(kind)
+        begun.__base_init__(self.originator_id, self.originator_version, self.timestamp)
+        self.apply(begun)
+        return begun
+
 
 class singledispatchmethod(LibrarySingleDispatch[TResult]):  # noqa: N801 - used like the library's
     """The library's, without a new function with its name and doc string for each call.
@@ -95,6 +106,19 @@ class Aggregate(BaseAggregate[UUID]):
     def evolve(self, event: Any) -> None:
         """Apply one event to the state. No decisions here: this runs at every replay."""
         raise NotImplementedError
+
+    @classmethod
+    def _create(cls, event_class: Any, *, id: UUID | None = None, **kwargs: Any) -> Self:
+        """As the library's, which looks first what `create_id` and `__init__` could want."""
+        first = event_class(
+            originator_topic=get_topic(cls),
+            originator_id=id,
+            originator_version=cls.INITIAL_VERSION,
+            **kwargs,
+        )
+        begun: Self = first.mutate(None)
+        begun.pending_events.append(first)
+        return begun
 
     @classmethod
     def begin(
@@ -133,6 +157,17 @@ class JSONBytes(Transcoder):
 class PydanticMapper(Mapper[UUID]):
     """Stores as the library does; reads back by validating, after upcasting old versions."""
 
+    def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
+        """As the library's, but an event knows the types of its fields: half of the time."""
+        if self.cipher or self.compressor:
+            return super().to_stored_event(domain_event)
+        event = cast(DomainEvent, domain_event)
+        kind = type(event)
+        state = kind.__pydantic_serializer__.to_json(event, exclude=_BESIDE_THE_STATE)
+        if kind.class_version > 1:
+            state = state[:-1] + _mark(kind)
+        return StoredEvent(event.originator_id, event.originator_version, kind.TOPIC, state)
+
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
         event_class = resolve_topic(stored_event.topic)
         if self.cipher is None and self.compressor is None:
@@ -158,6 +193,15 @@ class PydanticMapper(Mapper[UUID]):
         return cast("dict[str, Any]", self.transcoder.decode(state))
 
 
+_BESIDE_THE_STATE = {"originator_id", "originator_version"}
+"""Fields of an event that have columns of their own."""
+
+
+def _mark(event_class: type[DomainEvent]) -> bytes:
+    """How the state of an event ends whose class has had a version before."""
+    return b',"class_version":%d}' % event_class.class_version
+
+
 def _read_present(event_class: type[DomainEvent], stored: StoredEvent) -> DomainEvent | None:
     """An event of the present version, validated straight from its JSON; None if it is none.
 
@@ -166,7 +210,7 @@ def _read_present(event_class: type[DomainEvent], stored: StoredEvent) -> Domain
     """
     state = stored.state
     if event_class.class_version > 1:
-        mark = b',"class_version":%d}' % event_class.class_version
+        mark = _mark(event_class)
         if not state.endswith(mark):
             return None
         state = state[: -len(mark)] + b"}"

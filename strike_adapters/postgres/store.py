@@ -30,8 +30,9 @@ from eventsourcing.utils import Environment, EnvType, retry
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
-from strike_adapters.postgres.group_commit import MAX_TRIES, RETRY_SECONDS, GroupRecorder
+from strike_adapters.postgres.group_commit import GroupRecorder
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
+from strike_adapters.postgres.together import MAX_TRIES, RETRY_SECONDS
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
 
