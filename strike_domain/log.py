@@ -79,6 +79,13 @@ class StrikeLog(Application[UUID]):
             raise NotFound(what)
         return found
 
+    def has(self, aggregate_id: UUID) -> bool:
+        """Whether anything is stored of it; cheaper than to load it, and least when it is not."""
+        is_begun = getattr(self.recorder, "is_begun", None)
+        if is_begun is not None:
+            return cast(bool, is_begun(aggregate_id))
+        return bool(self.recorder.select_events(aggregate_id, limit=1))
+
     def records(self, eco_ids: Iterable[UUID]) -> dict[UUID, list[Notification]]:
         """All that is stored of those ECOs and of their pager runs, each in the order of the log.
 

@@ -22,6 +22,7 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.persistence import ProcessRecorder as AnyProcessRecorder
 from eventsourcing.postgres import (
+    PostgresDatastore,
     PostgresFactory,
     PostgresProcessRecorder,
     PostgresSubscription,
@@ -32,7 +33,7 @@ from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.group_commit import GroupRecorder
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
-from strike_adapters.postgres.together import MAX_TRIES, RETRY_SECONDS
+from strike_adapters.postgres.together import MAX_TRIES, RETRY_SECONDS, Together
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
 
@@ -79,12 +80,38 @@ WHERE originator_id = %s AND originator_version > %s AND originator_version <= %
 ORDER BY originator_version
 """
 
+WHICH_BEGAN = """
+SELECT EXISTS (SELECT 1 FROM {}.{} WHERE originator_id = asked.id) AS is_begun
+FROM unnest(%b::{}[]) WITH ORDINALITY AS asked (id, place) ORDER BY place
+"""
+
 NO_VERSION, ANY_VERSION = -1, 2**63 - 1
 """Below the first version of a stream, and above the last."""
 
 
 class LogRecorder(GroupRecorder):
     """The library's, which commits saves in groups and whose subscriptions are watchful."""
+
+    def __init__(self, datastore: PostgresDatastore, **names: str) -> None:
+        super().__init__(datastore, **names)
+        self._is_begun: Together[UUID | str, bool] = Together(self._which_began)
+
+    def is_begun(self, originator_id: UUID | str) -> bool:
+        """Whether an event of it is stored. Those who ask at the same time are answered at once."""
+        return self._is_begun(originator_id)
+
+    @retry((InterfaceError, OperationalError), max_attempts=MAX_TRIES, wait=RETRY_SECONDS)
+    def _which_began(self, ids: Sequence[UUID | str]) -> list[bool]:
+        with self.datastore.get_connection() as connection:
+            values = (self._ids(ids),)
+            rows = connection.execute(self._ask_which_began, values, prepare=True, binary=True)
+            return [row["is_begun"] for row in rows]
+
+    @cached_property
+    def _ask_which_began(self) -> bytes:
+        schema, table = self.datastore.schema, self.events_table_name
+        kind = self.datastore.originator_id_type
+        return SQL(WHICH_BEGAN).format(*map(Identifier, (schema, table, kind))).as_bytes()
 
     @cached_property
     def _select_stream(self) -> bytes:
