@@ -103,6 +103,15 @@ class Aggregate(BaseAggregate[UUID]):
     # `singledispatchmethod` gives. Unhashable is what a mutable object is, and then nothing caches.
     __hash__ = None  # type: ignore[assignment]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that changes alone. Values that never change are shared with it.
+
+        A subclass with a value that changes in place copies that as well.
+        """
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__, _pending_events=[*self.pending_events])
+        return copied
+
     def evolve(self, event: Any) -> None:
         """Apply one event to the state. No decisions here: this runs at every replay."""
         raise NotImplementedError
