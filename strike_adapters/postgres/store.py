@@ -29,6 +29,7 @@ from eventsourcing.postgres import (
 )
 from eventsourcing.utils import Environment, EnvType, retry
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import args_row
 from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.group_commit import GroupRecorder
@@ -141,8 +142,9 @@ class LogRecorder(GroupRecorder):
     def _stream(self, originator_id: UUID | str, above: int, up_to: int) -> Sequence[StoredEvent]:
         with self.datastore.get_connection() as connection:
             values = (originator_id, above, up_to)
-            rows = connection.execute(self._select_stream, values, prepare=True, binary=True)
-            return [StoredEvent(**row) for row in rows]
+            cursor = connection.cursor(row_factory=args_row(StoredEvent))
+            cursor.execute(self._select_stream, values, prepare=True, binary=True)
+            return cursor.fetchall()
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
