@@ -61,5 +61,3 @@ def save_companies(url: str) -> None:
         save_tenant(pool, Tenant(id=NOC, name="NOC", side=Side.NOC))
         save_tenant(pool, Tenant(id=OSP, name="OSP", side=Side.OSP))
         save_link(pool, LINK)
-
-
