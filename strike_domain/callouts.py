@@ -15,7 +15,7 @@ from strike_domain.errors import NotFound, Rejected
 from strike_domain.geometry import Location, parse_location
 from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
 from strike_domain.new_ids import new_id
-from strike_domain.ports import Clock, Directory, Link
+from strike_domain.ports import Clock, Directory
 
 MAX_REFERENCE = 200
 """Longest client reference or ticket number, in characters."""
@@ -81,34 +81,30 @@ class Callouts:
         )
 
     def _existing(self, eco_id: UUID) -> Receipt[Eco] | None:
-        try:
-            return Receipt(self.log.eco(eco_id), self.log.position())
-        except NotFound:
+        if not self.log.has(eco_id):
             return None
+        return Receipt(self.log.eco(eco_id), self.log.position())
 
     def _create(
         self, eco_id: UUID, noc_id: UUID, order: EcoOrder, accepted: dict[str, Any], actor: Actor
     ) -> Receipt[Eco]:
-        link = self._active_link(noc_id, order.osp_id)
         stamp = self.stamp(actor)
+        opening = self._directory.open_job(noc_id, order.osp_id, stamp.at)
+        link, number = opening.link, opening.job_number
+        if link is None or number is None or not reaches(Action.ECO_CREATE, link):
+            message = "There is no active link with this contractor; a NOC admin can make one."
+            raise Rejected("NO_ACTIVE_LINK", message, ("ospId",))
         eco = Eco.create(
             eco_id,
             stamp,
             noc_id=noc_id,
             osp_id=order.osp_id,
-            job_number=self._directory.next_job_number(order.osp_id, stamp.at),
+            job_number=number,
             paging_policy=link.paging_policy,
-            has_render=self._directory.has_render(order.osp_id),
+            has_render=opening.has_render,
             **accepted,
         )
         return Receipt(eco, self.log.store(eco))
-
-    def _active_link(self, noc_id: UUID, osp_id: UUID) -> Link:
-        link = self._directory.link(noc_id, osp_id)
-        if link is None or not reaches(Action.ECO_CREATE, link):
-            message = "There is no active link with this contractor; a NOC admin can make one."
-            raise Rejected("NO_ACTIVE_LINK", message, ("ospId",))
-        return link
 
     def cancel_eco(self, eco_id: UUID, reason: str, actor: Actor) -> Receipt[Eco]:
         """Stop the callout: nobody else is rung, a live call is ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from psycopg import Connection
@@ -11,6 +12,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
+from strike_adapters.postgres.arrays import bigints, uuids
 from strike_adapters.postgres.pools import (
     CONNECT_SECONDS,
     Connections,
@@ -20,9 +22,10 @@ from strike_adapters.postgres.pools import (
 )
 from strike_adapters.postgres.regions import BoxRegions, Regions, box_text
 from strike_adapters.postgres.tenancy import TenantPool
+from strike_adapters.postgres.together import Together
 from strike_domain.contacts import Contact, PagerList, RingAgain
 from strike_domain.geometry import Location
-from strike_domain.ports import FieldTerms, Link, Tenant, job_number
+from strike_domain.ports import FieldTerms, Link, Opening, Tenant, job_number
 from strike_domain.regions import Matches, region_shape, shape_area_m2
 
 FIND_TENANT = "SELECT id, name, side FROM tenants WHERE id = %s"
@@ -41,11 +44,30 @@ SELECT make_interval(secs => polling_seconds) AS interval,
 FROM render_instances WHERE osp_id = %s
 """
 
-# One row, one lock, held for one statement: numbers rise and never repeat.
-TAKE_JOB_NUMBER = """
-INSERT INTO job_sequences AS taken (osp_id, year, last) VALUES (%s, %s, 1)
-ON CONFLICT (osp_id, year) DO UPDATE SET last = taken.last + 1
-RETURNING last
+# As many as ask at the same time. The rows of the sequences are locked in one order. A commit that
+# does not wait for the disk is enough: whatever is stored with the number comes later in the
+# journal, so that nobody can find it there without this.
+OPEN_JOBS = """
+WITH asked AS (
+    SELECT * FROM unnest(%(nocs)b::uuid[], %(osps)b::uuid[], %(years)b::bigint[])
+        WITH ORDINALITY AS asked (noc_id, osp_id, year, place)
+), found AS (
+    SELECT asked.*, status, paging_policy, suspended_by,
+           row_number() OVER (same ORDER BY place) AS turn, count(*) OVER same AS number
+    FROM asked LEFT JOIN links USING (noc_id, osp_id)
+    WINDOW same AS (PARTITION BY osp_id, year, status)
+), taken AS (
+    INSERT INTO job_sequences AS taken (osp_id, year, last)
+    SELECT osp_id, year, number FROM found WHERE status = 'ACTIVE' AND turn = 1
+    ORDER BY osp_id, year
+    ON CONFLICT (osp_id, year) DO UPDATE SET last = taken.last + excluded.last
+    RETURNING osp_id, year, last
+)
+SELECT found.noc_id, osp_id, found.status, found.paging_policy, found.suspended_by, year,
+       CASE WHEN found.status = 'ACTIVE' THEN taken.last - found.number + turn END AS job,
+       EXISTS (SELECT 1 FROM render_instances AS r WHERE r.osp_id = found.osp_id) AS has_render,
+       set_config('synchronous_commit', 'off', true) AS relaxed
+FROM found LEFT JOIN taken USING (osp_id, year) ORDER BY place
 """
 
 LISTS = """
@@ -118,12 +140,26 @@ def open_pool(url: str, *, size: int = 4, opened: bool = True) -> Pool:
     return pool
 
 
+Values = Sequence[object] | Mapping[str, object]
+
+LINK_COLUMNS = ("noc_id", "osp_id", "status", "paging_policy", "suspended_by")
+
+
+class Wanted(NamedTuple):
+    """Who wants to call out whom, in which year."""
+
+    noc_id: UUID
+    osp_id: UUID
+    year: int
+
+
 class PostgresDirectory:
     """`Directory`, `PagerLists` and `CallClaims`, each question one statement."""
 
     def __init__(self, pool: Connections, regions: Regions | None = None) -> None:
         self.pool = pool
         self._regions = regions or BoxRegions(pool)
+        self._open_jobs: Together[Wanted, Opening] = Together(self._open_all)
 
     def seen_by(self, tenant_id: UUID) -> PostgresDirectory:
         """As much of it as the second wall lets that tenant see."""
@@ -145,10 +181,16 @@ class PostgresDirectory:
         row = self._one(FIELD_TERMS, osp_id)
         return FieldTerms(**row) if row else FieldTerms()
 
-    def next_job_number(self, osp_id: UUID, at: datetime) -> str:
-        # A number whose answer was lost is left out: none is ever given twice.
-        row = self._one(TAKE_JOB_NUMBER, osp_id, at.year) or {}
-        return job_number(at.year, row["last"])
+    def open_job(self, noc_id: UUID, osp_id: UUID, at: datetime) -> Opening:
+        return self._open_jobs(Wanted(noc_id, osp_id, at.year))
+
+    def _open_all(self, wanted: Sequence[Wanted]) -> list[Opening]:
+        values = {
+            "nocs": uuids([one.noc_id for one in wanted]),
+            "osps": uuids([one.osp_id for one in wanted]),
+            "years": bigints([one.year for one in wanted]),
+        }
+        return [opening(row) for row in self._all(OPEN_JOBS, values)]
 
     def matches(self, osp_id: UUID, location: Location) -> Matches:
         return again_if_ended(lambda: self._regions.matches(osp_id, location))
@@ -159,7 +201,7 @@ class PostgresDirectory:
 
     def lists_of(self, osp_id: UUID) -> list[PagerList]:
         """Every list of an OSP by name, the default list last."""
-        return [to_pager_list(row) for row in self._all(LISTS_OF, osp_id)]
+        return [to_pager_list(row) for row in self._all(LISTS_OF, (osp_id,))]
 
     def save_list(self, pager_list: PagerList) -> None:
         """Store a list as it is given, in place of what it was. Runs keep their snapshots."""
@@ -178,10 +220,11 @@ class PostgresDirectory:
 
     def _one(self, statement: str, *values: object) -> DictRow | None:
         """The row that a question finds."""
-        found = self._all(statement, *values)
-        return found[0] if found else None
+        return next(iter(self._all(statement, values)), None)
 
-    def _all(self, statement: str, *values: object) -> list[DictRow]:
+    def _all(
+        self, statement: str, values: Sequence[object] | Mapping[str, object]
+    ) -> list[DictRow]:
         """The rows that a question finds, or a statement that may be done twice gives."""
         return again_if_ended(lambda: self._ask(statement, values))
 
@@ -190,6 +233,16 @@ class PostgresDirectory:
     ) -> list[DictRow]:
         with self.pool.connection() as connection:
             return connection.execute(statement, values).fetchall()
+
+
+def opening(row: DictRow) -> Opening:
+    """What a row of `OPEN_JOBS` says."""
+    number = row["job"]
+    return Opening(
+        Link(**{name: row[name] for name in LINK_COLUMNS}) if row["status"] else None,
+        row["has_render"],
+        None if number is None else job_number(row["year"], number),
+    )
 
 
 def store_list(connection: Connection[DictRow], pager_list: PagerList) -> None:

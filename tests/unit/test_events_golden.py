@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from eventsourcing.persistence import MapperDeserialisationError, StoredEvent
+from eventsourcing.persistence import Mapper, MapperDeserialisationError, StoredEvent
 from eventsourcing.utils import get_topic, resolve_topic
 
 from strike_domain import (
@@ -226,6 +226,14 @@ def test_an_event_comes_back_from_the_log_as_it_was(event_class: type[DomainEven
 @pytest.mark.parametrize("event_class", CLASSES, ids=lambda each: each.__name__)
 def test_the_stored_form_is_that_of_the_golden_file(event_class: type[DomainEvent]) -> None:
     assert stored_form(example(event_class)) == read(path_of(event_class))
+
+
+@pytest.mark.parametrize("event_class", CLASSES, ids=lambda each: each.__name__)
+def test_the_state_is_byte_for_byte_what_the_library_would_store(
+    event_class: type[DomainEvent],
+) -> None:
+    event: Any = example(event_class)
+    assert mapper().to_stored_event(event) == Mapper.to_stored_event(mapper(), event)
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
