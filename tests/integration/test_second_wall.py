@@ -135,7 +135,7 @@ def test_without_a_name_no_table_shows_a_row_and_every_table_is_decided(
         "SELECT * FROM strike_events",
         "UPDATE directory_audits SET actor = 'nobody'",
         "DELETE FROM directory_audits",
-        "INSERT INTO eco_views SELECT * FROM eco_views",
+        "INSERT INTO eco_timeline SELECT * FROM eco_timeline",
         "UPDATE tenants SET side = 'OSP'",
         "INSERT INTO users (id, email, name) VALUES (gen_random_uuid(), 'a@b.example', 'A')",
         "TRUNCATE links",
