@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from strike_adapters.postgres.queries import AsyncPool, ecos_statement, open_async_pool
+from strike_adapters.postgres.eco_lists import ecos_statement
+from strike_adapters.postgres.queries import AsyncPool, open_async_pool
 from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.postgres.row_security import OPEN_TO_ALL, TENANT_ROLE, WALLS
 from strike_adapters.postgres.tenancy import acting_for, rows_of
