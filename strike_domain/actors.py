@@ -59,6 +59,9 @@ class Actor(BaseModel):
     scopes: frozenset[Scope] | None = None
     request_id: UUID | None = None
     """What this actor asks for now: the correlation id of all that comes of it."""
+    command_id: UUID | None = None
+    """Names one command, so that it is done once: it is stored as the cause of its events, and a
+    command of the same id changes nothing where such events are. None: each is a new one."""
 
     @property
     def is_system(self) -> bool:

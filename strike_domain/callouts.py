@@ -63,7 +63,7 @@ class Callouts:
             actor=actor.name,
             tenant_id=actor.tenant_id,
             correlation_id=request_id,
-            causation_id=request_id,
+            causation_id=actor.command_id or request_id,
         )
 
     def create_eco(self, order: EcoOrder, actor: Actor) -> Receipt[Eco]:
@@ -109,16 +109,12 @@ class Callouts:
     def cancel_eco(self, eco_id: UUID, reason: str, actor: Actor) -> Receipt[Eco]:
         """Stop the callout: nobody else is rung, a live call is ended."""
         require(actor, Action.ECO_CANCEL)
-        return self.log.change_eco(
-            eco_id, lambda eco: visible(eco, actor).cancel(reason, self.stamp(actor))
-        )
+        return self._change(eco_id, actor, lambda eco: eco.cancel(reason, self.stamp(actor)))
 
     def add_note(self, eco_id: UUID, text: str, actor: Actor) -> Receipt[Eco]:
         """Put a remark into the timeline, which both sides see."""
         require(actor, Action.ECO_NOTE)
-        return self.log.change_eco(
-            eco_id, lambda eco: visible(eco, actor).add_note(text, self.stamp(actor))
-        )
+        return self._change(eco_id, actor, lambda eco: eco.add_note(text, self.stamp(actor)))
 
     def amend_eco(
         self,
@@ -134,11 +130,9 @@ class Callouts:
         place = None if location is None else parse_location(location)
 
         def amend(eco: Eco) -> None:
-            visible(eco, actor).amend(
-                self.stamp(actor), description=description, location=place, priority=priority
-            )
+            eco.amend(self.stamp(actor), description=description, location=place, priority=priority)
 
-        return self.log.change_eco(eco_id, amend)
+        return self._change(eco_id, actor, amend)
 
     # Field work -----------------------------------------------------------------------------
 
@@ -177,7 +171,26 @@ class Callouts:
     ) -> Receipt[Eco]:
         """Both sides may say it: the crew's company did the work, the NOC sees the light return."""
         require(actor, Action.ECO_FIELD_WORK)
-        return self.log.change_eco(eco_id, lambda eco: command(visible(eco, actor)))
+        return self._change(eco_id, actor, command)
+
+    def _change(self, eco_id: UUID, actor: Actor, command: Callable[[Eco], None]) -> Receipt[Eco]:
+        def change(eco: Eco) -> None:
+            if not is_repeat(self.log, visible(eco, actor), actor):
+                command(eco)
+
+        return self.log.change_eco(eco_id, change)
+
+
+def is_repeat(log: StrikeLog, eco: Eco, actor: Actor) -> bool:
+    """Whether the actor's command has been done on this ECO before.
+
+    Whoever stores at the same time makes the command load the ECO, and ask this, anew.
+    """
+    if actor.command_id is None:
+        return False
+    return any(
+        getattr(event, "causation_id", None) == actor.command_id for event in log.events.get(eco.id)
+    )
 
 
 def visible(eco: Eco, actor: Actor) -> Eco:

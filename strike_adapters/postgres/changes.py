@@ -18,7 +18,7 @@ from psycopg.rows import DictRow, dict_row
 from strike_adapters.postgres.views.view import CHANGES
 from strike_domain.log import LOG_NAME
 
-FOLLOWED = ("eco_views", "eco_timeline", "pager_run_views")
+FOLLOWED = ("eco_views", "eco_timeline", "pager_run_views", "eco_map")
 """The read models that answers are made from, and that `waitFor` waits for."""
 
 LOOK_EVERY = 1.0

@@ -67,6 +67,9 @@ class Loaders:
         self.tenants: DataLoader[UUID, Tenant] = DataLoader(tenants, cache=False)
         self.timelines = _grouped(lambda ids: queries.timelines(tenant_id, ids), "eco_id")
         self.runs = _grouped(lambda ids: queries.runs(tenant_id, ids), "eco_id")
+        self.runs_with_calls = _grouped(
+            lambda ids: queries.runs_with_calls(tenant_id, ids), "eco_id"
+        )
         self.calls = _grouped(lambda ids: queries.calls(tenant_id, ids), "run_id")
 
         async def pasts(keys: list[tuple[UUID, datetime]]) -> list[Past | None]:

@@ -11,9 +11,6 @@ from strike_domain import drill, readiness
 from strike_domain.contacts import Language
 from strike_domain.readiness import Severity
 
-strawberry.enum(Severity, description="WRONG keeps somebody from being rung; a WARNING may.")
-strawberry.enum(Language, description="In which the prompts are spoken.")
-
 
 @strawberry.type(description="One thing to mend.")
 class ListProblem:

@@ -90,11 +90,19 @@ def _link_command(name: str, action: Action, argument: str) -> Operation:
     return command(name, action, "$id: UUID!", f"{argument}: $id", _other, "link")
 
 
+FOUND_BY = {
+    "search": "cut",
+    "within": {"west": -180, "south": -90, "east": 180, "north": 90},
+    "created": {"since": "2020-01-01T00:00:00Z"},
+}
+
 WHERE = "($osp: UUID!, $place: GeoJSON!)"
 ASKED = "ospId: $osp, location: $place"
 
 QUESTIONS = (
-    question("me", None, "me { id email name memberships { role tenant { id name side } } }"),
+    question(
+        "me", None, "me { id email name memberships { role permissions tenant { id name side } } }"
+    ),
     question(
         "eco",
         Action.ECO_SEE,
@@ -108,6 +116,25 @@ QUESTIONS = (
         "ecos",
         Action.ECO_SEE,
         "ecos(first: 200) { edges { node { id description timeline { line } } } }",
+    ),
+    question(
+        "ecos",
+        Action.ECO_SEE,
+        "ecos(last: 200, sort: MOST_URGENT, filter: $filter) { totalCount totalCountIsExact "
+        "edges { cursor node { id description location noc { name } osp { name } } } }",
+        lambda p, s: {"filter": FOUND_BY},
+        "($filter: EcoFilterInput)",
+    ),
+    question(
+        "ecoCounts",
+        Action.ECO_SEE,
+        "ecoCounts { total byStatus { status count } byPagingState { pagingState count } }",
+    ),
+    question(
+        "responseTimes",
+        Action.ECO_SEE,
+        "responseTimes(by: [NOC, CONTRACTOR, LIST, DAY, HOUR]) "
+        "{ noc { name } contractor { name } listName day hour ecos toAccept { count p50 p90 } }",
     ),
     question(
         "ecoTimeline",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from strike_adapters.postgres import queries, settings_queries
+from strike_adapters.postgres import eco_lists, queries, settings_queries, times_queries
 from strike_app.bootstrap import Strike
 from strike_app.graphql import schema
 from strike_app.server import create_app
@@ -197,6 +198,16 @@ def unfiltered(text: str) -> str:
     return text
 
 
+WRITERS: tuple[tuple[Any, str], ...] = (
+    (queries, "eco_statement"),
+    (eco_lists, "ecos_statement"),
+    (eco_lists, "total_statement"),
+    (eco_lists, "groups_statement"),
+    (times_queries, "times_statement"),
+)
+"""What writes a statement for what is asked for."""
+
+
 @pytest.fixture
 def without_filters(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement that has the tenant filter, robbed of it; their names."""
@@ -209,15 +220,24 @@ def without_filters(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 assert "%(tenant)s" not in bare, f"{name} has a filter that this test cannot see"
                 monkeypatch.setattr(module, name, bare)
                 names.append(name)
-    pages = queries.ecos_statement
-    monkeypatch.setattr(queries, "ecos_statement", lambda *wanted: unfiltered(pages(*wanted)))
-    return [*names, "ecos_statement"]
+    for module, name in WRITERS:
+        monkeypatch.setattr(module, name, _without_filter(getattr(module, name)))
+    return [*names, *(name for _, name in WRITERS)]
+
+
+def _without_filter(write: Callable[..., str]) -> Callable[..., str]:
+    def written(*wanted: Any, **how: Any) -> str:
+        bare = unfiltered(write(*wanted, **how))
+        assert "%(tenant)s" not in bare
+        return bare
+
+    return written
 
 
 async def test_with_the_filter_switched_off_the_second_wall_still_shows_nothing_foreign(
     worlds: Worlds, without_filters: list[str]
 ) -> None:
-    assert len(without_filters) == 16
+    assert len(without_filters) == 20
     asked = 0
     for operation, side in itertools.product((*QUESTIONS, *STREAMS), Side):
         for pair in (worlds.ours, worlds.foreign):
