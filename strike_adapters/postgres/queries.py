@@ -24,6 +24,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from strike_adapters.postgres.change_lines import ChangeLines
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes, read_positions
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together_async
 from strike_adapters.postgres.settings_queries import SettingsQueries
@@ -289,6 +290,7 @@ class Queries:
         self._pool = pool
         self._tenants = tenants
         self.settings = SettingsQueries(self._mine)
+        self.lines = ChangeLines(self._mine, self._all)
         self._changes = changes
         self._wait_seconds = wait_seconds
 
