@@ -155,7 +155,8 @@ class StrikeView(GraphQLView[Context, None]):
 
     async def hang_up(self, app: web.Application) -> None:
         """Nobody who listens may hold up the end; clients come back to whoever serves then."""
-        for stream in tuple(app[OPEN]):
+        streams = app[OPEN]
+        for stream in tuple(streams):
             stream.hang_up()
         for socket in tuple(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is stopping")

@@ -11,10 +11,19 @@ from psycopg.rows import DictRow
 
 from strike_adapters.postgres.settings_queries import Mine
 
-_SIDE = """
+
+def _lines_of(side: str) -> str:
+    return f"""
     (SELECT position, at, kind, line, eco_id FROM eco_timeline
      WHERE {side} = %(tenant)s AND position > %(after)s AND position <= %(until)s
-     ORDER BY position LIMIT %(limit)s)"""
+     ORDER BY position LIMIT %(limit)s)"""  # noqa: S608 - a column of ours
+
+
+def _beyond(side: str) -> str:
+    return f"""
+    (SELECT position FROM eco_timeline WHERE {side} = %(tenant)s AND position > %(after)s
+     ORDER BY position OFFSET %(most)s LIMIT 1)"""  # noqa: S608 - a column of ours
+
 
 # A tenant is on one side only: each side is read by its own index, in order. A page of lines
 # first, then their ECOs: so the rows of one page are of one moment.
@@ -22,8 +31,8 @@ LINES = f"""
 SELECT told.position AS told_position, told.at AS told_at, told.kind AS told_kind,
     told.line AS told_line, told.eco_id AS told_eco, v.*
 FROM (
-    SELECT * FROM ({_SIDE.format(side="noc_id")}
-    UNION ALL {_SIDE.format(side="osp_id")}) AS mine
+    SELECT * FROM ({_lines_of("noc_id")}
+    UNION ALL {_lines_of("osp_id")}) AS mine
     ORDER BY position LIMIT %(limit)s
 ) AS told
 LEFT JOIN eco_views v ON v.eco_id = told.eco_id
@@ -35,13 +44,9 @@ SELECT * FROM eco_views
 WHERE eco_id = ANY(%(ids)s) AND (noc_id = %(tenant)s OR osp_id = %(tenant)s)
 """
 
-_BEYOND = """
-    (SELECT position FROM eco_timeline WHERE {side} = %(tenant)s AND position > %(after)s
-     ORDER BY position OFFSET %(most)s LIMIT 1)"""
-
 IS_FAR_BEHIND = f"""
-SELECT position FROM ({_BEYOND.format(side="noc_id")}
-UNION ALL {_BEYOND.format(side="osp_id")}) AS mine
+SELECT position FROM ({_beyond("noc_id")}
+UNION ALL {_beyond("osp_id")}) AS mine
 """  # noqa: S608
 
 NEWEST_EVENT = "SELECT coalesce(max(notification_id), 0) AS position FROM strike_events"
