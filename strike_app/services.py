@@ -19,6 +19,7 @@ from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.queries import Queries
 from strike_adapters.twilio.accounts import TwilioAccounts, WebhookUrls
 from strike_app.account_checks import AccountChecks
+from strike_app.following import Following
 from strike_app.settings import Settings
 from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
@@ -51,6 +52,7 @@ class Services:
     checks: AccountChecks
     queries: Queries
     changes: Changes
+    following: Following
     identity: Identities
     twilio_accounts: TwilioAccounts
     webhook_urls: WebhookUrls

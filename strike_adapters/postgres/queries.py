@@ -22,6 +22,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from strike_adapters.postgres.change_lines import ChangeLines
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes, read_positions
 from strike_adapters.postgres.eco_lists import MAX_PAGE, NAMES, STATEMENTS, EcoLists, company_name
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together_async
@@ -270,6 +271,7 @@ class Queries:
         self.settings = SettingsQueries(self._mine)
         self.lists = EcoLists(self._mine)
         self.times = TimesQueries(self._mine)
+        self.lines = ChangeLines(self._mine, self._all)
         self._changes = changes
         self._wait_seconds = wait_seconds
 

@@ -30,6 +30,9 @@ class Context:
     actor: Actor | None
     correlation_id: UUID = field(default_factory=uuid4)
     connection_params: dict[str, Any] | None = None
+    transport: str = "websocket"
+    resumed_after: int | None = None
+    """The position that a client's own memory of events says to go on after."""
     _loaders: Loaders | None = None
 
     def acting(self) -> tuple[Actor, UUID]:

@@ -17,6 +17,7 @@ from strike_adapters.postgres.past import Past
 from strike_adapters.postgres.queries import Membership
 from strike_adapters.postgres.queries import User as UserRow
 from strike_adapters.postgres.views.eco_views import row_of, row_tasks
+from strike_app.following import Change
 from strike_app.graphql.context import Context
 from strike_app.graphql.enums import show
 from strike_app.graphql.scalars import GeoJSON, Position
@@ -211,6 +212,31 @@ class PagingAlert:
     )
     line: str = strawberry.field(description="What happened, for people.")
     eco: Eco = strawberry.field(description="The ECO as it is now.")
+    told: strawberry.Private[Change | None] = None
+
+
+@strawberry.type(description="Something that happened to one of your ECOs.")
+class EcoChange:
+    position: Position = strawberry.field(description="Give the last one as `afterPosition`.")
+    at: datetime = strawberry.field(description="When it happened.")
+    kind: str = strawberry.field(description="Name of the event, as in the timeline.")
+    line: str = strawberry.field(description="What happened, for people.")
+    eco: Eco = strawberry.field(
+        description="The ECO as it is now: its position is this change's or a later one. An "
+        "earlier one says that a read model has failed and is behind."
+    )
+    told: strawberry.Private[Change | None] = None
+
+    @classmethod
+    def of(cls, change: Change, eco: Eco) -> EcoChange:
+        return cls(
+            position=Position(change.position),
+            at=change.at or eco.updated_at,
+            kind=change.kind,
+            line=change.line,
+            eco=eco,
+            told=change,
+        )
 
 
 @strawberry.type(description="An emergency callout order: one incident.")
@@ -261,6 +287,7 @@ class Eco:
     past: strawberry.Private[Past | None] = None
     noc_name: strawberry.Private[str | None] = None
     osp_name: strawberry.Private[str | None] = None
+    told: strawberry.Private[Change | None] = None
 
     @strawberry.field(description="Who created it.")
     async def noc(self, info: StrikeInfo) -> Tenant:

@@ -113,6 +113,7 @@ class System:
             paging=self.paging,
             queries=cast(Any, None),
             changes=cast(Any, None),
+            following=cast(Any, None),
             identity=cast(Any, None),
             twilio_accounts=_Accounts(),
             webhook_urls=urls,

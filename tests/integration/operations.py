@@ -370,6 +370,13 @@ STREAMS = (
         "ECO",
     ),
     Operation(
+        "ecosChanged",
+        "subscription",
+        Action.ECO_SEE,
+        "subscription { ecosChanged(afterPosition: 0) { position line eco { id description } } }",
+        _nothing,
+    ),
+    Operation(
         "pagingAlerts",
         "subscription",
         Action.ECO_SEE,

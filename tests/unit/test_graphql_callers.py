@@ -79,6 +79,7 @@ def _services(settings: Settings | None = None) -> Services:
         paging=nothing,
         queries=cast(Any, FakeQueries()),
         changes=cast(Any, FakeChanges()),
+        following=cast(Any, FakeChanges()),
         identity=cast(Any, FakeIdentity()),
         twilio_accounts=nothing,
         webhook_urls=WebhookUrls("https://strike.example"),
