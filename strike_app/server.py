@@ -24,6 +24,7 @@ from strike_app.callers import GOOD_TOKENS, actor_of, good_tokens, tenant_named,
 from strike_app.claims import check_content_type, check_origin, client_of, correlation_id
 from strike_app.graphiql import page
 from strike_app.graphql import Context, make_context, schema
+from strike_app.graphql.schema import StrikeSchema
 from strike_app.graphql.sockets import CountingHandler
 from strike_app.headers import correlated, headers_for, page_policy
 from strike_app.limits import FAILURES, Failures, Now, Rates, TooMany
@@ -72,7 +73,7 @@ class StrikeView(GraphQLView[Context, None]):
 
     graphql_transport_ws_handler_class = CountingHandler
 
-    def __init__(self, services: Services, rates: Rates) -> None:
+    def __init__(self, services: Services, rates: Rates, schema: StrikeSchema = schema) -> None:
         super().__init__(
             schema=schema,
             graphql_ide=None,
