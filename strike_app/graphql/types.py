@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -283,22 +285,19 @@ class Eco:
 
     @classmethod
     def of(cls, row: dict[str, Any], as_of: datetime | None = None) -> Eco:
-        """From a row of `eco_views`, or of `eco_history`, which held at `as_of`."""
-        made = {name: row[name] for name in _SAME}
-        return cls(
-            id=row["eco_id"],
-            job_type=JobType(row["job_type"]),
-            status=EcoStatus(row["status"]),
-            paging_state=PagingState(row["paging_state"]),
-            render_state=RenderState(row["render_state"]),
-            priority=Priority(row["priority"]),
-            location=GeoJSON(row["location"]),
-            position=Position(row["position"]),
-            offers=[_offer(one) for one in row["offers"]],
-            field_tasks=[_field_task(one) for one in row["field_tasks"]],
-            as_of=as_of,
-            **made,
-        )
+        """From a row of `eco_views`, or of `eco_history`, which held at `as_of`.
+
+        Most columns are attributes as they are. A list of 50 is made for each question, so this
+        takes the row at once instead of giving it to a constructor of 40 arguments.
+        """
+        made = cls.__new__(cls)
+        own = made.__dict__
+        own.update(row, id=row["eco_id"], as_of=as_of, past=None, stored=row)
+        for name, members in _ENUMS:
+            own[name] = members[row[name]]
+        for name in _LATE:
+            del own[name]
+        return made
 
     @classmethod
     def of_aggregate(cls, aggregate: eco.Eco, position: int) -> Eco:
@@ -335,30 +334,27 @@ def _offer(stored: dict[str, Any]) -> Offer:
     return Offer(name=stored["name"], minutes=stored["minutes"], **ids)
 
 
-_SAME = (
-    "noc_id",
-    "osp_id",
-    "job_number",
-    "stale",
-    "description",
-    "ticket",
-    "client_reference",
-    "affected_customers",
-    "responder_name",
-    "expected_at",
-    "run_id",
-    "list_name",
-    "list_reason",
-    "field_summary",
-    "field_problem",
-    "field_problem_since",
-    "created_at",
-    "updated_at",
-    "accepted_at",
-    "started_at",
-    "completed_at",
-    "closes_at",
-    "closed_at",
-    "cancelled_at",
+_ENUMS = tuple(
+    (name, {one.value: one for one in members})
+    for name, members in (
+        ("job_type", JobType),
+        ("status", EcoStatus),
+        ("paging_state", PagingState),
+        ("render_state", RenderState),
+        ("priority", Priority),
+    )
 )
-"""Columns of `eco_views` that are shown as they are."""
+"""Columns of `eco_views` that are words of an enum, with its members."""
+
+_LATE = {"offers": _offer, "field_tasks": _field_task}
+"""Columns that are lists of objects, with what makes one of them."""
+
+
+def _made_when_asked_for(name: str, make: Callable[[dict[str, Any]], object]) -> None:
+    made = cached_property(lambda eco: [make(one) for one in eco.stored[name]])
+    made.__set_name__(Eco, name)
+    setattr(Eco, name, made)
+
+
+for _name, _make in _LATE.items():
+    _made_when_asked_for(_name, _make)

@@ -170,6 +170,7 @@ async def ask(server: Server, way: Way, seconds: float) -> Figures:
     waits: list[float] = []
 
     async def one(session: aiohttp.ClientSession, until: float) -> None:
+        answer = b""
         while (began := time.perf_counter()) < until:
             async with session.post(server.url + way.path, data=body) as response:
                 answer = await response.read()

@@ -8,7 +8,6 @@ from typing import Any
 
 from graphql import (
     GraphQLField,
-    GraphQLLeafType,
     GraphQLObjectType,
     get_nullable_type,
     is_leaf_type,
@@ -20,35 +19,34 @@ from strawberry.types.field import StrawberryField
 
 from strike_app.graphql.compiled.arguments import arguments_of
 from strike_app.graphql.compiled.asked import Asked, Run, shielded
-from strike_app.graphql.compiled.leaves import PLAIN, leaf_of, quick_of
-from strike_app.graphql.compiled.values import Select, complete_of
-
-Field = Callable[[Run, Any, Path | None], Any]
-"""Gives what is answered for a source below this path, or an awaitable of it. Raises a located
-`GraphQLError` only if the field must not be null."""
+from strike_app.graphql.compiled.leaves import leaf_of, quick_of
+from strike_app.graphql.compiled.rows import Attribute
+from strike_app.graphql.compiled.values import Field, Part, Select, complete_of
 
 Get = Callable[[Any], Any]
 
 
 def compile_field(
     run: Run, parent: GraphQLObjectType, key: str, details: FieldDetailsList, select: Select
-) -> Field | None:
+) -> Part | None:
     """What `details` ask of `parent`, answered under `key`; None if it has no such field."""
     name = details[0].node.name.value
     definition = run.schema.get_field(parent, name)
     if definition is None:
         return None
     if name == "__typename":
-        return _typename(parent.name)
+        return Part(key, _typename(parent.name))
     asked = Asked(definition, parent, key, details)
-    get, kind = plain_getter(definition), get_nullable_type(definition.type)
-    if get is not None and is_leaf_type(kind):
-        return _plain_leaf(asked, kind, get)
-    return _any_field(asked, get, select)
+    attribute, kind = attribute_of(definition), get_nullable_type(definition.type)
+    get = attrgetter(attribute) if attribute else None
+    if attribute and get and is_leaf_type(kind):
+        leaf = Attribute(attribute, kind, is_non_null_type(definition.type))
+        return Part(key, _plain_leaf(asked, leaf, get), leaf)
+    return Part(key, _any_field(asked, get, select))
 
 
-def plain_getter(definition: GraphQLField) -> Get | None:
-    """What reads the attribute, for a Strawberry field that is nothing but one."""
+def attribute_of(definition: GraphQLField) -> str | None:
+    """The attribute that a Strawberry field reads, if it does nothing else."""
     field = (definition.extensions or {}).get("strawberry-definition")
     if not isinstance(field, StrawberryField) or definition.args:
         return None
@@ -59,23 +57,21 @@ def plain_getter(definition: GraphQLField) -> Get | None:
         and getattr(definition.resolve, "__name__", "") == "_get_basic_result"
         and field.python_name.isidentifier()
     )
-    return attrgetter(field.python_name) if is_plain else None
+    return field.python_name if is_plain else None
 
 
 def _typename(name: str) -> Field:
     return lambda _run, _source, _path: name
 
 
-def _plain_leaf(asked: Asked, kind: GraphQLLeafType, get: Get) -> Field:
+def _plain_leaf(asked: Asked, of: Attribute, get: Get) -> Field:
     """Of a scalar or enum that is an attribute: nearly all of what an answer consists of."""
-    declared = asked.definition.type
-    is_required = is_non_null_type(declared)
-    same, known, convert = quick_of(kind)
-    leaf = leaf_of(kind)
+    declared, leaf = asked.definition.type, leaf_of(of.kind)
+    same, known, convert = quick_of(of.kind)
 
     def complete(_run: Run, value: Any, _path: Any, _info: Any) -> Any:
         done = leaf(value)
-        if done is None and is_required:
+        if done is None and of.is_required:
             raise asked.null_refused()
         return done
 
@@ -89,8 +85,6 @@ def _plain_leaf(asked: Asked, kind: GraphQLLeafType, get: Get) -> Field:
                 return value
             if found is known:
                 return convert(value)
-            if found in PLAIN:
-                return complete(run, value, path, None)
         except Exception as error:
             return asked.failed(run, error, declared, asked.below(path))
         return slow(run, value, asked.below(path), None)

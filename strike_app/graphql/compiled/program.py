@@ -19,7 +19,8 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetailsList, collect_subfields
 
 from strike_app.graphql.compiled.asked import Run
-from strike_app.graphql.compiled.fields import Field, compile_field
+from strike_app.graphql.compiled.fields import compile_field
+from strike_app.graphql.compiled.values import Field, Part
 
 KEPT_SHAPES = 500
 """How many operations are remembered, compiled or not."""
@@ -47,12 +48,13 @@ class Program:
     ) -> Field | None:
         """The field of the root that answers under `key`; None if the schema has no such field."""
         if key not in self._root:
-            self._root[key] = compile_field(run, parent, key, details, self.selection)
+            part = compile_field(run, parent, key, details, self.selection)
+            self._root[key] = part.field if part else None
         return self._root[key]
 
     def selection(
         self, run: Run, parent: GraphQLObjectType, details: FieldDetailsList
-    ) -> tuple[tuple[str, Field], ...]:
+    ) -> list[Part]:
         """What is asked of an object of this type below these nodes, compiled."""
         grouped = collect_subfields(
             run.schema,
@@ -64,10 +66,9 @@ class Program:
             run.hide_suggestions,
         ).grouped_field_set
         compiled = (
-            (key, compile_field(run, parent, key, one, self.selection))
-            for key, one in grouped.items()
+            compile_field(run, parent, key, one, self.selection) for key, one in grouped.items()
         )
-        return tuple((key, field) for key, field in compiled if field is not None)
+        return [part for part in compiled if part is not None]
 
 
 class _Document:

@@ -6,8 +6,8 @@ asynchronous one, something that is no list) it hands to graphql-core's executor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from graphql import (
     GraphQLList,
@@ -26,11 +26,23 @@ from graphql.pyutils.gather_with_cancel import gather_with_cancel
 
 from strike_app.graphql.compiled.asked import Asked, Complete, Run, shielded
 from strike_app.graphql.compiled.leaves import PLAIN, leaf_of
+from strike_app.graphql.compiled.rows import Attribute, row_of
 
-Select = Callable[[Run, GraphQLObjectType, FieldDetailsList], Iterable[tuple[str, Any]]]
-"""Gives the compiled fields that are asked of an object type, by the keys of the answer."""
+Field = Callable[[Run, Any, Path | None], Any]
+"""Gives what is answered for a source below this path, or an awaitable of it. Raises a located
+`GraphQLError` only if the field must not be null."""
 
-Fields = Callable[[Run, Any, Path], Any]
+
+class Part(NamedTuple):
+    """One field of a selection; `attribute` if it is a leaf that is read from its source."""
+
+    key: str
+    field: Field
+    attribute: Attribute | None = None
+
+
+Select = Callable[[Run, GraphQLObjectType, FieldDetailsList], Sequence[Part]]
+"""Gives the compiled fields that are asked of an object type, in the order of the answer."""
 
 
 def complete_of(asked: Asked, select: Select) -> Complete:
@@ -143,18 +155,42 @@ def _abstract(kind: Any, asked: Asked, select: Select) -> Complete:
     return complete
 
 
-def _fields_of(kind: GraphQLObjectType, asked: Asked, select: Select) -> Fields:
-    """What is asked of an object, side by side: all are begun before one is awaited."""
-    compiled: tuple[tuple[str, Any], ...] | None = None
+def _fields_of(kind: GraphQLObjectType, asked: Asked, select: Select) -> Field:
+    """What is asked of an object; compiled when the first one is there."""
+    compiled: Field | None = None
 
-    def complete(run: Run, value: Any, path: Path) -> Any:
+    def complete(run: Run, value: Any, path: Path | None) -> Any:
         nonlocal compiled
         if compiled is None:
-            compiled = tuple(select(run, kind, asked.details))
+            compiled = _selection(select(run, kind, asked.details))
+        return compiled(run, value, path)
+
+    return complete
+
+
+def _selection(parts: Sequence[Part]) -> Field:
+    """The parts of an object, side by side: all are begun before one is awaited."""
+    leaves = [(part.key, part.attribute) for part in parts if part.attribute]
+    row = row_of([attribute for _, attribute in leaves])
+    keys = [key for key, _ in leaves]
+    others = [part for part in parts if part.attribute is None]
+    empty = dict.fromkeys(part.key for part in parts)
+
+    def complete(run: Run, value: Any, path: Path | None) -> Any:
         done: dict[str, Any] = {}
+        left: Sequence[Part] = parts
+        if row is not None and (values := row(value)) is not None:
+            done = empty.copy()
+            done.update(zip(keys, values, strict=True))
+            left = others
+        return rest(run, value, path, done, left) if left else done
+
+    def rest(
+        run: Run, value: Any, path: Path | None, done: dict[str, Any], left: Sequence[Part]
+    ) -> Any:
         waiting: list[str] = []
         try:
-            for key, field in compiled:
+            for key, field, _ in left:
                 one = done[key] = field(run, value, path)
                 if type(one) not in PLAIN and run.is_awaitable(one):
                     waiting.append(key)
