@@ -24,6 +24,7 @@ from strike_app.callers import GOOD_TOKENS, actor_of, good_tokens, tenant_named,
 from strike_app.claims import check_content_type, check_origin, client_of, correlation_id
 from strike_app.graphiql import page
 from strike_app.graphql import Context, make_context, schema
+from strike_app.graphql.answers import ordinary_answer
 from strike_app.graphql.schema import StrikeSchema
 from strike_app.graphql.sockets import CountingHandler
 from strike_app.headers import correlated, headers_for, page_policy
@@ -87,22 +88,24 @@ class StrikeView(GraphQLView[Context, None]):
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         check_content_type(request)
+        is_websocket = "Upgrade" in request.headers and self.is_websocket_request(request)
         # Before a WebSocket is opened: after that, no status can say what is wrong.
         if "Upgrade" in request.headers:
             check_origin(request, self._services.settings)
         user = await user_of(request, self._services)
         correlation = correlation_id(request)
         # Over a WebSocket many things are asked for, each with an id of its own.
-        request_id = None if self.is_websocket_request(request) else correlation
+        request_id = None if is_websocket else correlation
         actor = actor_of(user, tenant_named(request), request_id)
         context = make_context(self._services, user, actor, correlation)
         _context.set(context)
-        if self.is_websocket_request(request):
+        if is_websocket:
             return await super().__call__(request)
         if request.method == "POST":
             self.count(context)
         async with asyncio.timeout(ANSWER_SECONDS):
-            response = await super().__call__(request)
+            ordinary = await ordinary_answer(self.schema, request, context)
+            response = await super().__call__(request) if ordinary is None else ordinary
         if isinstance(response, web.Response) and response.status >= 400:
             return _refusal(response.status, "REQUEST_INVALID", _text(response))
         return response
