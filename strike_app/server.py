@@ -26,6 +26,8 @@ from strike_app.event_stream import OPEN, accepts_events, open_streams, resumed_
 from strike_app.graphiql import page
 from strike_app.graphql import Context, make_context, schema
 from strike_app.graphql.events import asked_in, stream_answers
+from strike_app.graphql.posts import ordinary_answer
+from strike_app.graphql.schema import StrikeSchema
 from strike_app.graphql.sockets import CountingHandler
 from strike_app.headers import correlated, headers_for, page_policy
 from strike_app.limits import FAILURES, Failures, Now, Rates, TooMany
@@ -74,7 +76,7 @@ class StrikeView(GraphQLView[Context, None]):
 
     graphql_transport_ws_handler_class = CountingHandler
 
-    def __init__(self, services: Services, rates: Rates) -> None:
+    def __init__(self, services: Services, rates: Rates, schema: StrikeSchema = schema) -> None:
         super().__init__(
             schema=schema,
             graphql_ide=None,
@@ -88,24 +90,26 @@ class StrikeView(GraphQLView[Context, None]):
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         check_content_type(request)
+        is_websocket = "Upgrade" in request.headers and self.is_websocket_request(request)
         # Before a WebSocket is opened: after that, no status can say what is wrong.
         if "Upgrade" in request.headers:
             check_origin(request, self._services.settings)
         user = await user_of(request, self._services)
         correlation = correlation_id(request)
         # Over a WebSocket many things are asked for, each with an id of its own.
-        request_id = None if self.is_websocket_request(request) else correlation
+        request_id = None if is_websocket else correlation
         actor = actor_of(user, tenant_named(request), request_id)
         context = make_context(self._services, user, actor, correlation)
         _context.set(context)
-        if self.is_websocket_request(request):
+        if is_websocket:
             return await super().__call__(request)
         if request.method == "POST":
             self.count(context)
             if accepts_events(request):
                 return await self._stream(request, context)
         async with asyncio.timeout(ANSWER_SECONDS):
-            response = await super().__call__(request)
+            ordinary = await ordinary_answer(self.schema, request, context)
+            response = await super().__call__(request) if ordinary is None else ordinary
         if isinstance(response, web.Response) and response.status >= 400:
             return _refusal(response.status, "REQUEST_INVALID", _text(response))
         return response

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -329,14 +330,20 @@ class Eco:
     def of(cls, row: dict[str, Any], as_of: datetime | None = None) -> Eco:
         """From a row of `eco_views`, or of `eco_history`, which held at `as_of`.
 
-        Of columns that were not asked for nothing is known: their fields are None.
+        Of columns that were not asked for nothing is known: their fields are None. Most columns are
+        attributes as they are. A list of 50 is made for each question, so this takes the row at
+        once instead of giving it to a constructor of 40 arguments.
         """
-        made = dict(_NOTHING)
-        for name in row.keys() & _READ:
-            value = row[name]
-            read = _MADE.get(name)
-            made[_FIELDS.get(name, name)] = read(value) if read else value
-        return cls(as_of=as_of, **made)
+        made = cls.__new__(cls)
+        own = made.__dict__
+        own.update(_NOTHING)
+        own.update(row, id=row["eco_id"], as_of=as_of, past=None, stored=row)
+        for name, members in _ENUMS:
+            if name in row:
+                own[name] = members[row[name]]
+        for name in _LATE:
+            del own[name]
+        return made
 
     @classmethod
     def of_aggregate(cls, aggregate: eco.Eco, position: int) -> Eco:
@@ -373,25 +380,30 @@ def _offer(stored: dict[str, Any]) -> Offer:
     return Offer(name=stored["name"], minutes=stored["minutes"], **ids)
 
 
-_MADE: dict[str, Callable[[Any], Any]] = {
-    "job_type": JobType,
-    "status": EcoStatus,
-    "paging_state": PagingState,
-    "render_state": RenderState,
-    "priority": Priority,
-    "offers": lambda stored: [_offer(one) for one in stored],
-    "field_tasks": lambda stored: [_field_task(one) for one in stored],
-}
-"""How fields are made from columns; the others are shown as they are."""
+_ENUMS = tuple(
+    (name, {one.value: one for one in members})
+    for name, members in (
+        ("job_type", JobType),
+        ("status", EcoStatus),
+        ("paging_state", PagingState),
+        ("render_state", RenderState),
+        ("priority", Priority),
+    )
+)
+"""Columns of `eco_views` that are words of an enum, with its members."""
+
+_LATE = {"offers": _offer, "field_tasks": _field_task}
+"""Columns that are lists of objects, with what makes one of them."""
+
 
 _FIELDS = {"eco_id": "id"}
 """Fields that are not called as their columns."""
 
 _NAMED = ("noc_name", "osp_name")
 
-_NOTHING: dict[str, Any] = {
-    one.name: None for one in fields(Eco) if one.init and one.name not in ("as_of", "past")
-}
+_OF_NO_COLUMN = ("as_of", "past", "stored", "told")
+
+_NOTHING: dict[str, Any] = {one.name: None for one in fields(Eco) if one.name not in _OF_NO_COLUMN}
 
 _READ = frozenset(_NOTHING) - {"id"} | {"eco_id"}
 """Columns that fields are made from."""
@@ -407,3 +419,13 @@ def columns_for(chosen: frozenset[str] | None) -> frozenset[str] | None:
     if chosen is None:
         return None
     return frozenset(["eco_id", *(name for one in chosen for name in _COLUMNS.get(one, ()))])
+
+
+def _made_when_asked_for(name: str, make: Callable[[dict[str, Any]], object]) -> None:
+    made = cached_property(lambda eco: [make(one) for one in eco.stored[name]])
+    made.__set_name__(Eco, name)
+    setattr(Eco, name, made)
+
+
+for _name, _make in _LATE.items():
+    _made_when_asked_for(_name, _make)
