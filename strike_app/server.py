@@ -26,8 +26,9 @@ from strike_app.graphiql import page
 from strike_app.graphql import Context, make_context, schema
 from strike_app.graphql.sockets import CountingHandler
 from strike_app.headers import correlated, headers_for, page_policy
-from strike_app.limits import FAILURES, Failures, Now, Rates, TooMany
-from strike_app.services import Services
+from strike_app.limits import FAILURES, RATES, Failures, Now, Rates, TooMany
+from strike_app.services import SERVICES, Services
+from strike_app.web import console
 from strike_app.webhooks import Webhooks
 from strike_domain.errors import Forbidden, StrikeError, Unavailable
 
@@ -47,8 +48,6 @@ HEARTBEAT_SECONDS = 30.0
 """How often a WebSocket is asked whether somebody is still there."""
 
 ASSETS = Path(__file__).parent / "web" / "assets"
-
-SERVICES = web.AppKey("services", Services)
 
 _context: ContextVar[Context] = ContextVar("context")
 """Of the request that the present task answers."""
@@ -190,10 +189,11 @@ def create_app(services: Services, now: Now = time.monotonic) -> web.Application
     app[FAILURES] = Failures(now)
     app[GOOD_TOKENS] = good_tokens()
     settings = services.settings
-    graphql = StrikeView(services, Rates(settings.rate_per_user, settings.rate_per_tenant, now))
+    app[RATES] = Rates(settings.rate_per_user, settings.rate_per_tenant, now)
+    graphql = StrikeView(services, app[RATES])
     app.add_routes(
         [
-            web.get("/", _home),
+            *console.routes(),
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
             web.get("/graphql", _graphiql_or(graphql)),
@@ -218,10 +218,6 @@ async def _start(app: web.Application) -> None:
 async def _stop(app: web.Application) -> None:
     await app[SERVICES].changes.stop()
     await app[SERVICES].queries.close()
-
-
-async def _home(request: web.Request) -> web.Response:
-    raise web.HTTPFound("/graphql")
 
 
 async def _healthz(request: web.Request) -> web.Response:

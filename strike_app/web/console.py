@@ -1,0 +1,15 @@
+"""All addresses of the console."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from strike_app.web import own_files
+from strike_app.web.pages import board, choices, home
+
+PAGES = (home, choices, board)
+"""Each has `routes()`."""
+
+
+def routes() -> list[web.RouteDef]:
+    return [one for part in (own_files, *PAGES) for one in part.routes()]
