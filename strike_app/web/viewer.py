@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
@@ -58,6 +59,11 @@ class Viewer:
         if chosen in LANGUAGES:
             return chosen
         return language_of(self.request.headers.get("Accept-Language", ""))
+
+    @cached_property
+    def now(self) -> datetime:
+        """Strike's time, which pages count from: a reader's clock may be wrong."""
+        return self.services.clock.now()
 
     @property
     def theme(self) -> str:

@@ -6,16 +6,21 @@ const clockSeconds = new Intl.DateTimeFormat(language, { hour: "2-digit", minute
 const day = new Intl.DateTimeFormat(language, { month: "short", day: "numeric" });
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
 
+const told = { at: Date.parse(document.documentElement.dataset.now), speed: Number(document.documentElement.dataset.speed), here: performance.now() };
+
+/** Strike's time: the reader's own clock may be wrong, and a demo's runs faster. */
+export const now = () => new Date(told.at + (performance.now() - told.here) * told.speed);
+
 /** The words for a moment: "ago" counts, "time" has the day only if it is another one. */
-export function words(at, kind, now = new Date()) {
-  if (kind === "ago") return ago(at, now);
-  const isToday = at.toDateString() === now.toDateString();
+export function words(at, kind, from = now()) {
+  if (kind === "ago") return ago(at, from);
+  const isToday = at.toDateString() === from.toDateString();
   const time = (kind === "second" ? clockSeconds : clock).format(at);
   return isToday ? time : `${day.format(at)} ${time}`;
 }
 
-function ago(at, now) {
-  const seconds = Math.round((at - now) / 1000);
+function ago(at, from) {
+  const seconds = Math.round((at - from) / 1000);
   const size = Math.abs(seconds);
   if (size < 60) return relative.format(seconds, "second");
   if (size < 3600) return relative.format(Math.trunc(seconds / 60), "minute");
@@ -25,9 +30,9 @@ function ago(at, now) {
 
 /** Show the times below `root` in the reader's zone; UTC stays as what hovering tells. */
 export function showTimes(root = document) {
-  const now = new Date();
+  const from = now();
   for (const one of root.querySelectorAll("time[data-show]")) {
-    const text = words(new Date(one.dateTime), one.dataset.show, now);
+    const text = words(new Date(one.dateTime), one.dataset.show, from);
     if (one.textContent !== text) one.textContent = text;
   }
 }
