@@ -5,10 +5,17 @@ from __future__ import annotations
 from aiohttp import web
 
 from strike_app.web import own_files
-from strike_app.web.pages import board, choices, home
+from strike_app.web.pages import board, choices, eco, home, live
 
-PAGES = (home, choices, board)
+PAGES = (home, choices, live, board, eco)
 """Each has `routes()`."""
+
+
+def install(app: web.Application) -> None:
+    """Add the console to the server."""
+    app[live.STREAMS] = set()
+    app.add_routes(routes())
+    app.on_shutdown.append(live.hang_up)
 
 
 def routes() -> list[web.RouteDef]:
