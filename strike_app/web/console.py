@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from strike_app.web import own_files
-from strike_app.web.pages import board, choices, eco, home, live
+from strike_app.web.pages import board, choices, eco, home, live, times
 
-PAGES = (home, choices, live, board, eco)
+PAGES = (home, choices, live, board, eco, times)
 """Each has `routes()`."""
 
 

@@ -33,6 +33,7 @@ BOTH = (Side.NOC, Side.OSP)
 MENU: tuple[tuple[str, str, tuple[Side, ...], str], ...] = (
     ("board", N_("Board"), BOTH, "eco.see"),
     ("new", N_("New callout"), (Side.NOC,), "eco.create"),
+    ("times", N_("Response times"), BOTH, "eco.see"),
 )
 """Key and first part of the address, words, whose page it is, what one must be allowed to."""
 

@@ -127,7 +127,9 @@ async function drawPoints() {
   const fresh = L.featureGroup();
   for (const one of points) {
     const layer = placeLayer(one.place, one.tone, { radius: one.tone === "bad" ? 10 : 7 });
-    layer.bindTooltip(document.createTextNode(one.words).textContent.replaceAll("<", "‹"));
+    const words = document.createElement("span"); // A tooltip's string would be HTML.
+    words.textContent = one.words;
+    layer.bindTooltip(words);
     layer.on("click", () => location.assign(`${box.dataset.eco}/${one.id}`));
     fresh.addLayer(layer);
   }
