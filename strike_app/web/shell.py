@@ -79,11 +79,9 @@ async def in_words(request: web.Request, handler: Handler) -> web.StreamResponse
     """What is refused before a page is reached, for a browser that asked for a page, as a page."""
     response = await handler(request)
     is_page = request.path == "/" or request.path.startswith("/t/")
-    if not is_page or response.status < 400 or response.content_type != "application/json":
-        return response
-    if "text/html" not in request.headers.get("Accept", "") or not isinstance(
-        response, web.Response
-    ):
+    wants_page = is_page and "text/html" in request.headers.get("Accept", "")
+    is_refusal = response.status >= 400 and response.content_type == "application/json"
+    if not (wants_page and is_refusal and isinstance(response, web.Response)):
         return response
     told = orjson.loads(response.body or b"{}")  # type: ignore[arg-type]
     page = failure(request, told.get("code", "INTERNAL"), told.get("message", ""))

@@ -65,8 +65,9 @@ async def _bars(viewer: Viewer, by: str, days: int, zone: str) -> list[Bar]:
         Bar(name_of(row, group), row["ecos"], {one: row[one] for one in MEASURES})
         for row in data["responseTimes"]
     ]
-    in_order = group in ("HOUR", "DAY")
-    return sorted(found, key=lambda bar: bar.name if in_order else (-bar.ecos, bar.name))  # type: ignore[return-value, arg-type]
+    if group in ("HOUR", "DAY"):
+        return sorted(found, key=lambda bar: bar.name)
+    return sorted(found, key=lambda bar: (-bar.ecos, bar.name))
 
 
 def days_of(asked: str) -> int:
