@@ -45,7 +45,7 @@ def headers_for(settings: Settings) -> Hook:
         response.headers.update(always)
         response.headers[CORRELATION_HEADER] = str(correlation_id(request))
         response.headers.setdefault("Content-Security-Policy", NOTHING)
-        response.headers["Cache-Control"] = _caching(request, response)
+        response.headers.setdefault("Cache-Control", _caching(request, response))
         response.headers.popall(hdrs.SERVER, None)
 
     return set_headers

@@ -155,6 +155,7 @@ class Failures:
 
 
 FAILURES = web.AppKey("failures", Failures)
+RATES = web.AppKey("rates", Rates)
 
 
 def _network(address: str) -> str:

@@ -30,8 +30,10 @@ from strike_app.graphql.posts import ordinary_answer
 from strike_app.graphql.schema import StrikeSchema
 from strike_app.graphql.sockets import CountingHandler
 from strike_app.headers import correlated, headers_for, page_policy
-from strike_app.limits import FAILURES, Failures, Now, Rates, TooMany
-from strike_app.services import Services
+from strike_app.limits import FAILURES, RATES, Failures, Now, Rates, TooMany
+from strike_app.services import SERVICES, Services
+from strike_app.web import console
+from strike_app.web.shell import in_words
 from strike_app.webhooks import Webhooks
 from strike_domain.errors import Forbidden, StrikeError, Unavailable
 
@@ -51,8 +53,6 @@ HEARTBEAT_SECONDS = 30.0
 """How often a WebSocket is asked whether somebody is still there."""
 
 ASSETS = Path(__file__).parent / "web" / "assets"
-
-SERVICES = web.AppKey("services", Services)
 
 _context: ContextVar[Context] = ContextVar("context")
 """Of the request that the present task answers."""
@@ -204,16 +204,16 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
 
 def create_app(services: Services, now: Now = time.monotonic) -> web.Application:
     """The whole server as one aiohttp application. Rates are measured by `now`, in seconds."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[correlated, refusals])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[correlated, in_words, refusals])
     app[SERVICES] = services
     app[FAILURES] = Failures(now)
     app[GOOD_TOKENS] = good_tokens()
     app[OPEN] = open_streams()
     settings = services.settings
-    graphql = StrikeView(services, Rates(settings.rate_per_user, settings.rate_per_tenant, now))
+    app[RATES] = Rates(settings.rate_per_user, settings.rate_per_tenant, now)
+    graphql = StrikeView(services, app[RATES])
     app.add_routes(
         [
-            web.get("/", _home),
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
             web.get("/graphql", _graphiql_or(graphql)),
@@ -221,6 +221,7 @@ def create_app(services: Services, now: Now = time.monotonic) -> web.Application
             *Webhooks(services).routes(),
         ]
     )
+    console.install(app)
     if ASSETS.is_dir():
         app.router.add_static("/assets", ASSETS)
     app.on_response_prepare.append(headers_for(settings))
@@ -240,10 +241,6 @@ async def _stop(app: web.Application) -> None:
     await app[SERVICES].changes.stop()
     await app[SERVICES].following.stop()
     await app[SERVICES].queries.close()
-
-
-async def _home(request: web.Request) -> web.Response:
-    raise web.HTTPFound("/graphql")
 
 
 async def _healthz(request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from aiohttp import web
 from eventsourcing import persistence
 
 from strike_adapters.identity import Identities
@@ -72,3 +73,6 @@ class Services:
             logger.warning("the database failed a command", reason=type(error).__name__)
             message = "The database did not answer. Look whether it was done, then try again."
             raise OutcomeUnknown(message) from error
+
+
+SERVICES = web.AppKey("services", Services)

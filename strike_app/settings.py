@@ -80,6 +80,12 @@ class Settings(BaseSettings):
     secrets_kms_url: AnyHttpUrl | None = Field(
         None, description="Instead of AWS's own endpoint of KMS: one in your network, or a mock."
     )
+    tiles_url: str = Field(
+        "",
+        description="Map tiles, as https://tiles.example/{z}/{x}/{y}.png; unset: only the outlines "
+        "of states and counties, from this server.",
+    )
+    tiles_credit: str = Field("", description="Whose tiles they are; shown on every map.")
     wait_for_seconds: float = Field(
         5.0, gt=0, le=30, description="How long a query waits for a position at the most."
     )
@@ -168,6 +174,11 @@ class Settings(BaseSettings):
     @property
     def previous_kms_keys(self) -> tuple[str, ...]:
         return tuple(_parts(self.secrets_previous_kms_keys))
+
+    @property
+    def tiles_origin(self) -> str:
+        """Where tiles come from, as a policy names it; empty without any."""
+        return "/".join(self.tiles_url.split("/")[:3]) if self.tiles_url else ""
 
     @property
     def webhook_base(self) -> str:

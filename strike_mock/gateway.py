@@ -22,6 +22,7 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<link rel="icon" href="data:,">
 <title>Log in · Strike mock gateway</title>
 <style>body{{font:1rem/1.5 system-ui;max-width:30rem;margin:3rem auto;padding:0 1rem}}
 button{{display:block;width:100%;margin:.5rem 0;padding:.7rem;font:inherit;text-align:left}}</style>

@@ -9,6 +9,7 @@ After a change of package.json write the lock file anew, with the group `build` 
     python strike_app/web/build_assets.py
 """
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -60,9 +61,15 @@ def build(web: Path) -> None:
         made.mkdir()
         for source, name in wanted(web).items():
             shutil.copyfile(work / "node_modules" / source, made / name)
+            compress(made / name)
         (made / LICENCES).write_text(licences(work), encoding="utf-8")
         (made / STAMP).write_text(digest(web))
         put_in_place(made, web / "assets")
+
+
+def compress(file: Path) -> None:
+    """Beside it, as the server hands it out to every browser that can read it."""
+    file.with_name(file.name + ".gz").write_bytes(gzip.compress(file.read_bytes(), 9, mtime=0))
 
 
 def put_in_place(made: Path, assets: Path) -> None:

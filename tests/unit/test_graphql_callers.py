@@ -19,7 +19,7 @@ from strike_adapters.postgres.queries import Membership, User
 from strike_adapters.twilio.accounts import WebhookUrls
 from strike_app import server
 from strike_app.callers import actor_of
-from strike_app.services import Services
+from strike_app.services import SERVICES, Services
 from strike_app.settings import Settings
 from strike_domain import ManualClock
 from strike_domain.actors import Role, Side
@@ -97,7 +97,7 @@ async def client() -> AsyncIterator[Client]:
 
 
 def _queries(client: Client) -> FakeQueries:
-    services = client.app[server.SERVICES]
+    services = client.app[SERVICES]
     return cast(FakeQueries, services.queries)
 
 

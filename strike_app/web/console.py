@@ -1,0 +1,22 @@
+"""All addresses of the console."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from strike_app.web import own_files
+from strike_app.web.pages import board, choices, eco, home, live, times
+
+PAGES = (home, choices, live, board, eco, times)
+"""Each has `routes()`."""
+
+
+def install(app: web.Application) -> None:
+    """Add the console to the server."""
+    app[live.STREAMS] = set()
+    app.add_routes(routes())
+    app.on_shutdown.append(live.hang_up)
+
+
+def routes() -> list[web.RouteDef]:
+    return [one for part in (own_files, *PAGES) for one in part.routes()]

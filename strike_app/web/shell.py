@@ -1,0 +1,101 @@
+"""What surrounds every page: who asks, the checks, and what is shown when it goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+import structlog
+from aiohttp import web
+
+from strike_adapters.identity import Unauthenticated
+from strike_app.claims import correlation_id
+from strike_app.limits import TooMany
+from strike_app.services import SERVICES
+from strike_app.web.forms import check_same_site
+from strike_app.web.rendering import environment, html, own_path
+from strike_app.web.viewer import Viewer, viewer_of
+from strike_app.web.words import language_of
+from strike_domain.errors import StrikeError
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Page = Callable[[Viewer], Awaitable[web.StreamResponse]]
+
+STATUSES = {
+    "NOT_FOUND": 404,
+    "NOT_A_MEMBER": 403,
+    "NOT_A_PERSON": 403,
+    "WRONG_SIDE": 403,
+    "ROLE_MISSING": 403,
+    "FORBIDDEN": 403,
+    "ORIGIN_FOREIGN": 403,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "OUTCOME_UNKNOWN": 503,
+    "WAIT_TIMED_OUT": 503,
+}
+
+logger = structlog.get_logger()
+
+
+def page(show: Page) -> Handler:
+    """The handler of a page of one tenant; a refusal becomes a page that says what to do."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await show(await viewer_of(request))
+
+    return told(handle)
+
+
+def form(take: Page) -> Handler:
+    """As `page`, for what is sent: only from a page of ours."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        check_same_site(request)
+        return await take(await viewer_of(request))
+
+    return told(handle)
+
+
+def told(handle: Handler) -> Handler:
+    """Refusals and failures as a page, in the reader's language, with the code to look up."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handle(request)
+        except (web.HTTPException, TooMany, Unauthenticated):
+            raise
+        except StrikeError as error:
+            return failure(request, error.code, error.message)
+        except Exception:
+            logger.exception("page failed", path=request.path)
+            return failure(request, "INTERNAL", "Something went wrong here.")
+
+    return guarded
+
+
+@web.middleware
+async def in_words(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What is refused before a page is reached, for a browser that asked for a page, as a page."""
+    response = await handler(request)
+    is_page = request.path == "/" or request.path.startswith("/t/")
+    wants_page = is_page and "text/html" in request.headers.get("Accept", "")
+    is_refusal = response.status >= 400 and response.content_type == "application/json"
+    if not (wants_page and is_refusal and isinstance(response, web.Response)):
+        return response
+    told = orjson.loads(response.body or b"{}")  # type: ignore[arg-type]
+    page = failure(request, told.get("code", "INTERNAL"), told.get("message", ""))
+    page.set_status(response.status)
+    if "Retry-After" in response.headers:
+        page.headers["Retry-After"] = response.headers["Retry-After"]
+    return page
+
+
+def failure(request: web.Request, code: str, message: str) -> web.Response:
+    language = language_of(request.headers.get("Accept-Language", ""))
+    text = (
+        environment(language)
+        .get_template("failure.html")
+        .render(code=code, message=message, own=own_path, correlation_id=correlation_id(request))
+    )
+    return html(text, request.app[SERVICES].settings, STATUSES.get(code, 400))
