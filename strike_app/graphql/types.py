@@ -403,7 +403,9 @@ _NAMED = ("noc_name", "osp_name")
 
 _OF_NO_COLUMN = ("as_of", "past", "stored", "told")
 
-_NOTHING: dict[str, Any] = {one.name: None for one in fields(Eco) if one.name not in _OF_NO_COLUMN}
+_NOTHING: dict[str, Any] = {
+    one.name: None for one in fields(Eco) if one.init and one.name not in _OF_NO_COLUMN
+}
 
 _READ = frozenset(_NOTHING) - {"id"} | {"eco_id"}
 """Columns that fields are made from."""
