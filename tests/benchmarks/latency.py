@@ -1,8 +1,8 @@
 """How soon can a command's row be seen? While little goes on, and while 500 come a second.
 
-`tox -e latency` (or `python -m tests.benchmarks.latency --rate 500 --seconds 20`). As in production:
-all followers in a process of their own, the commands in another one, with the directory in
-PostgreSQL, and here a third that only listens. Commands are given at fixed times, whether the
+`tox -e latency` (or `python -m tests.benchmarks.latency --rate 500 --seconds 20`). As in
+production: all followers in a process of their own, the commands in another one, with the directory
+in PostgreSQL, and here a third that only listens. Commands are given at fixed times, whether the
 earlier ones are done or not; how late each one was begun is counted. A follower announces how far
 its rows are in the transaction that writes them, so that a listener hears of it when they can be
 read, without asking.
