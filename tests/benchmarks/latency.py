@@ -152,7 +152,7 @@ def in_processes(url: str) -> Iterator[Any]:
             stack.callback(process.join, 20)
             stack.callback(here.send, None)
             ends.append(here)
-        assert ends[0].poll(60)
+        assert ends[0].poll(300)
         yield ends[1]
 
 
