@@ -1,8 +1,8 @@
 """How soon can a command's row be seen? While little goes on, and while 500 come a second.
 
-`tox -e latency` (or `python -m tests.benchmarks.latency --rate 500 --seconds 20`). As in production:
-all followers in a process of their own, the commands in another one, with the directory in
-PostgreSQL, and here a third that only listens. Commands are given at fixed times, whether the
+`tox -e latency` (or `python -m tests.benchmarks.latency --rate 500 --seconds 20`). As in
+production: all followers in a process of their own, the commands in another one, with the directory
+in PostgreSQL, and here a third that only listens. Commands are given at fixed times, whether the
 earlier ones are done or not; how late each one was begun is counted. A follower announces how far
 its rows are in the transaction that writes them, so that a listener hears of it when they can be
 read, without asking.
@@ -61,15 +61,15 @@ class Told(NamedTuple):
 # The processes --------------------------------------------------------------------------------
 
 
-def follow(url: str, ready: Any, stop: Any) -> None:
-    """What `strike follow` does: every follower, each in a thread."""
+def follow(url: str, parent: Any) -> None:
+    """What `strike follow` does, until the parent says or ends: each follower in a thread."""
     ended = threading.Event()
     with open_pool(url) as pool, ThreadPoolExecutor(len(FOLLOWER_NAMES)) as threads:
         router = Router(PostgresDirectory(pool))
         for name in FOLLOWER_NAMES:
             threads.submit(Follower(name, url, router, SystemClock()).run, ended)
-        ready.set()
-        stop.wait()
+        parent.send("ready")
+        parent.poll(None)
         ended.set()
 
 
@@ -142,20 +142,18 @@ class Listener:
 @contextmanager
 def in_processes(url: str) -> Iterator[Any]:
     """Followers in one process, commands in another: where to send orders for them."""
-    ready, stop = SPAWN.Event(), SPAWN.Event()
-    here, there = SPAWN.Pipe()
-    following = SPAWN.Process(target=follow, args=(url, ready, stop))
-    commanding = SPAWN.Process(target=command, args=(url, there))
-    following.start()
-    commanding.start()
-    try:
-        assert ready.wait(60)
-        yield here
-        here.send(None)
-    finally:
-        stop.set()
-        following.join(20)
-        commanding.join(20)
+    with ExitStack() as stack:
+        ends = []
+        for work in (follow, command):
+            here, there = SPAWN.Pipe()
+            process = SPAWN.Process(target=work, args=(url, there))
+            process.start()
+            there.close()
+            stack.callback(process.join, 20)
+            stack.callback(here.send, None)
+            ends.append(here)
+        assert ends[0].poll(300)
+        yield ends[1]
 
 
 # The limit ------------------------------------------------------------------------------------
@@ -174,7 +172,8 @@ def bare(url: str, rounds: int) -> list[float]:
 
         def answer() -> None:
             while not stop.is_set():
-                for _ in answerer.notifies(timeout=0.2, stop_after=1):
+                # A connection does nothing else as long as it is being listened to.
+                for _ in [*answerer.notifies(timeout=0.2, stop_after=1)]:
                     with answerer.transaction():
                         answerer.execute(
                             "INSERT INTO bare VALUES (1, 1) "

@@ -66,7 +66,11 @@ def measure(url: str, events: int, rounds: int) -> dict[str, list[float]]:
             # An earlier version is always read from the beginning: this is the last one.
             assert log.eco(eco.id, events).version == events
 
-        ways = {LIMIT: decode, AFRESH: afresh, KEPT: lambda: log.eco(eco.id)}
+        ways: dict[str, Callable[[], object]] = {
+            LIMIT: decode,
+            AFRESH: afresh,
+            KEPT: lambda: log.eco(eco.id),
+        }
         for way in ways.values():
             way()
         for _ in range(rounds):
