@@ -70,7 +70,7 @@ class Asker:
         if not is_leaf_type(named):
             if depth > 4 or self.left < 0:
                 return ""
-            inner = f"{{ {self.selection(named, depth + 1)} }}"  # type: ignore[arg-type]
+            inner = f"{{ {self.selection(named, depth + 1)} }}"
         alias = f"alias_{name}: " if self.rng.random() < 0.15 else ""
         return f"{alias}{name}{self._arguments(name, definition)} {self._condition()} {inner}"
 
@@ -92,7 +92,8 @@ class Asker:
         objects = list(self.schema.get_possible_types(kind)) if is_abstract_type(kind) else [kind]
         chosen: Any = self.rng.choice(objects)
         wider = [kind, chosen, *getattr(chosen, "interfaces", ())]
-        return self.rng.choice(wider)
+        other: Composite = self.rng.choice(wider)
+        return other
 
     def _condition(self) -> str:
         written = ""
