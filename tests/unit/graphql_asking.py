@@ -35,13 +35,16 @@ class Asker:
     def document(self) -> str:
         root = self.schema.query_type
         assert root is not None
-        asked = self.selection(root, 0)
+        return self.wrapped(self.selection(root, 0))
+
+    def wrapped(self, asked: str) -> str:
+        """The document that asks so of the root, with the fragments and variables it needs."""
+        fragments = "\n".join(self.fragments.values())
         flags = " ".join(f"${name}: Boolean! = true" for name in FLAGS[:2])
         flags += " ".join(f" ${name}: Boolean = false" for name in FLAGS[2:])
         # Each of them is used, so that the document is valid whatever else it asks for.
         used = " ".join(f"{name}: __typename @skip(if: ${name})" for name in FLAGS)
         used += " a: __typename @include(if: true) @skip(if: false)"
-        fragments = "\n".join(self.fragments.values())
         for name, kind in (("$n", "Int"), ("$many", "[Word!]")):
             flags += f" {name}: {kind}" if name in asked + fragments else ""
         return f"query ({flags}) {{ {used} {asked} }}\n{fragments}"
