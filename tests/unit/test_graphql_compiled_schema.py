@@ -34,6 +34,7 @@ WORDS: dict[str, list[str]] = {
     "job_type": [one.value for one in JobType],
     "priority": [one.value for one in Priority],
 }
+TASK = {"id": "t", "name": "n", "state": TaskState.RELEASED.value, "cloned_from": None}
 NULLABLE = ("ticket", "client_reference", "affected_customers", "responder_name", "list_name")
 TIMES = ("accepted_at", "started_at", "completed_at", "closes_at", "closed_at", "cancelled_at")
 
