@@ -177,6 +177,7 @@ async def test_an_open_socket_does_not_hold_up_the_end() -> None:
         b"null",
         b"[]",
         b'"x"',
+        b'[{"query": "{ me { id } }"}]',
         b"{",
         b'{"query": 5}',
         b'{"query": "{ me { id } }", "variables": {"x": NaN}}',
