@@ -7,25 +7,32 @@ from contextlib import suppress
 from typing import Any, cast
 
 import strawberry
-from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, get_operation_ast
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    get_operation_ast,
+)
 from graphql.execution import Executor
 from strawberry.execution import optimized_is_awaitable
 from strawberry.extensions import (
     AddValidationRules,
-    MaxAliasesLimiter,
     MaxTokensLimiter,
     ParserCache,
-    QueryDepthLimiter,
     SchemaExtension,
     ValidationCache,
 )
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 from strawberry.utils.await_maybe import await_maybe
 
 from strike_app.graphql.compiled import CompiledExecutor
 from strike_app.graphql.context import Context
+from strike_app.graphql.cost import Costed
+from strike_app.graphql.measures import measures_rule
 from strike_app.graphql.mutation import Mutation
 from strike_app.graphql.prepared import RememberPrepared, prepared
 from strike_app.graphql.problems import presentable
@@ -38,6 +45,9 @@ from strike_app.graphql.subscription import Subscription
 MAX_DEPTH = 12
 """Most levels of a query."""
 
+MAX_INTROSPECTION_DEPTH = 15
+"""Most levels of a question for the schema: as many as the usual one has."""
+
 MAX_TOKENS = 2_000
 """Most words and brackets of a query: about ten times what the console asks for."""
 
@@ -49,9 +59,8 @@ MAX_ALIASES = 30
 
 
 # Made once: the cache knows a document by the rules that it has passed, too.
-LIMITS = [
-    *QueryDepthLimiter(max_depth=MAX_DEPTH).validation_rules,
-    *MaxAliasesLimiter(max_alias_count=MAX_ALIASES).validation_rules,
+LIMITS: list[type[ASTValidationRule]] = [
+    measures_rule(MAX_DEPTH, MAX_INTROSPECTION_DEPTH, MAX_ALIASES)
 ]
 
 
@@ -83,6 +92,14 @@ class ForgivingParserCache(ParserCache):
         yield
 
 
+class CostedExecutor(Costed, CompiledExecutor):
+    """Runs what does not cost too much, compiled where that is possible."""
+
+
+class CostedCoreExecutor(Costed, StrawberryGraphQLCoreExecutionContext):
+    """The same, all by graphql-core: what the other one is compared with."""
+
+
 class StrikeSchema(strawberry.Schema):
     """Refusals keep their code and path; anything unforeseen tells a stranger nothing.
 
@@ -91,9 +108,8 @@ class StrikeSchema(strawberry.Schema):
     """
 
     def __init__(self, *args: Any, compiled: bool = True, **options: Any) -> None:
-        if compiled:
-            options["execution_context_class"] = CompiledExecutor
-        super().__init__(*args, **options)
+        executor = CostedExecutor if compiled else CostedCoreExecutor
+        super().__init__(*args, execution_context_class=executor, **options)  # type: ignore[misc]
         self._compiled = compiled
         self.prepared = prepared(CACHED)
 
@@ -111,7 +127,7 @@ class StrikeSchema(strawberry.Schema):
         allowed = None if allowed_operation_types is None else set(allowed_operation_types)
         document = self.prepared.get(query or "") if self._compiled else None
         if document is not None and _is_allowed(document, operation_name, allowed):
-            executor = CompiledExecutor.build(
+            executor = CostedExecutor.build(
                 self._schema,
                 document,
                 root_value,

@@ -35,13 +35,16 @@ class Asker:
     def document(self) -> str:
         root = self.schema.query_type
         assert root is not None
-        asked = self.selection(root, 0)
+        return self.wrapped(self.selection(root, 0))
+
+    def wrapped(self, asked: str) -> str:
+        """The document that asks so of the root, with the fragments and variables it needs."""
+        fragments = "\n".join(self.fragments.values())
         flags = " ".join(f"${name}: Boolean! = true" for name in FLAGS[:2])
         flags += " ".join(f" ${name}: Boolean = false" for name in FLAGS[2:])
         # Each of them is used, so that the document is valid whatever else it asks for.
         used = " ".join(f"{name}: __typename @skip(if: ${name})" for name in FLAGS)
         used += " a: __typename @include(if: true) @skip(if: false)"
-        fragments = "\n".join(self.fragments.values())
         for name, kind in (("$n", "Int"), ("$many", "[Word!]")):
             flags += f" {name}: {kind}" if name in asked + fragments else ""
         return f"query ({flags}) {{ {used} {asked} }}\n{fragments}"
@@ -70,7 +73,7 @@ class Asker:
         if not is_leaf_type(named):
             if depth > 4 or self.left < 0:
                 return ""
-            inner = f"{{ {self.selection(named, depth + 1)} }}"  # type: ignore[arg-type]
+            inner = f"{{ {self.selection(named, depth + 1)} }}"
         alias = f"alias_{name}: " if self.rng.random() < 0.15 else ""
         return f"{alias}{name}{self._arguments(name, definition)} {self._condition()} {inner}"
 
@@ -92,7 +95,8 @@ class Asker:
         objects = list(self.schema.get_possible_types(kind)) if is_abstract_type(kind) else [kind]
         chosen: Any = self.rng.choice(objects)
         wider = [kind, chosen, *getattr(chosen, "interfaces", ())]
-        return self.rng.choice(wider)
+        other: Composite = self.rng.choice(wider)
+        return other
 
     def _condition(self) -> str:
         written = ""

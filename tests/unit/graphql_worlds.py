@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import random
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass, field
@@ -155,7 +156,7 @@ class World:
 
     def object_of(self, cls: type) -> Any:
         """One whose fields have values; some attribute may be missing."""
-        made = object.__new__(cls)
+        made: Any = object.__new__(cls)
         for name, kind, is_resolved in self.classes[cls]:
             value = self.value(kind)
             if is_resolved:
@@ -222,7 +223,8 @@ def _abstract_kinds(made: World, objects: list[type], interfaces: list[type], nu
             made.kinds.append(Kind(interface, _maker_of(members)))
     if len(objects) > 1:
         members = rng.sample(objects, 2)
-        union = Annotated[members[0] | members[1], strawberry.union(name=f"U{number}")]
+        either: Any = operator.or_(*members)
+        union = Annotated[either, strawberry.union(name=f"U{number}")]
         made.kinds.append(Kind(union, _maker_of(members)))
 
 
@@ -263,7 +265,11 @@ def _list_of(kind: Kind) -> Kind:
             return values if shape > 0.1 else tuple(values)
         return world.rng.choice((Items, LaterItems))(values)
 
-    return Kind(list[kind.annotation], good)
+    return Kind(_list_annotation(kind.annotation), good)
+
+
+def _list_annotation(item: Any) -> Any:
+    return list.__class_getitem__(item)
 
 
 def _class(

@@ -178,6 +178,7 @@ async def test_an_open_socket_does_not_hold_up_the_end() -> None:
         b"null",
         b"[]",
         b'"x"',
+        b'[{"query": "{ me { id } }"}]',
         b"{",
         b'{"query": 5}',
         b'{"query": "{ me { id } }", "variables": {"x": NaN}}',
@@ -229,7 +230,7 @@ async def test_a_request_that_takes_too_long_ends_with_a_clear_error(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(server, "ANSWER_SECONDS", 0.05)
-    monkeypatch.setattr(server.StrikeView, "run", never)
+    monkeypatch.setattr(server, "ordinary_answer", never)
     async with client.post("/graphql", json=ME, headers=TOKEN) as answer:
         assert (answer.status, (await answer.json())["code"]) == (504, "TIMED_OUT")
 

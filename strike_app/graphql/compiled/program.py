@@ -71,7 +71,7 @@ class Program:
         return [part for part in compiled if part is not None]
 
 
-class _Document:
+class Document:
     """An operation within its schema and with its fragments; known by identity, as a key.
 
     To compare or hash the nodes by value would take longer than to run them.
@@ -91,7 +91,7 @@ class _Document:
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, _Document)
+            isinstance(other, Document)
             and other.operation is self.operation
             and other.schema is self.schema
             and len(other.fragments) == len(self.fragments)
@@ -113,7 +113,7 @@ def program_of(run: Run) -> Program | None:
     middleware = run.middleware_manager
     if run.abort_signal is not None or (middleware is not None and middleware.middlewares):
         return None
-    shape = shape_of(_Document(run))
+    shape = shape_of(Document(run))
     if shape is None:
         return None
     values = run.variable_values.coerced
@@ -121,7 +121,7 @@ def program_of(run: Run) -> Program | None:
 
 
 @lru_cache(maxsize=KEPT_SHAPES)
-def shape_of(document: _Document) -> _Shape | None:
+def shape_of(document: Document) -> _Shape | None:
     """None for what is not compiled: introspection, fragments with variables, and every directive
     but @skip and @include, so @defer, @stream and a schema's own."""
     if document.operation.directives or any(
@@ -129,7 +129,7 @@ def shape_of(document: _Document) -> _Shape | None:
     ):
         return None
     conditions: dict[str, None] = {}
-    for node in _selections(document):
+    for node in selections(document):
         if isinstance(node, FieldNode) and node.name.value in ("__schema", "__type"):
             return None
         for directive in node.directives or ():
@@ -146,7 +146,7 @@ def _program(_shape: _Shape, _flags: Flags) -> Program:
     return Program()
 
 
-def _selections(document: _Document) -> Iterator[SelectionNode]:
+def selections(document: Document) -> Iterator[SelectionNode]:
     """Every selection of the operation and of all fragments, each once."""
     waiting: list[SelectionSetNode] = [
         document.operation.selection_set,
