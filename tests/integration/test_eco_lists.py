@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from strike_adapters.embedded import EmbeddedServer
 from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.cursors import write_cursor
 from strike_adapters.postgres.eco_lists import (
@@ -55,22 +56,32 @@ async def opened(url: str) -> AsyncIterator[Queries]:
         await queries.close()
 
 
+@pytest.fixture(scope="module")
+def template(postgres: EmbeddedServer) -> Iterator[str]:
+    """All stories, and a few ECOs that hardly differ; the name of the database."""
+    name = "told_for_lists"
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE prepared")
+    url = postgres.url(name)
+    with stored_night(url) as night:
+        tell_all(night)
+        for number, word in enumerate(("Excavator", "Éxcavator hit", "flood"), 1):
+            place = {"type": "Point", "coordinates": [179.0 - 2 * number, number]}
+            description = f"{word} no. {number}"
+            night.create(client_reference=word, description=description, location=place)
+    follow(url)
+    yield name
+    postgres.drop_database(name)
+
+
 @pytest.fixture
-async def told(database_url: str) -> str:
-    """All stories, and a few ECOs that hardly differ."""
-
-    def tell() -> None:
-        with stored_night(database_url) as night:
-            tell_all(night)
-            for number, word in enumerate(("Excavator", "Éxcavator hit", "flood"), 1):
-                place = {"type": "Point", "coordinates": [179.0 - 2 * number, number]}
-                night.create(
-                    client_reference=word, description=f"{word} no. {number}", location=place
-                )
-        follow(database_url)
-
-    await asyncio.to_thread(tell)
-    return database_url
+def told(template: str, postgres: EmbeddedServer) -> Iterator[str]:
+    """A copy of it, for one test."""
+    name = f"{template}_copy"
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield postgres.url(name)
+    postgres.drop_database(name)
 
 
 def placed(url: str) -> Rows:
