@@ -56,7 +56,7 @@ class AllQueries(Query, SettingsQuery):
 
 @strawberry.type(
     name="Mutation",
-    description="Commands: durable when they are answered. Those on ECOs are events of the log, and "
+    description="Commands: durable when they are answered. Those on ECOs are events of the log and "
     "answer with a position. Those on settings are not in the log and have none: they are audited "
     "(`settingsChanges`), and the next question sees them.",
 )
