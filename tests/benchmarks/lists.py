@@ -44,8 +44,8 @@ INSERT INTO eco_map (eco_id, noc_id, osp_id, created_at, location, west, south, 
                      version, position)
 SELECT eco_id, noc_id, osp_id, created_at, location, (bounds[1])[0], (bounds[1])[1],
     (bounds[0])[0], (bounds[0])[1],
-    (SELECT string_agg(right(replace(side::text, '-', ''), 8) || word, ' ')::tsvector
-     FROM unnest(ARRAY[noc_id, osp_id]) side,
+    (SELECT string_agg(side || right(replace(id::text, '-', ''), 8) || word, ' ')::tsvector
+     FROM (VALUES ('n', noc_id), ('o', osp_id)) sides (side, id),
           regexp_split_to_table(
               lower(concat_ws(' ', description, job_number, ticket)), '[^a-z0-9]+'
           ) word

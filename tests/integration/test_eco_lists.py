@@ -31,6 +31,7 @@ from strike_adapters.postgres.queries import Queries, open_async_pool
 from strike_adapters.postgres.row_security import NAME_TENANT
 from strike_adapters.postgres.tenancy import BECOME_FOR_NOW
 from strike_adapters.postgres.words import asked_words, stored_words, words_of
+from strike_domain.actors import Side
 from strike_domain.errors import Rejected
 from tests.integration.stored import CREWED, LISTLESS, execute, follow, rows, stored_night, table
 from tests.integration.stories import tell_all
@@ -316,7 +317,8 @@ def test_the_index_of_words_tells_a_tenant_of_its_own_only(told: str) -> None:
     with psycopg.connect(told) as connection:
         connection.execute(BECOME_FOR_NOW)
         ask = "SELECT count(*) FROM strike_ecos_told_with(%s::tsquery)"
-        theirs, mine = asked_words(NOC, "excavator"), asked_words(LISTLESS, "excavator")
+        theirs = asked_words(Side.NOC, NOC, "excavator")
+        mine = asked_words(Side.OSP, LISTLESS, "excavator")
         for named, question, count in (
             (None, theirs, 0),
             (LISTLESS, theirs, 0),
@@ -334,6 +336,7 @@ def test_words_are_told_alike_when_stored_and_when_asked() -> None:
         "0042",
         "strasse",
     ]
-    assert stored_words([UUID(int=0xAB)], "b a") == "000000aba 000000abb"
-    assert asked_words(UUID(int=0xAB), "a b'c") == "000000aba:* & 000000abb:* & 000000abc:*"
-    assert asked_words(UUID(int=0xAB), "'&|:*()") is None
+    noc, osp = UUID(int=0xAB), UUID(int=0xCD)
+    assert stored_words(noc, osp, "b a") == "n000000abb n000000aba o000000cdb o000000cda"
+    assert asked_words(Side.OSP, osp, "a b'c") == "o000000cda:* & o000000cdb:* & o000000cdc:*"
+    assert asked_words(Side.NOC, noc, "'&|:*()") is None
