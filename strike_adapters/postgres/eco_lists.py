@@ -20,6 +20,7 @@ from psycopg.rows import DictRow
 from strike_adapters.postgres.cursors import read_cursor
 from strike_adapters.postgres.settings_queries import Mine
 from strike_adapters.postgres.words import asked_words
+from strike_domain.actors import Side
 from strike_domain.errors import Rejected
 
 MAX_PAGE = 200
@@ -113,7 +114,7 @@ CONDITIONS = {
     "stale": "stale = %(stale)s",
     **{f"{name}_since": f"{name}_at >= %({name}_since)s" for name in PERIODS},
     **{f"{name}_until": f"{name}_at < %({name}_until)s" for name in PERIODS},
-    "search": "eco_id IN (SELECT strike_ecos_told_with(%(search)s::tsquery))",
+    "search": "eco_id IN (SELECT strike_ecos_told_with(%(search_{mine})s::tsquery))",
     "within": f"{_PLACED}{_OVERLAPS})",
     "within_over_180": f"{_PLACED}{_OVERLAPS_OVER_180})",
     "as_of": "created_at <= %(as_of)s AND from_at <= %(as_of)s AND until_at > %(as_of)s",
@@ -289,8 +290,11 @@ def _values_of(name: str, value: Any, tenant_id: UUID) -> Iterator[tuple[str, An
         _check_box(value)
         yield "within_over_180" if value.west > value.east else "within", value
     elif name == "search":
-        words = asked_words(tenant_id, value)
-        if words is None:
+        words = {
+            "search_noc_id": asked_words(Side.NOC, tenant_id, value),
+            "search_osp_id": asked_words(Side.OSP, tenant_id, value),
+        }
+        if None in words.values():
             message = "Look for at least one word or number; marks alone are not looked for."
             raise Rejected("SEARCH_EMPTY", message, ("filter", "search"))
         yield name, words
@@ -319,6 +323,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("within", "within_over_180"):
         if name in flat:
             flat.update(vars(flat.pop(name)))
+    flat.update(flat.pop("search", {}))
     return flat
 
 

@@ -1,15 +1,17 @@
 """Words by which people look for an ECO, told the same way when it is stored and when it is asked.
 
-Each stored word begins with the last digits of the tenant's id: so one index holds the words of
-all companies, and a question reads only the part of its own, also where a word is only begun.
+Each stored word begins with the tenant's side and the last digits of its id: so one index holds the
+words of all companies, and a question reads only the part of its own, also where a word is only
+begun; and of the side that a tenant is not on, it finds at once that there is nothing.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from uuid import UUID
+
+from strike_domain.actors import Side
 
 MOST_WORDS = 700
 """So many of a text are kept: a description of the greatest length has hardly more."""
@@ -37,22 +39,23 @@ def words_of(*texts: str | None) -> list[str]:
     return list(found)
 
 
-def stored_words(tenants: Iterable[UUID], *texts: str | None) -> str:
-    """The words of some texts for each of the tenants, as a `tsvector` is written."""
+def stored_words(noc_id: UUID, osp_id: UUID, *texts: str | None) -> str:
+    """The words of some texts for both sides, as a `tsvector` is written."""
     words = words_of(*texts)[:MOST_WORDS]
-    return " ".join(sorted(f"{_mark(one)}{word}" for one in set(tenants) for word in words))
+    marks = (_mark(Side.NOC, noc_id), _mark(Side.OSP, osp_id))
+    return " ".join(f"{mark}{word}" for mark in marks for word in words)
 
 
-def asked_words(tenant_id: UUID, text: str) -> str | None:
-    """A question for ECOs of the tenant that have all these words, as a `tsquery` is written.
+def asked_words(side: Side, tenant_id: UUID, text: str) -> str | None:
+    """A question for ECOs of the tenant, on that side, that have all these words, as a `tsquery`.
 
     Each may be the beginning of a longer one. None if there is no word in the text.
     """
     words = words_of(text)[:MOST_ASKED]
-    return " & ".join(f"{_mark(tenant_id)}{word}:*" for word in words) or None
+    return " & ".join(f"{_mark(side, tenant_id)}{word}:*" for word in words) or None
 
 
-def _mark(tenant_id: UUID) -> str:
+def _mark(side: Side, tenant_id: UUID) -> str:
     # Ids made one after the other begin alike. Two that also end alike share their part of the
     # index, and no rows: those have the whole id beside it.
-    return tenant_id.hex[-8:]
+    return f"{side[0].lower()}{tenant_id.hex[-8:]}"

@@ -69,7 +69,12 @@ class AllQueries(Query, SettingsQuery):
     pass
 
 
-@strawberry.type(name="Mutation", description="Commands: durable when they are answered.")
+@strawberry.type(
+    name="Mutation",
+    description="Commands: durable when they are answered. Those on ECOs are events of the log and "
+    "answer with a position. Those on settings are not in the log and have none: they are audited "
+    "(`settingsChanges`), and the next question sees them.",
+)
 class AllMutations(Mutation, SettingsMutation):
     pass
 

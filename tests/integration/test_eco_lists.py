@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from strike_adapters.embedded import EmbeddedServer
 from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.cursors import write_cursor
 from strike_adapters.postgres.eco_lists import (
@@ -30,6 +31,7 @@ from strike_adapters.postgres.queries import Queries, open_async_pool
 from strike_adapters.postgres.row_security import NAME_TENANT
 from strike_adapters.postgres.tenancy import BECOME_FOR_NOW
 from strike_adapters.postgres.words import asked_words, stored_words, words_of
+from strike_domain.actors import Side
 from strike_domain.errors import Rejected
 from tests.integration.stored import CREWED, LISTLESS, execute, follow, rows, stored_night, table
 from tests.integration.stories import tell_all
@@ -55,22 +57,32 @@ async def opened(url: str) -> AsyncIterator[Queries]:
         await queries.close()
 
 
+@pytest.fixture(scope="module")
+def template(postgres: EmbeddedServer) -> Iterator[str]:
+    """All stories, and a few ECOs that hardly differ; the name of the database."""
+    name = "told_for_lists"
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE prepared")
+    url = postgres.url(name)
+    with stored_night(url) as night:
+        tell_all(night)
+        for number, word in enumerate(("Excavator", "Éxcavator hit", "flood"), 1):
+            place = {"type": "Point", "coordinates": [179.0 - 2 * number, number]}
+            description = f"{word} no. {number}"
+            night.create(client_reference=word, description=description, location=place)
+    follow(url)
+    yield name
+    postgres.drop_database(name)
+
+
 @pytest.fixture
-async def told(database_url: str) -> str:
-    """All stories, and a few ECOs that hardly differ."""
-
-    def tell() -> None:
-        with stored_night(database_url) as night:
-            tell_all(night)
-            for number, word in enumerate(("Excavator", "Éxcavator hit", "flood"), 1):
-                place = {"type": "Point", "coordinates": [179.0 - 2 * number, number]}
-                night.create(
-                    client_reference=word, description=f"{word} no. {number}", location=place
-                )
-        follow(database_url)
-
-    await asyncio.to_thread(tell)
-    return database_url
+def told(template: str, postgres: EmbeddedServer) -> Iterator[str]:
+    """A copy of it, for one test."""
+    name = f"{template}_copy"
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield postgres.url(name)
+    postgres.drop_database(name)
 
 
 def placed(url: str) -> Rows:
@@ -305,7 +317,8 @@ def test_the_index_of_words_tells_a_tenant_of_its_own_only(told: str) -> None:
     with psycopg.connect(told) as connection:
         connection.execute(BECOME_FOR_NOW)
         ask = "SELECT count(*) FROM strike_ecos_told_with(%s::tsquery)"
-        theirs, mine = asked_words(NOC, "excavator"), asked_words(LISTLESS, "excavator")
+        theirs = asked_words(Side.NOC, NOC, "excavator")
+        mine = asked_words(Side.OSP, LISTLESS, "excavator")
         for named, question, count in (
             (None, theirs, 0),
             (LISTLESS, theirs, 0),
@@ -323,6 +336,7 @@ def test_words_are_told_alike_when_stored_and_when_asked() -> None:
         "0042",
         "strasse",
     ]
-    assert stored_words([UUID(int=0xAB)], "b a") == "000000aba 000000abb"
-    assert asked_words(UUID(int=0xAB), "a b'c") == "000000aba:* & 000000abb:* & 000000abc:*"
-    assert asked_words(UUID(int=0xAB), "'&|:*()") is None
+    noc, osp = UUID(int=0xAB), UUID(int=0xCD)
+    assert stored_words(noc, osp, "b a") == "n000000abb n000000aba o000000cdb o000000cda"
+    assert asked_words(Side.OSP, osp, "a b'c") == "o000000cda:* & o000000cdb:* & o000000cdc:*"
+    assert asked_words(Side.NOC, noc, "'&|:*()") is None

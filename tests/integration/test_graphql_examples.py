@@ -79,7 +79,8 @@ class Stage:
         self.worlds.put_back(LinkStatus.ACTIVE)
         execute(self.strike.url, "DELETE FROM render_instances WHERE osp_id = %s", self.pair.osp.id)
         self.eco_id = self._create()
-        PREPARED.get(name, lambda _: None)(self)
+        if name in PREPARED:
+            PREPARED[name](self)
         follow(self.strike.url)
         return self.ids()
 
@@ -106,7 +107,8 @@ class Stage:
             "TOKEN_ID": pair.tokens[Side.NOC],
             "CALL_ID": UUID(int=0xCA11),
         }
-        return {name: str(one) for name, one in found.items()}
+        now = self.strike.clock.now().isoformat()
+        return {name: str(one) for name, one in found.items()} | {"MOMENT": now}
 
     # What some examples need
 
@@ -225,10 +227,30 @@ async def test_every_example_comes_back_as_the_page_says(stage: Stage, served: S
 
 
 def _as_on_the_page(body: Any, ids: dict[str, str]) -> str:
-    text = json.dumps(body, indent=2, ensure_ascii=False)
+    text = pretty(body)
     for name, one in ids.items():
         text = text.replace(one, name)
     return re.sub(r'"secret": ".*?"', '"secret": "…"', text)
+
+
+def pretty(value: Any, indent: str = "") -> str:
+    """JSON on as few lines as are readable; of long lists the first two entries."""
+    if isinstance(value, list):
+        value = value[:2]
+    line = json.dumps(value, ensure_ascii=False)
+    if not value or not isinstance(value, dict | list) or len(indent) + len(line) <= WIDTH:
+        return line
+    inner = indent + "  "
+    if isinstance(value, list):
+        parts, ends = [pretty(one, inner) for one in value], "[]"
+    else:
+        parts = [f"{json.dumps(key)}: {pretty(one, inner)}" for key, one in value.items()]
+        ends = "{}"
+    body = ",\n".join(inner + part for part in parts)
+    return f"{ends[0]}\n{body}\n{indent}{ends[1]}"
+
+
+WIDTH = 100
 
 
 def _write(answers: list[str]) -> None:

@@ -39,7 +39,8 @@ ABOUT_WEST = "COMMENT ON COLUMN eco_map.west IS 'Least longitude in degrees, WGS
 
 ABOUT_WORDS = """
 COMMENT ON COLUMN eco_map.words IS
-'Of description, job number and ticket; each with the last 8 digits of a tenant''s id before it'
+'Of description, job number and ticket; before each n or o for the side, and the last 8 digits of
+the tenant''s id'
 """
 
 BY_NOC = """
@@ -72,7 +73,6 @@ class EcoMap(View):
 def row_of(eco: Eco, position: int) -> Row:
     """The row of an ECO as it stood at `position`."""
     west, south, east, north = eco.location.bounds
-    sides = (eco.noc_id, eco.osp_id)
     return {
         "eco_id": eco.id,
         "noc_id": eco.noc_id,
@@ -83,7 +83,7 @@ def row_of(eco: Eco, position: int) -> Row:
         "south": south,
         "east": east,
         "north": north,
-        "words": stored_words(sides, eco.description, eco.job_number, eco.ticket),
+        "words": stored_words(eco.noc_id, eco.osp_id, eco.description, eco.job_number, eco.ticket),
         "version": eco.version,
         "position": position,
     }
