@@ -72,8 +72,7 @@ def _faults(world: World) -> list[Fault]:
     notes = world.folder / "clients.notes"
     with Clients(world.servers, world.token, notes, SEED):
         faults = list(afflict(world, SEED, schedule(SEED, KILLS, RESTARTS)))
-        for child in world.children.values():
-            child.wait_ready()
+        world.wait_ready()
     world.stop("writer")
     return faults
 
