@@ -186,7 +186,8 @@ def test_a_row_of_a_view_that_is_wrong_is_found(told: str, fault: str, said: str
     log = checks.read_log(told)
     assert [*checks.views(told, log)] == []
     execute(told, fault)
-    assert any(said in problem for problem in checks.views(told, log))
+    problems = [*checks.views(told, log)]  # All of them: the last rebuild sets it right again.
+    assert any(said in problem for problem in problems)
 
 
 def test_an_event_that_is_taken_out_of_a_real_log_is_found(told: str) -> None:
