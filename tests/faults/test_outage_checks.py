@@ -18,6 +18,8 @@ from tests.faults.outage_notes import Note, Notebook, read, unanswered
 from tests.integration.stored import execute, follow, stored_night
 from tests.integration.stories import tell_all
 
+pytestmark = pytest.mark.timeout(600)
+
 ECO, RUN, CALL = (UUID(int=number) for number in (1, 2, 3))
 
 

@@ -45,7 +45,7 @@ EXPECTED = {"OUTCOME_UNKNOWN", "UNAVAILABLE", "DATABASE_UNAVAILABLE", "WAIT_TIME
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600 + 10 * (KILLS + RESTARTS))
+@pytest.mark.timeout(900 + 30 * (KILLS + RESTARTS))
 def test_outages_under_load_lose_nothing_and_repeat_nothing(
     request: pytest.FixtureRequest,
 ) -> None:
