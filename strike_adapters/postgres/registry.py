@@ -119,6 +119,14 @@ class PostgresRegistry:
             raise Unavailable(message, "DATABASE_UNAVAILABLE") from error
 
 
+def add_audit(connection: Connection[Any], audit: Audit) -> None:
+    """Within a transaction: who changed what."""
+    values: dict[str, Any] = audit.model_dump() | {"seen_by": [*audit.seen_by]}
+    for name in ("before", "after"):
+        values[name] = None if values[name] is None else Jsonb(values[name])
+    connection.execute(ADD_AUDIT, values)
+
+
 class PostgresRecords:
     """`Records` of one transaction."""
 
@@ -202,10 +210,7 @@ class PostgresRecords:
         self._connection.execute(KEEP_TOKEN, values)
 
     def audit(self, audit: Audit) -> None:
-        values: dict[str, Any] = audit.model_dump() | {"seen_by": [*audit.seen_by]}
-        for name in ("before", "after"):
-            values[name] = None if values[name] is None else Jsonb(values[name])
-        self._connection.execute(ADD_AUDIT, values)
+        add_audit(self._connection, audit)
 
     def _one(self, statement: str, *values: object) -> DictRow | None:
         return self._connection.execute(statement.encode(), values).fetchone()

@@ -19,6 +19,7 @@ from strike_adapters.postgres.rebuild import rebuild
 from strike_adapters.postgres.rebuild.beside import tables_of
 from strike_adapters.postgres.views.pager_process_state import PagerProcessState
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
+from strike_domain.pager_process import PAGER
 from tests.faults.outage_notes import Note
 from tests.integration.stored import follow, forget, table
 
@@ -142,9 +143,7 @@ def runs(log: Sequence[Logged]) -> Iterator[str]:
         if not ended[run]:
             yield f"the run {run} has no end"
     answers = Counter(
-        (one.state["causation_id"], one.topic)
-        for one in log
-        if one.state["actor"] == "system:pager"
+        (one.state["causation_id"], one.topic) for one in log if one.state["actor"] == PAGER.name
     )
     twice = [one for one, times in answers.items() if times > 1]
     if twice:

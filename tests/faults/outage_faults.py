@@ -64,10 +64,8 @@ def _kill(world: World, kind: str, chance: random.Random) -> Fault:
 def _ready(world: World, kind: str, chance: random.Random) -> str:
     """One of that kind that is at work: one that only starts has nothing to lose."""
     names = [f"{kind}-{number}" for number in range(1, EACH + 1)]
-    chance.shuffle(names)
-    names.sort(key=lambda name: not world.children[name].is_ready)
-    world.children[names[0]].wait_ready()
-    return names[0]
+    world.wait_ready(*names)
+    return chance.choice([name for name in names if world.children[name].is_ready])
 
 
 def _restart(world: World, kind: str, chance: random.Random) -> Fault:
@@ -79,6 +77,7 @@ def _restart(world: World, kind: str, chance: random.Random) -> Fault:
 def _wait_for_an_answer(world: World, fault: Fault) -> None:
     end = time.monotonic() + PATIENCE
     while _first(_acknowledged(world), fault) is None:
+        world.supervise()
         assert time.monotonic() < end, f"No command was acknowledged for {PATIENCE:g} s: {fault}"
         time.sleep(0.05)
 

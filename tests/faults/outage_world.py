@@ -25,7 +25,7 @@ from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.secrets import SecretBox, load_or_create_key
 from strike_app.admin.desk import admin_of
-from strike_app.demo.children import Child
+from strike_app.demo.children import Child, ChildFailed
 from strike_app.demo.seed import NOC_ID, NOCS
 from strike_app.demo.world import _env, _mock, _new_credentials, _seed
 from strike_app.tokens import new_secret
@@ -46,8 +46,11 @@ KINDS = ("server", "follower", "worker", "writer")
 EACH = 2
 """Processes of each kind."""
 
+START_SECONDS = 300.0
+"""In which a process must be at work, also where it had to be started again."""
+
 SETTINGS = {
-    "STRIKE_LEASE_SECONDS": "2",
+    "STRIKE_LEASE_SECONDS": "5",
     "STRIKE_RATE_PER_USER": "1000000/minute",
     "STRIKE_RATE_PER_TENANT": "1000000/minute",
 }
@@ -74,6 +77,24 @@ class World:
     def stop(self, kind: str) -> None:
         for child in self.of(kind):
             child.stop()
+
+    def supervise(self) -> None:
+        """Start again what has ended by itself, as it does when it starts without a database."""
+        for child in self.children.values():
+            try:
+                child.check()
+            except ChildFailed:
+                child.kill()
+                child.start()
+
+    def wait_ready(self, *names: str) -> None:
+        """Until one of these is at work; without names, until all are."""
+        end = time.monotonic() + START_SECONDS
+        many = any if names else all
+        while not many(self.children[name].is_ready for name in names or self.children):
+            assert time.monotonic() < end, f"Not ready in {START_SECONDS:g} s: {names}"
+            self.supervise()
+            time.sleep(0.05)
 
     def restart_database(self, how: signal.Signals, pause: float) -> tuple[float, float]:
         """End the database without a farewell and start it on the same data after `pause` seconds.

@@ -23,6 +23,7 @@ from strike_adapters.postgres.follower_states import (
     statuses,
 )
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, VIEWS, open_view
+from strike_adapters.postgres.overview import latest_audits
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.eco_timeline import EcoTimeline
 from strike_adapters.postgres.views.view import CHANGES, Change, View
@@ -244,6 +245,9 @@ def test_an_event_that_was_left_out_is_noted_and_the_follower_goes_on_behind_it(
     assert kept["actor"].startswith("cli:") and kept["event_id"] and "stumbles" in kept["error"]
     with pytest.raises(NotFound):
         command.skip_event("eco_timeline", 12, "Again", as_json=True)
+    (audit,) = latest_audits(night.pool, None, 10)
+    assert (audit.action, audit.subject) == ("followers.skip", "eco_timeline")
+    assert audit.after == {"position": 12, "reason": "Ticket 7"} and audit.actor
 
 
 def test_the_pager_too_says_on_which_event_it_fails_and_goes_on_behind_it(
@@ -309,6 +313,9 @@ def test_a_rebuild_tells_how_far_it_is(at_command_line: StoredNight) -> None:
         assert command.rebuild_views(None, 1, console) == 0
         assert "eco_views" in said.getvalue() and "Rebuilt in" in said.getvalue()
     assert everything(night.url) == before
+    audits = latest_audits(night.pool, None, 10)
+    assert [one.action for one in audits] == ["followers.rebuild"] * 2
+    assert "eco_views" in audits[0].subject
     said = io.StringIO()
     command.drop_old_tables((), Console(file=said, width=200))
     assert "eco_views_old" in said.getvalue()
