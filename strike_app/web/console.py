@@ -5,9 +5,22 @@ from __future__ import annotations
 from aiohttp import web
 
 from strike_app.web import own_files
-from strike_app.web.pages import board, choices, home
+from strike_app.web.pages import (
+    accounts,
+    audit,
+    board,
+    choices,
+    company,
+    home,
+    links,
+    list_editor,
+    lists,
+    tokens,
+)
 
-PAGES = (home, choices, board)
+SETTINGS = (lists, list_editor, links, company, accounts, tokens, audit)
+
+PAGES = (home, choices, board, *SETTINGS)
 """Each has `routes()`."""
 
 
