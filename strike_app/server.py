@@ -193,7 +193,6 @@ def create_app(services: Services, now: Now = time.monotonic) -> web.Application
     graphql = StrikeView(services, app[RATES])
     app.add_routes(
         [
-            *console.routes(),
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
             web.get("/graphql", _graphiql_or(graphql)),
@@ -201,6 +200,7 @@ def create_app(services: Services, now: Now = time.monotonic) -> web.Application
             *Webhooks(services).routes(),
         ]
     )
+    console.install(app)
     if ASSETS.is_dir():
         app.router.add_static("/assets", ASSETS)
     app.on_response_prepare.append(headers_for(settings))

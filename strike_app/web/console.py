@@ -5,23 +5,18 @@ from __future__ import annotations
 from aiohttp import web
 
 from strike_app.web import own_files
-from strike_app.web.pages import (
-    accounts,
-    audit,
-    board,
-    choices,
-    company,
-    home,
-    links,
-    list_editor,
-    lists,
-    tokens,
-)
+from strike_app.web.pages import board, choices, eco, home, live
+from strike_app.web.settings_pages import SETTINGS
 
-SETTINGS = (lists, list_editor, links, company, accounts, tokens, audit)
-
-PAGES = (home, choices, board, *SETTINGS)
+PAGES = (home, choices, live, board, eco, *SETTINGS)
 """Each has `routes()`."""
+
+
+def install(app: web.Application) -> None:
+    """Add the console to the server."""
+    app[live.STREAMS] = set()
+    app.add_routes(routes())
+    app.on_shutdown.append(live.hang_up)
 
 
 def routes() -> list[web.RouteDef]:

@@ -152,6 +152,5 @@ class Filled:
 
 def see(address: str, said: str = "") -> web.Response:
     """Go there; `said` is a key of `SAID`, what the page then says."""
-    return web.Response(
-        status=303, headers={"Location": f"{address}{f'?said={said}' * bool(said)}"}
-    )
+    query = f"?said={said}" if said else ""
+    return web.Response(status=303, headers={"Location": address + query})

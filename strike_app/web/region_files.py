@@ -1,4 +1,4 @@
-"""Regions for a list from a file, or from what was pasted: what `strike lists import` would take."""
+"""Regions for a list from a file, or from what was pasted, as `strike lists import` reads them."""
 
 from __future__ import annotations
 

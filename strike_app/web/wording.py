@@ -37,6 +37,42 @@ STATUS = {
     "CANCELLED": Look(N_("cancelled"), "calm"),
 }
 
+RENDER = {
+    "NOT_CONFIGURED": Look(N_("no field tasks wanted"), "calm"),
+    "PENDING": Look(N_("field task being made"), "busy"),
+    "TASKED": Look(N_("field task made"), "good"),
+    "FAILED": Look(N_("field task could not be made"), "bad"),
+}
+
+RUNS = {
+    "RUNNING": Look(N_("ringing"), "busy"),
+    "ACCEPTED": Look(N_("accepted"), "good"),
+    "EXHAUSTED": Look(N_("nobody accepted"), "bad"),
+    "CANCELLED": Look(N_("stopped"), "calm"),
+}
+
+CALLS = {
+    "REQUESTED": Look(N_("about to be rung"), "busy"),
+    "PLACED": Look(N_("being connected"), "busy"),
+    "RINGING": Look(N_("ringing"), "busy"),
+    "ANSWERED": Look(N_("listening, no key yet"), "busy"),
+    "ACCEPTED": Look(N_("pressed 1: coming"), "good"),
+    "DECLINED": Look(N_("declined"), "warn"),
+    "NO_ANSWER": Look(N_("did not answer"), "calm"),
+    "BUSY": Look(N_("busy"), "calm"),
+    "FAILED": Look(N_("could not be reached"), "bad"),
+    "VOICEMAIL": Look(N_("voicemail"), "calm"),
+    "TIMED_OUT": Look(N_("pressed no key"), "calm"),
+    "CANCELLED": Look(N_("not needed any more"), "calm"),
+}
+
+PRIORITY = {
+    "CRITICAL": Look(N_("critical"), "bad"),
+    "HIGH": Look(N_("high"), "warn"),
+    "NORMAL": Look(N_("normal"), "calm"),
+    "LOW": Look(N_("low"), "calm"),
+}
+
 PRIORITIES = ("CRITICAL", "HIGH", "NORMAL", "LOW")
 
 OVER = ("CLOSED", "CANCELLED")
@@ -54,3 +90,8 @@ def urgency(eco: Mapping[str, Any]) -> tuple[Any, ...]:
     priority = eco["priority"]
     rank = PRIORITIES.index(priority) if priority in PRIORITIES else len(PRIORITIES)
     return (not is_alarm(eco), eco["status"] in OVER, rank, -eco["position"])
+
+
+def call_look(call: Mapping[str, Any]) -> Look:
+    """Of a call: how it ended, or how far it is."""
+    return CALLS[call["outcome"] or call["state"]]

@@ -41,7 +41,7 @@ class Person:
             timezone_id="America/Denver",
             base_url=gateway,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         person = cls(gateway, context, context.new_page(), screen)
         person._watch(person.page)
         context.on("page", person._watch)

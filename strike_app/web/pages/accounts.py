@@ -82,13 +82,13 @@ async def _render(
     found = data["renderInstance"]
     filled = filled or _filled(found, RENDER, "clientSecret", USUAL)
     ecos = [edge["node"] for edge in data["ecos"]["edges"]]
-    status = {
+    health = {
         "failed": [one for one in ecos if one["renderState"] == "FAILED"],
         "waiting": [one for one in ecos if one["renderState"] == "PENDING"],
         "unread": [one for one in ecos if one["fieldProblem"]],
         "tasked": [one for one in ecos if one["renderState"] == "TASKED"],
     }
-    return _account(viewer, "render", filled, found, tested, status)
+    return _account(viewer, "render", filled, found, tested, health)
 
 
 def _account(
@@ -97,7 +97,7 @@ def _account(
     filled: Filled,
     found: dict[str, Any] | None,
     tested: dict[str, Any] | None,
-    status: dict[str, Any],
+    health: dict[str, Any],
 ) -> web.Response:
     return render(
         viewer,
@@ -106,7 +106,7 @@ def _account(
         form=filled,
         account=found,
         tested=tested,
-        status=status,
+        health=health,
         said=viewer.request.query.get("said", ""),
     )
 

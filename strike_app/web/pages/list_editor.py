@@ -114,8 +114,9 @@ async def _found(viewer: Viewer, filled: ListForm) -> dict[str, Any]:
 
 
 def _is_about(problem: dict[str, Any], overlaps: list[dict[str, Any]]) -> bool:
-    starts = (f"{one['first']} and {one['second']} overlap" for one in overlaps)
-    return problem["code"] == "REGION_OVERLAP" and problem["said"].startswith(tuple(starts))
+    said = str(problem["said"])
+    starts = tuple(f"{one['first']} and {one['second']} overlap" for one in overlaps)
+    return problem["code"] == "REGION_OVERLAP" and said.startswith(starts)
 
 
 async def _imported(viewer: Viewer, filled: ListForm, sent: Sent) -> list[Offer]:
