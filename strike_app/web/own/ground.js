@@ -24,7 +24,7 @@ export function drawGround(map, ground, words) {
 }
 
 export function drawFaults(map, ground, words) {
-  const overlaps = ground.overlaps.map((one) => area(map, one.geometry, `${one.first} / ${one.second}: ${words.overlap}`, { color: colour("warn"), weight: 2, fillColor: colour("warn"), fillOpacity: 0.55 }));
+  const overlaps = ground.overlaps.map((one) => area(map, one.geometry, `${one.first} / ${one.second}: ${words.overlap}`, { color: colour("busy"), weight: 2, fillColor: colour("busy"), fillOpacity: 0.55 }));
   const gaps = ground.gaps.map((one) => area(map, one.geometry, words.gap, { color: colour("bad"), weight: 2, dashArray: "5 4", fillColor: colour("bad"), fillOpacity: 0.3 }));
   return [...overlaps, ...gaps];
 }
