@@ -85,6 +85,9 @@ map.pm.addControls({
   position: "topright", drawMarker: false, drawPolyline: false, drawCircle: false, drawCircleMarker: false, drawText: false,
   dragMode: false, rotateMode: false,
 });
+for (const tool of box.querySelectorAll(".leaflet-pm-toolbar [title] > a")) {
+  if (!tool.textContent.trim()) tool.setAttribute("aria-label", tool.parentElement.title);
+}
 map.pm.setGlobalOptions({ layerGroup: mine, allowSelfIntersection: false, pathOptions: style, templineStyle: { color: colour("side") }, hintlineStyle: { color: colour("side"), dashArray: [5, 5] } });
 map.on("pm:create pm:remove pm:cut", () => setTimeout(write));
 mine.on("pm:edit", write);

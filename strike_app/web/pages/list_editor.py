@@ -39,7 +39,8 @@ async def send_list(viewer: Viewer) -> web.StreamResponse:
     """What a button of the form does: `save`, or something that stores nothing."""
     require(viewer.actor, Action.LISTS_EDIT)
     sent = await sent_by(viewer.request)
-    filled, do = ListForm.of_sent(sent), sent["do"] or "save"
+    filled = ListForm.of_sent(sent)
+    do = "take" if sent["take"] else sent["do"] or "save"
     offers: list[Offer] = []
     try:
         match do:
@@ -50,7 +51,7 @@ async def send_list(viewer: Viewer) -> web.StreamResponse:
                 return await _editor(viewer, filled, found=await _found(viewer, filled))
             case "import":
                 offers = await _imported(viewer, filled, sent)
-            case _ if sent["take"]:
+            case "take":
                 filled.values |= {"region": sent["take"], "ground": "region"}
             case _:
                 filled.press(do)
