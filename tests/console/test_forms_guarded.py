@@ -14,9 +14,7 @@ from strike_app.web import console
 from strike_domain.actors import Role
 from tests.console.settings_world import set_role
 
-POSTS = sorted(
-    {one.path for one in console.routes() if one.method == "POST"}  # type: ignore[attr-defined]
-)
+POSTS = sorted({one.path for one in console.routes() if one.method == "POST"})
 
 FOREIGN = [
     {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
@@ -27,6 +25,7 @@ FOREIGN = [
 ]
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
+
 
 def path_of(route: str, tenant: object) -> str:
     filled = route.replace("{tenant}", str(tenant))
@@ -58,9 +57,7 @@ def test_a_page_of_another_site_is_refused(admin: httpx.Client, route: str) -> N
 
 
 SETTINGS = [
-    route
-    for route in POSTS
-    if any(f"/{part}" in route for part in ("lists", "links", "settings"))
+    route for route in POSTS if any(f"/{part}" in route for part in ("lists", "links", "settings"))
 ]
 
 

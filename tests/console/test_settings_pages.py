@@ -124,9 +124,7 @@ def test_a_noc_sees_where_a_linked_contractor_answers(
     person.page.get_by_role("link", name=CONTRACTORS[1].name).click()
     person.page.locator("#ground[data-ready]").wait_for()
     assert "ready for the night" in person.page.locator("h1").inner_text()
-    assert "Utah County" in (
-        person.page.locator("#ground-data").get_attribute("data-ground") or ""
-    )
+    assert "Utah County" in (person.page.locator("#ground-data").get_attribute("data-ground") or "")
 
 
 @pytest.mark.parametrize("account", ["twilio", "render"])
@@ -259,9 +257,7 @@ def test_a_token_is_shown_once(
     assert audit.locator("img[src=x]").count() == 0
 
 
-def test_names_are_text_on_every_page(
-    world: World, browser: Browser, people: list[Person]
-) -> None:
+def test_names_are_text_on_every_page(world: World, browser: Browser, people: list[Person]) -> None:
     """The company's name is in the header, in other companies' links, and in the audit."""
     tenant = add_company(world, "Plain", Side.OSP, ADMIN_OF_OSP)
     person = log_in(world, browser, people, ADMIN_OF_OSP, DESKTOP)
