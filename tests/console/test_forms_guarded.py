@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import httpx
@@ -35,10 +36,11 @@ def path_of(route: str, tenant: object) -> str:
     return filled
 
 
-def client_of(world: World, email: str) -> httpx.Client:
-    client = httpx.Client(base_url=world.gateway_url, timeout=30)
-    client.post("/login", json={"email": email}).raise_for_status()
-    return client
+@contextmanager
+def client_of(world: World, email: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=world.gateway_url, timeout=30) as client:
+        client.post("/login", json={"email": email}).raise_for_status()
+        yield client
 
 
 @pytest.fixture
