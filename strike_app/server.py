@@ -29,6 +29,7 @@ from strike_app.headers import correlated, headers_for, page_policy
 from strike_app.limits import FAILURES, RATES, Failures, Now, Rates, TooMany
 from strike_app.services import SERVICES, Services
 from strike_app.web import console
+from strike_app.web.shell import in_words
 from strike_app.webhooks import Webhooks
 from strike_domain.errors import Forbidden, StrikeError, Unavailable
 
@@ -184,7 +185,7 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
 
 def create_app(services: Services, now: Now = time.monotonic) -> web.Application:
     """The whole server as one aiohttp application. Rates are measured by `now`, in seconds."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[correlated, refusals])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[correlated, in_words, refusals])
     app[SERVICES] = services
     app[FAILURES] = Failures(now)
     app[GOOD_TOKENS] = good_tokens()

@@ -15,7 +15,10 @@ MOMENT = "yyyy-MM-dd HH:mm:ss 'UTC'"
 
 def of_language(language: str) -> dict[str, Callable[..., Any]]:
     """The filters of templates in that language."""
-    return {"moment": lambda value, kind="time": moment(value, language, kind)}
+    return {
+        "moment": lambda value, kind="time": moment(value, language, kind),
+        "duration": duration,
+    }
 
 
 def moment(value: str | datetime | None, language: str, kind: str = "time") -> Markup:
@@ -31,6 +34,17 @@ def moment(value: str | datetime | None, language: str, kind: str = "time") -> M
     return Markup('<time datetime="{}" data-show="{}" title="{}">{}</time>').format(
         at.isoformat(), kind, utc, utc
     )
+
+
+def duration(seconds: float | None) -> str:
+    """As `45 s`, `3 min 20 s`, `2 h 5 min` or `3 d 4 h`: two units at the most."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    for size, unit, part, below in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part} {below}"
+    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
 
 
 def as_json(value: Mapping[str, Any] | list[Any]) -> Markup:

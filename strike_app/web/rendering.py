@@ -76,6 +76,8 @@ def environment(language: str) -> Environment:
         "PAGING": wording.PAGING,
         "STATUS": wording.STATUS,
         "OVER": wording.OVER,
+        "SORTS": wording.SORTS,
+        "tone_of": wording.tone_of,
         "CALLS": wording.CALLS,
         "RUNS": wording.RUNS,
         "RENDER": wording.RENDER,

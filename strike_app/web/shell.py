@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import orjson
 import structlog
 from aiohttp import web
 
@@ -73,6 +74,23 @@ def told(handle: Handler) -> Handler:
             return failure(request, "INTERNAL", "Something went wrong here.")
 
     return guarded
+
+
+@web.middleware
+async def in_words(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What is refused before a page is reached, for a browser that asked for a page, as a page."""
+    response = await handler(request)
+    is_page = request.path == "/" or request.path.startswith("/t/")
+    wants_page = is_page and "text/html" in request.headers.get("Accept", "")
+    is_refusal = response.status >= 400 and response.content_type == "application/json"
+    if not (wants_page and is_refusal and isinstance(response, web.Response)):
+        return response
+    told = orjson.loads(response.body or b"{}")  # type: ignore[arg-type]
+    page = failure(request, told.get("code", "INTERNAL"), told.get("message", ""))
+    page.set_status(response.status)
+    if "Retry-After" in response.headers:
+        page.headers["Retry-After"] = response.headers["Retry-After"]
+    return page
 
 
 def failure(request: web.Request, code: str, message: str) -> web.Response:

@@ -33,6 +33,7 @@ BOTH = (Side.NOC, Side.OSP)
 MENU: tuple[tuple[str, str, tuple[Side, ...], str], ...] = (
     ("board", N_("Board"), BOTH, "eco.see"),
     ("new", N_("New callout"), (Side.NOC,), "eco.create"),
+    ("times", N_("Response times"), BOTH, "eco.see"),
     ("lists", N_("Pager lists"), (Side.OSP,), "lists.see"),
     ("links", N_("Links"), BOTH, "link.see"),
     ("settings", N_("Settings"), BOTH, "tenant.see"),

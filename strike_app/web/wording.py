@@ -73,6 +73,13 @@ PRIORITY = {
     "LOW": Look(N_("low"), "calm"),
 }
 
+SORTS = {
+    "MOST_URGENT": N_("most urgent first"),
+    "NEWEST": N_("newest first"),
+    "OLDEST": N_("oldest first"),
+    "RECENTLY_UPDATED": N_("last changed first"),
+}
+
 PRIORITIES = ("CRITICAL", "HIGH", "NORMAL", "LOW")
 
 OVER = ("CLOSED", "CANCELLED")
@@ -85,11 +92,11 @@ def is_alarm(eco: Mapping[str, Any]) -> bool:
     return eco["pagingState"] in ("EXHAUSTED", "NO_LIST") or bool(eco["stale"])
 
 
-def urgency(eco: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Sorts the most urgent first: alarms, then by priority, then the newest."""
-    priority = eco["priority"]
-    rank = PRIORITIES.index(priority) if priority in PRIORITIES else len(PRIORITIES)
-    return (not is_alarm(eco), eco["status"] in OVER, rank, -eco["position"])
+def tone_of(eco: Mapping[str, Any]) -> str:
+    """How an ECO looks on a map: alarms are bad, what is over is calm."""
+    if is_alarm(eco):
+        return "bad"
+    return "calm" if eco["status"] in OVER else PAGING[eco["pagingState"]].tone
 
 
 def call_look(call: Mapping[str, Any]) -> Look:

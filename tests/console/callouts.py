@@ -50,7 +50,7 @@ class Noc:
         return data
 
     def create(self, description: str = "", **changes: Any) -> dict[str, Any]:
-        """A callout at Boulder for the first contractor, which pages show; its id and job number."""
+        """A callout at Boulder for the first contractor that pages show: id, job number."""
         told = {
             "ospId": str(CONTRACTORS[0].id),
             "location": {"type": "Point", "coordinates": list(BOULDER)},

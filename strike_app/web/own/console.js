@@ -91,5 +91,6 @@ document.addEventListener("htmx:sendError", () => showLink(false));
 document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.xhr?.status) showLink(true); });
 window.addEventListener("offline", () => showLink(false));
 window.addEventListener("online", () => showLink(true));
+for (const one of document.querySelectorAll("input[data-zone]")) one.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
 showTimes();
 setInterval(() => { if (!document.hidden) showTimes(); }, 5000);

@@ -8,7 +8,8 @@ const box = document.getElementById("eco");
 const parts = () => document.getElementById("eco-parts");
 const then = document.getElementById("then");
 const thenWords = document.getElementById("then-words");
-const created = new Date(then.dataset.from);
+// A script's moment has milliseconds only: the next one, or the first would be before the creation.
+const created = new Date(Date.parse(then.dataset.from) + 1);
 const nowWord = thenWords.textContent;
 let past = "";
 let sending = 0;
