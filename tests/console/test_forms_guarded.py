@@ -29,7 +29,7 @@ OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
 def path_of(route: str, tenant: object) -> str:
-    filled = route.replace("{tenant}", str(tenant))
+    filled = route.replace("{tenant}", str(tenant)).replace("{command:[a-z_]+}", "note")
     while "{" in filled:
         start, rest = filled.split("{", 1)
         filled = f"{start}{uuid4()}{rest.split('}', 1)[1]}"
