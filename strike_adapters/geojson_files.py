@@ -101,7 +101,12 @@ def read_regions(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) ->
 
 def read_shapes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> list[NamedShape]:
     """Return polygons, lines and points of a GeoJSON file; otherwise as `read_callout_geometry`."""
-    return [_shape_of(item) for item in _items(_read(path, max_bytes))]
+    return shapes_in(_read(path, max_bytes))
+
+
+def shapes_in(document: Any) -> list[NamedShape]:
+    """As `read_shapes`, of what was read already: GeoJSON as an object, or as JSON text."""
+    return [_shape_of(item) for item in _items(read_object(document, ()))]
 
 
 def _shape_of(item: _Item) -> NamedShape:

@@ -18,6 +18,7 @@ from strike_domain.actors import Actor, Role, Scope, Side
 from strike_domain.contacts import PagerList, parse_phone
 from strike_domain.eco import PagingPolicy, is_storable
 from strike_domain.errors import InvalidTransition, NotFound, Rejected
+from strike_domain.geometry import FieldPath
 from strike_domain.outside import RenderTerms, TwilioTerms
 from strike_domain.ports import Clock, Link, LinkStatus, Tenant
 from strike_domain.registry import ApiToken, Audit, Member, Records, Registry
@@ -345,10 +346,10 @@ def token_digest(secret: str) -> bytes:
 # Checks ------------------------------------------------------------------------------------
 
 
-def _name(text: str, path: str = "name") -> str:
+def _name(text: str, path: FieldPath = ("name",)) -> str:
     name = text.strip()
     if not name or len(name) > MAX_NAME or not is_storable(name):
-        raise Rejected("NAME_INVALID", f"Use 1 to {MAX_NAME} ordinary characters.", (path,))
+        raise Rejected("NAME_INVALID", f"Use 1 to {MAX_NAME} ordinary characters.", path)
     return name
 
 
@@ -373,8 +374,13 @@ def _checked_list(given: PagerList) -> PagerList:
         for index, one in enumerate(given.contacts)
     }
     people = tuple(
-        one.model_copy(update={"phone": numbers[one.phone], "name": _name(one.name)})
-        for one in given.contacts
+        one.model_copy(
+            update={
+                "phone": numbers[one.phone],
+                "name": _name(one.name, ("contacts", index, "name")),
+            }
+        )
+        for index, one in enumerate(given.contacts)
     )
     consented = frozenset(numbers.get(phone, phone) for phone in given.consented)
     update = {"contacts": people, "name": _name(given.name), "consented": consented}

@@ -15,7 +15,7 @@ from strike_app.tenants import choose_tenant
 from strike_domain.registry import Audit
 
 # Ids say nothing to people, and each line is headed by whom it concerns.
-_UNTOLD = ("id", "tenant_id", "osp_id", "noc_id", "user_id")
+UNTOLD = ("id", "tenant_id", "osp_id", "noc_id", "user_id")
 
 
 def show_audits(wanted: str | None, limit: int, *, as_json: bool) -> None:
@@ -60,4 +60,4 @@ def _kind(audit: Audit) -> tuple[str, str]:
 
 def told_differences(audit: Audit) -> list[Difference]:
     """Without ids."""
-    return [one for one in differences(audit.before, audit.after) if one.key not in _UNTOLD]
+    return [one for one in differences(audit.before, audit.after) if one.key not in UNTOLD]

@@ -17,13 +17,11 @@ from strike_app.graphql.response_times import ResponseTimes, times_of
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_app.graphql.selection import selected
 from strike_app.graphql.types import Eco, Me, StrikeInfo, TimelineEntry, columns_for
-from strike_app.list_map import draw
 from strike_domain.access import Action
 from strike_domain.drill import drill
 from strike_domain.eco import EcoStatus, PagingState
 from strike_domain.errors import Rejected
 from strike_domain.geometry import parse_location
-from strike_domain.readiness import check_lists
 from strike_domain.routing import NoRoute
 
 EcoId = Annotated[UUID, strawberry.argument(description="Which ECO.")]
@@ -221,12 +219,7 @@ class Query:
         services, wanted = info.context.services, osp_id or tenant_id
         paging = services.paging_seen_by(tenant_id)
 
-        def check() -> Readiness:
-            lists = paging.lists_of(wanted, actor)
-            found = check_lists(lists)
-            return Readiness.of(found, draw(lists, found, "Pager lists"))
-
-        return await services.run(check)
+        return await services.run(lambda: Readiness.of(paging.lists_of(wanted, actor)))
 
     @strawberry.field(
         description="A silent drill: who would be rung when for a callout there, and hear what."

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import strawberry
 
 from strike_app.graphql.scalars import GeoJSON
-from strike_domain import drill, readiness
-from strike_domain.contacts import Language
-from strike_domain.readiness import Severity
+from strike_app.list_map import draw
+from strike_domain import drill
+from strike_domain.contacts import Language, PagerList
+from strike_domain.readiness import Severity, check_lists
 
 
 @strawberry.type(description="One thing to mend.")
@@ -37,6 +39,12 @@ class RegionOverlap:
     geometry: GeoJSON = strawberry.field(description="Polygons.")
 
 
+@strawberry.type(description="Ground that a list answers for.")
+class ListRegion:
+    list_name: str = strawberry.field(description="The list's name.")
+    geometry: GeoJSON = strawberry.field(description="Polygon or MultiPolygon.")
+
+
 @strawberry.type(description="Whether the lists would ring somebody tonight.")
 class Readiness:
     is_ready: bool = strawberry.field(description="Nothing is WRONG; there may be warnings.")
@@ -45,10 +53,13 @@ class Readiness:
     problems: list[ListProblem] = strawberry.field(description="The worst first.")
     gaps: list[RegionGap] = strawberry.field(description="Of a hectare or more.")
     overlaps: list[RegionOverlap] = strawberry.field(description="Of a hectare or more.")
+    regions: list[ListRegion] = strawberry.field(description="Of all lists that have one.")
     map_svg: str = strawberry.field(description="The regions, gaps and overlaps as a picture.")
 
     @classmethod
-    def of(cls, found: readiness.Readiness, map_svg: str) -> Readiness:
+    def of(cls, lists: Sequence[PagerList]) -> Readiness:
+        """What there is to say of a contractor's lists."""
+        found = check_lists(lists)
         return cls(
             is_ready=found.is_ready,
             lists=found.lists,
@@ -56,7 +67,12 @@ class Readiness:
             problems=[ListProblem(**vars(one)) for one in found.problems],
             gaps=[RegionGap(**vars(one)) for one in found.gaps],
             overlaps=[RegionOverlap(**vars(one)) for one in found.overlaps],
-            map_svg=map_svg,
+            regions=[
+                ListRegion(list_name=one.name, geometry=GeoJSON(one.region))
+                for one in lists
+                if one.region is not None
+            ],
+            map_svg=draw(lists, found, "Pager lists"),
         )
 
 

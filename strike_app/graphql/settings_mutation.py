@@ -202,7 +202,7 @@ class SettingsMutation:
     ) -> PagerListResult:
         def save(do: Administration, actor: Actor) -> PagerList:
             require(actor, Action.LISTS_EDIT)
-            given = _pager_list(input)
+            given = pager_list_of(input)
             saved = do.change_list(given, actor) if input.id else do.add_list(given, actor)
             return PagerList.of(saved, actor)
 
@@ -312,8 +312,8 @@ def _secret(text: str | None) -> SecretStr | None:
     return None if text is None else SecretStr(text)
 
 
-def _pager_list(given: PagerListInput) -> contacts.PagerList:
-    """The list as the domain knows it. Raises `Rejected`."""
+def pager_list_of(given: PagerListInput) -> contacts.PagerList:
+    """The list as the domain knows it, its numbers as they were written. Raises `Rejected`."""
     minutes, times = given.ring_again_minutes, given.ring_again_times
     again = None if minutes is None else _checked(RingAgain, after_minutes=minutes, times=times)
     keys = given.decline_keys

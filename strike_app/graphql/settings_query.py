@@ -8,6 +8,8 @@ from uuid import UUID
 import strawberry
 
 from strike_adapters.postgres.settings_queries import SettingsQueries
+from strike_app.graphql.readiness import Readiness
+from strike_app.graphql.settings_mutation import PagerListInput, pager_list_of
 from strike_app.graphql.settings_types import (
     ApiToken,
     JobNumbers,
@@ -66,6 +68,23 @@ class SettingsQuery:
         actor, _ = info.context.acting()
         lists = await _settings(info).pager_lists(tenant_id)
         return next((PagerList.of(one, actor) for one in lists if one.id == id), None)
+
+    @strawberry.field(
+        description="How ready your lists would be with this one saved. Stores nothing."
+    )
+    async def readiness_with(
+        self,
+        info: StrikeInfo,
+        input: Annotated[PagerListInput, strawberry.argument(description="The whole list.")],
+    ) -> Readiness:
+        tenant_id = info.context.may(Action.LISTS_SEE)
+        lists = await _settings(info).pager_lists(tenant_id)
+
+        def check() -> Readiness:
+            given = pager_list_of(input)
+            return Readiness.of([*(one for one in lists if one.id != given.id), given])
+
+        return await info.context.services.run(check)
 
     @strawberry.field(description="How far your job numbers are, the newest year first.")
     async def job_numbers(self, info: StrikeInfo) -> list[JobNumbers]:

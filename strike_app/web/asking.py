@@ -39,7 +39,7 @@ def document(name: str) -> str:
     return "\n\n".join([text, *used])
 
 
-async def ask(viewer: Viewer, name: str, **variables: Any) -> dict[str, Any]:
+async def ask(viewer: Viewer, name: str, /, **variables: Any) -> dict[str, Any]:
     """The data that a document answers with. Raises `StrikeError` with the code of a refusal."""
     result = await schema.execute(
         document(name), variable_values=variables, context_value=viewer.context
@@ -49,7 +49,7 @@ async def ask(viewer: Viewer, name: str, **variables: Any) -> dict[str, Any]:
     return dict(result.data or {})
 
 
-async def tell(viewer: Viewer, name: str, **variables: Any) -> dict[str, Any]:
+async def tell(viewer: Viewer, name: str, /, **variables: Any) -> dict[str, Any]:
     """What a document with one command answers with. Raises `Refused` if it was refused."""
     data = await ask(viewer, name, **variables)
     (answer,) = data.values()

@@ -6,8 +6,9 @@ from aiohttp import web
 
 from strike_app.web import own_files
 from strike_app.web.pages import board, choices, eco, home, live, times
+from strike_app.web.settings_pages import SETTINGS
 
-PAGES = (home, choices, live, board, eco, times)
+PAGES = (home, choices, live, board, eco, times, *SETTINGS)
 """Each has `routes()`."""
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
+from multidict import MultiDict
 
 from strike_app.claims import check_origin
 from strike_app.services import SERVICES
+from strike_app.web.asking import Refused
 from strike_domain.errors import Forbidden, Rejected
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+MAX_INT = 2**31 - 1
+"""What GraphQL calls an Int."""
 
 SAFE_SITES = ("same-origin", "none")
 
@@ -44,3 +52,105 @@ def back_to(request: web.Request) -> str:
     if came_from.netloc != request.host or not came_from.path.startswith("/t/"):
         return "/"
     return came_from.path + (f"?{came_from.query}" if came_from.query else "")
+
+
+# Forms of many fields ----------------------------------------------------------------------
+
+MAX_TEXT = 1_000_000
+"""Most bytes of all the fields of a form together, its file left out."""
+
+MAX_FILE = 5_000_000
+"""Most bytes of a file that is read into a form."""
+
+_PIECE = 65_536
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The fields of a form in their order, stripped, and the file that came with it."""
+
+    fields: MultiDict[str]
+    file_name: str = ""
+    file: bytes = b""
+
+    def __getitem__(self, name: str) -> str:
+        return self.fields.get(name, "")
+
+
+async def sent_by(request: web.Request) -> Sent:
+    """As `form_of`, where fields repeat or a file is sent, which may be larger than the rest.
+
+    Raises also `Rejected`: FORM_TOO_LARGE, FILE_TOO_LARGE.
+    """
+    check_same_site(request)
+    if request.content_type != "multipart/form-data":
+        await form_of(request)
+        posted = await request.post()
+        return Sent(MultiDict((name, str(value).strip()) for name, value in posted.items()))
+    fields, file_name, file, room = MultiDict[str](), "", b"", MAX_TEXT
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader):
+            raise Rejected("FORM_EXPECTED", "Send the form of the page.")
+        if part.filename is not None:
+            file_name, file = part.filename, await _content(part, MAX_FILE, "FILE_TOO_LARGE")
+            continue
+        content = await _content(part, room, "FORM_TOO_LARGE")
+        room -= len(content)
+        fields.add(part.name or "", content.decode("utf-8", "replace").strip())
+    return Sent(fields, file_name, file)
+
+
+async def _content(part: BodyPartReader, limit: int, code: str) -> bytes:
+    content = bytearray()
+    while piece := await part.read_chunk(_PIECE):
+        content += piece
+        if len(content) > limit:
+            message = f"This is larger than {MAX_FILE / 1e6:g} MB; simplify its geometry."
+            raise Rejected(code, message, ("file",))
+    return bytes(content)
+
+
+@dataclass
+class Filled:
+    """What a form holds, and what is wrong with it, by name of the field; "" is all of it."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:
+        return self.values.get(name, "")
+
+    def refuse(self, refused: Refused) -> None:
+        """Put a refusal beside its field. Raises `Forbidden` for what is no fault of the form."""
+        if refused.code in ("ROLE_MISSING", "WRONG_SIDE", "SCOPE_MISSING"):
+            raise Forbidden(refused.message, refused.code)
+        is_known = refused.field in self.values
+        self.errors[refused.field if is_known else ""] = refused.message
+
+    def whole(self, name: str) -> int | None:
+        """A whole number, None for an empty field. Raises `Refused` (NUMBER_EXPECTED)."""
+        text = str(self.get(name))
+        try:
+            number = int(text) if text else None
+        except ValueError:
+            raise Refused("NUMBER_EXPECTED", "Write a whole number.", (name,)) from None
+        if number is not None and abs(number) > MAX_INT:
+            raise Refused("NUMBER_EXPECTED", "This number is too large.", (name,))
+        return number
+
+    def number(self, name: str) -> float | None:
+        """As `whole`, with decimals."""
+        text = str(self.get(name)).replace(",", ".")
+        try:
+            number = float(text) if text else None
+        except ValueError:
+            number = math.nan
+        if number is not None and not math.isfinite(number):
+            raise Refused("NUMBER_EXPECTED", "Write a number.", (name,))
+        return number
+
+
+def see(address: str, said: str = "") -> web.Response:
+    """Go there; `said` is a key of `SAID`, what the page then says."""
+    query = f"?said={said}" if said else ""
+    return web.Response(status=303, headers={"Location": address + query})

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from strike_app.headers import NOTHING
 from strike_app.settings import Settings
-from strike_app.web import filters, wording
+from strike_app.web import filters, settings_wording, wording
 from strike_app.web.viewer import Viewer
 from strike_app.web.words import LANGUAGES, words_in
 
@@ -85,6 +85,7 @@ def environment(language: str) -> Environment:
         "PRIORITY": wording.PRIORITY,
         "call_look": wording.call_look,
     }
+    made.globals |= settings_wording.WORDS
     return made
 
 

@@ -12,6 +12,7 @@ from strike_adapters.identity import Unauthenticated
 from strike_app.claims import correlation_id
 from strike_app.limits import TooMany
 from strike_app.services import SERVICES
+from strike_app.web.asking import Refused
 from strike_app.web.forms import check_same_site
 from strike_app.web.rendering import environment, html, own_path
 from strike_app.web.viewer import Viewer, viewer_of
@@ -27,6 +28,7 @@ STATUSES = {
     "NOT_A_PERSON": 403,
     "WRONG_SIDE": 403,
     "ROLE_MISSING": 403,
+    "SCOPE_MISSING": 403,
     "FORBIDDEN": 403,
     "ORIGIN_FOREIGN": 403,
     "INTERNAL": 500,
@@ -65,7 +67,7 @@ def told(handle: Handler) -> Handler:
             return await handle(request)
         except (web.HTTPException, TooMany, Unauthenticated):
             raise
-        except StrikeError as error:
+        except (StrikeError, Refused) as error:
             return failure(request, error.code, error.message)
         except Exception:
             logger.exception("page failed", path=request.path)

@@ -34,8 +34,22 @@ MENU: tuple[tuple[str, str, tuple[Side, ...], str], ...] = (
     ("board", N_("Board"), BOTH, "eco.see"),
     ("new", N_("New callout"), (Side.NOC,), "eco.create"),
     ("times", N_("Response times"), BOTH, "eco.see"),
+    ("lists", N_("Pager lists"), (Side.OSP,), "lists.see"),
+    ("links", N_("Links"), BOTH, "link.see"),
+    ("settings", N_("Settings"), BOTH, "tenant.see"),
 )
 """Key and first part of the address, words, whose page it is, what one must be allowed to."""
+
+
+SECTIONS: tuple[tuple[str, str, tuple[Side, ...], str], ...] = (
+    ("settings", N_("Company and people"), BOTH, "tenant.see"),
+    ("settings/twilio", N_("Phone account"), (Side.NOC,), "twilio.see"),
+    ("settings/render", N_("Render"), (Side.OSP,), "render.see"),
+    ("settings/jobs", N_("Job numbers"), (Side.OSP,), "jobs.see"),
+    ("settings/tokens", N_("API tokens"), BOTH, "tokens.see"),
+    ("settings/audit", N_("Audit"), BOTH, "audit.see"),
+)
+"""The pages of the settings, as in `MENU`."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +93,34 @@ class Viewer:
     @property
     def pages(self) -> list[tuple[str, str, str]]:
         """The menu: key, address and words of each page that this reader has."""
-        return [
-            (key, self.path(key), words)
-            for key, words, sides, action in MENU
-            if self.here.side in sides and self.may(action)
-        ]
+        return [(key, self.path(key), words) for key, words in _open_to(self.actor, MENU)]
+
+    @property
+    def sections(self) -> list[tuple[str, str, str]]:
+        """The pages of the settings, as `pages`."""
+        return [(key, self.path(key), words) for key, words in _open_to(self.actor, SECTIONS)]
+
+    def elsewhere(self, other: Membership) -> str:
+        """The address of the same kind of page at another tenant; its board if it has none."""
+        actor = actor_of(self.user, str(other.tenant_id))
+        has = {key for key, _ in _open_to(actor, (*MENU, *SECTIONS))} if actor else set()
+        parts = self.request.path.split("/")[3:]
+        same = ("/".join(parts[:count]) for count in (2, 1))
+        return f"/t/{other.tenant_id}/{next((one for one in same if one in has), 'board')}"
 
     def path(self, *parts: object) -> str:
         """An address of this console, for the tenant that is looked through."""
         return "/".join([f"/t/{self.here.tenant_id}", *map(str, parts)])
+
+
+def _open_to(
+    actor: Actor, pages: tuple[tuple[str, str, tuple[Side, ...], str], ...]
+) -> list[tuple[str, str]]:
+    return [
+        (key, words)
+        for key, words, sides, action in pages
+        if actor.side in sides and may(actor, Action(action))
+    ]
 
 
 async def viewer_of(request: web.Request) -> Viewer:

@@ -99,6 +99,12 @@ FOUND_BY = {
 WHERE = "($osp: UUID!, $place: GeoJSON!)"
 ASKED = "ospId: $osp, location: $place"
 
+_LIST = {
+    "name": "OURS new",
+    "region": SQUARE,
+    "contacts": [{"name": "OURS Fred", "phone": "+13035550101"}],
+}
+
 QUESTIONS = (
     question(
         "me", None, "me { id email name memberships { role permissions tenant { id name side } } }"
@@ -180,7 +186,8 @@ QUESTIONS = (
     question(
         "readiness",
         Action.LISTS_PREVIEW,
-        "readiness(ospId: $osp) { lists contacts problems { listName contact } mapSvg }",
+        "readiness(ospId: $osp) { lists contacts problems { listName contact } "
+        "regions { listName geometry } mapSvg }",
         lambda p, s: {"osp": str(p.osp.id)},
         "($osp: UUID!)",
         "contractor",
@@ -206,6 +213,14 @@ QUESTIONS = (
         "($id: UUID!)",
         "null",
     ),
+    question(
+        "readinessWith",
+        Action.LISTS_SEE,
+        "readinessWith(input: $input) { lists contacts problems { listName contact } "
+        "regions { listName } overlaps { first second } mapSvg }",
+        lambda p, s: {"input": {**_LIST, "id": str(p.spare_list_id)}},
+        "($input: PagerListInput!)",
+    ),
     question("jobNumbers", Action.JOBS_SEE, "jobNumbers { year last }"),
     question("twilioAccount", Action.TWILIO_SEE, "twilioAccount { accountSid fromNumber }"),
     question("renderInstance", Action.RENDER_SEE, "renderInstance { baseUrl clientId project }"),
@@ -216,12 +231,6 @@ QUESTIONS = (
         "settingsChanges(first: 200) { number actor action subject before after }",
     ),
 )
-
-_LIST = {
-    "name": "OURS new",
-    "region": SQUARE,
-    "contacts": [{"name": "OURS Fred", "phone": "+13035550101"}],
-}
 
 COMMANDS = (
     command(

@@ -177,6 +177,11 @@ async def test_a_list_is_saved_with_its_region_and_rung_from_then_on(served: Ser
     ("changed", "code", "path"),
     [
         ({"contacts": [{"name": "A", "phone": "1"}]}, "PHONE_NUMBER_INVALID", "contacts.0.phone"),
+        (
+            {"contacts": [{"name": " ", "phone": "+13035550101"}]},
+            "NAME_INVALID",
+            "contacts.0.name",
+        ),
         ({"region": {"type": "Point", "coordinates": [0, 0]}}, None, "region.type"),
         ({"region": None}, "DEFAULT_TAKEN", "region"),
         ({"rounds": 11}, "VALUE_INVALID", "rounds"),
