@@ -25,6 +25,7 @@ from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
 from strike_domain.errors import OutcomeUnknown
 from strike_domain.paging import Paging
+from strike_domain.places import Places
 from strike_domain.ports import Clock
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class Services:
     queries: Queries
     changes: Changes
     identity: Identities
+    places: Places
     twilio_accounts: TwilioAccounts
     webhook_urls: WebhookUrls
     executor: Executor

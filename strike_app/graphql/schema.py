@@ -22,6 +22,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 
 from strike_app.graphql.context import Context
 from strike_app.graphql.mutation import Mutation
+from strike_app.graphql.places import PlacesQuery
 from strike_app.graphql.problems import presentable
 from strike_app.graphql.query import Query
 from strike_app.graphql.scalars import SCALARS
@@ -50,7 +51,7 @@ LIMITS = [
 
 
 @strawberry.type(name="Query", description="Questions: of ECOs, from the read models; of settings.")
-class AllQueries(Query, SettingsQuery):
+class AllQueries(Query, PlacesQuery, SettingsQuery):
     pass
 
 

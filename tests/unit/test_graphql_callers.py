@@ -80,6 +80,7 @@ def _services(settings: Settings | None = None) -> Services:
         queries=cast(Any, FakeQueries()),
         changes=cast(Any, FakeChanges()),
         identity=cast(Any, FakeIdentity()),
+        places=nothing,
         twilio_accounts=nothing,
         webhook_urls=WebhookUrls("https://strike.example"),
         executor=ThreadPoolExecutor(1),
