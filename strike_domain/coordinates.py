@@ -49,7 +49,9 @@ _WORDS = (
     (r"\b(north|south|east|west)\b", lambda word: word[0][0].upper()),
 )
 _DECIMAL_COMMAS = re.compile(r"([+-]?\d+),(\d+)(?:\s*;\s*|\s+)([+-]?\d+),(\d+)")
-_TOKEN = re.compile(r"\s*(?:([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)|([NSEW\u03c6\u03bb])|([\u00b0'\":])|([,;/]))")
+_TOKEN = re.compile(
+    r"\s*(?:([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)|([NSEW\u03c6\u03bb])|([\u00b0'\":])|([,;/]))"
+)
 _LATITUDE, _LONGITUDE = "NS\u03c6", "EW\u03bb"
 _MARKS = "\u00b0'\""
 _BASE = 60

@@ -121,9 +121,7 @@ class _Book:
         size = len(asked.name) + 1
         for at in self._all(f"\n{asked.name}"):
             is_whole = self.text[at + size] == "\n"
-            yield from self._row(
-                asked, at, Closeness.EXACT if is_whole else Closeness.BEGINNING
-            )
+            yield from self._row(asked, at, Closeness.EXACT if is_whole else Closeness.BEGINNING)
         for at in self._all(f" {asked.name}"):
             yield from self._row(asked, at, Closeness.WORD)
 
@@ -145,9 +143,7 @@ class _Book:
             if fits is not None and asked.is_in(self.states[row]):
                 yield fits, row
 
-    def _row(
-        self, asked: Question, at: int, fits: Closeness
-    ) -> Iterator[tuple[Closeness, int]]:
+    def _row(self, asked: Question, at: int, fits: Closeness) -> Iterator[tuple[Closeness, int]]:
         row = self._row_at(at)
         if asked.is_in(self.states[row]):
             yield fits, row

@@ -223,7 +223,7 @@ app.add_typer(followers.followers, name="followers")
 app.command("rebuild")(followers.rebuild)
 app.command("audit")(audit.audit)
 app.command("access")(audit.access)
-app.command("places")(places.places)
+app.command("places", context_settings={"ignore_unknown_options": True})(places.places)
 
 
 @contextmanager

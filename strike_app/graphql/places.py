@@ -74,9 +74,7 @@ class PlacesQuery:
         info.context.may(Action.ECO_SEE)
         services = info.context.services
         beside = None if near is None else _middle(parse_location(near, path=("near",)))  # type: ignore[arg-type]
-        found = await services.run(
-            lambda: gazetteer.look_up(services.places, text, first, beside)
-        )
+        found = await services.run(lambda: gazetteer.look_up(services.places, text, first, beside))
         return [Place.of(one) for one in found]
 
     @strawberry.field(

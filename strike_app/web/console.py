@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from strike_app.web import own_files
-from strike_app.web.pages import board, choices, home
+from strike_app.web.pages import board, choices, create, home
 
-PAGES = (home, choices, board)
+PAGES = (home, choices, board, create)
 """Each has `routes()`."""
 
 

@@ -74,13 +74,21 @@ def environment(language: str) -> Environment:
         "as_json": filters.as_json,
         "is_alarm": wording.is_alarm,
         "PAGING": wording.PAGING,
+        "PLACE_KINDS": wording.PLACE_KINDS,
         "STATUS": wording.STATUS,
     }
     return made
 
 
-@cache
 def own_path(name: str) -> Markup:
-    """The address of a file of `own/`, which changes with its content: browsers keep it."""
-    digest = hashlib.sha256((OWN / name).read_bytes()).hexdigest()[:12]
-    return Markup(f"{OWN_PATH}{digest}/{name}")  # noqa: S704 - a name of ours
+    """The address of a file of `own/`, which changes when one of them does: browsers keep it."""
+    return Markup(f"{OWN_PATH}{own_digest()}/{name}")  # noqa: S704 - a name of ours
+
+
+@cache
+def own_digest() -> str:
+    """Of all of them: scripts import each other by their plain names."""
+    digest = hashlib.sha256()
+    for file in sorted(OWN.iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]

@@ -54,3 +54,26 @@ def urgency(eco: Mapping[str, Any]) -> tuple[Any, ...]:
     priority = eco["priority"]
     rank = PRIORITIES.index(priority) if priority in PRIORITIES else len(PRIORITIES)
     return (not is_alarm(eco), eco["status"] in OVER, rank, -eco["position"])
+
+
+# A new callout ------------------------------------------------------------------------------
+
+JOB_TYPES = (
+    ("FNOL", N_("first notice of loss")),
+    ("CMR", N_("claims management resource")),
+    ("MFR", N_("maintenance field request")),
+)
+
+PRIORITY = {
+    "CRITICAL": Look(N_("critical"), "bad"),
+    "HIGH": Look(N_("high"), "warn"),
+    "NORMAL": Look(N_("normal"), "calm"),
+    "LOW": Look(N_("low"), "calm"),
+}
+
+PLACE_KINDS = {
+    "TOWN": N_("town"),
+    "COUNTY": N_("county"),
+    "COORDINATES": N_("coordinates"),
+    "GEOMETRY": N_("from the file"),
+}

@@ -176,7 +176,7 @@ QUESTIONS = (
     question(
         "contractorsFor",
         Action.LISTS_PREVIEW,
-        "contractorsFor(location: $place) { covers osp { name } wouldBeRung { listName contacts } }",
+        "contractorsFor(location: $place) { osp { name } wouldBeRung { listName contacts } }",
         lambda p, s: {"place": PLACE},
         "($place: GeoJSON!)",
     ),
