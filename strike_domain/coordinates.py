@@ -5,6 +5,7 @@ Latitude comes first, as on paper and in map programs, unless letters or labels 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ class _Angle:
             return None
         if whole[0] in "+-" and self.letter in ("N", "S", "E", "W"):
             return None
-        size = sum(abs(float(one)) / _BASE**power for power, one in enumerate(self.numbers))
+        size = math.fsum(abs(float(one)) / 60.0**power for power, one in enumerate(self.numbers))
         return -size if whole[0] == "-" or self.letter in ("S", "W") else size
 
     def _marks_fit(self) -> bool:
