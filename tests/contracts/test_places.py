@@ -168,11 +168,13 @@ def test_typed_coordinates_need_no_gazetteer(places: Places) -> None:
 
 @pytest.mark.parametrize(
     ("text", "limit", "code"),
-    [("x", 0, "PAGE_SIZE_INVALID"), ("x", 51, "PAGE_SIZE_INVALID"), ("x" * 201, 1, "TEXT_TOO_LONG")],
+    [
+        ("x", 0, "PAGE_SIZE_INVALID"),
+        ("x", 51, "PAGE_SIZE_INVALID"),
+        ("x" * 201, 1, "TEXT_TOO_LONG"),
+    ],
 )
-def test_what_is_asked_wrongly_is_refused(
-    places: Places, text: str, limit: int, code: str
-) -> None:
+def test_what_is_asked_wrongly_is_refused(places: Places, text: str, limit: int, code: str) -> None:
     with pytest.raises(Rejected) as refused:
         look_up(places, text, limit)
     assert refused.value.code == code
@@ -212,4 +214,6 @@ class TestTheShippedFile:
         count = len(content["names"].split("\n"))
         assert count > 24_000
         assert len(content["states"]) == 2 * count
-        assert {len(content[name]) for name in ("latitudes", "longitudes", "populations")} == {count}
+        assert {len(content[name]) for name in ("latitudes", "longitudes", "populations")} == {
+            count
+        }

@@ -3,7 +3,7 @@
 const PAUSE_MS = 150;
 
 /**
- * `ask(text)` resolves to `<li>`s; `choose(li)` takes one; `edited()` hears of each change;
+ * `ask(text)` resolves to `<li>`s; `choose(li, isChosen)` takes one, which a person chose or which is the only one; `edited()` hears of each change;
  * `refuse(text)` is told what is wrong with what was typed. Options with no data-location are shown and cannot be chosen.
  */
 export function combobox(input, list, { ask, choose, edited, refuse }) {
@@ -31,9 +31,9 @@ export function combobox(input, list, { ask, choose, edited, refuse }) {
     input.setAttribute("aria-activedescendant", active.id);
   }
 
-  function take(option) {
+  function take(option, isChosen) {
     open(false);
-    choose(option);
+    choose(option, isChosen);
   }
 
   /** Look `text` up; what is certain is taken at once. */
@@ -51,7 +51,7 @@ export function combobox(input, list, { ask, choose, edited, refuse }) {
     const problem = list.querySelector("[data-wrong]");
     if (problem) { open(false); refuse(problem.textContent); return; }
     refuse("");
-    if (first && others.length === 0 && list.children.length === 1 && ["COORDINATES", "GEOMETRY"].includes(first.dataset.kind)) { take(first); return; }
+    if (first && others.length === 0 && list.children.length === 1 && ["COORDINATES", "GEOMETRY"].includes(first.dataset.kind)) { take(first, false); return; }
     open(list.children.length > 0);
     if (first) mark(first);
   }
@@ -75,7 +75,7 @@ export function combobox(input, list, { ask, choose, edited, refuse }) {
       mark(all[(all.indexOf(active) + step + all.length) % all.length]);
     } else if (event.key === "Enter") {
       event.preventDefault();
-      if (isOpen() && active) take(active); else if (!isOpen()) search(input.value);
+      if (isOpen() && active) take(active, true); else if (!isOpen()) search(input.value);
     } else if (event.key === "Escape" && isOpen()) {
       event.preventDefault();
       open(false);
@@ -86,7 +86,7 @@ export function combobox(input, list, { ask, choose, edited, refuse }) {
   list.addEventListener("pointerdown", (event) => event.preventDefault());
   list.addEventListener("click", (event) => {
     const option = event.target.closest("[data-location]");
-    if (option) { take(option); input.focus(); }
+    if (option) take(option, true);
   });
 
   return {

@@ -51,7 +51,7 @@ function draw(look) {
   if (!map) return;
   shown?.remove();
   shown = geometry() ? placeLayer(geometry()).addTo(map) : null;
-  if (shown && look) lookAt(map, shown, 12);
+  if (shown && look) lookAt(map, shown, 9);
 }
 
 const written = (at) => `${at.lat.toFixed(6)}, ${at.lng.toFixed(6)}`;
@@ -106,10 +106,14 @@ function near() {
   return JSON.stringify({ type: "Point", coordinates: [at.lng, at.lat] });
 }
 
-function take(option) {
+/** `isChosen`: by a person, who goes on to say what is broken; else it was clear from what is being typed. */
+function take(option, isChosen) {
   const found = JSON.parse(option.dataset.location);
-  const isTown = option.dataset.kind === "TOWN" || option.dataset.kind === "COUNTY";
-  setPlace(found, option.dataset.label, { note: isTown ? words.moved : "" });
+  const kind = option.dataset.kind;
+  const isTown = kind === "TOWN" || kind === "COUNTY";
+  const text = kind === "COORDINATES" && !isChosen ? place.value : option.dataset.label;
+  setPlace(found, text, { note: isTown ? words.moved : option.dataset.detail });
+  if (isChosen && !field("description").value) field("description").focus({ preventScroll: !hasMouse });
 }
 
 async function readFile(file) {

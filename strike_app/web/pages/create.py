@@ -105,6 +105,8 @@ async def contractors(viewer: Viewer) -> web.StreamResponse:
 async def _sent(viewer: Viewer) -> dict[str, str]:
     sent = await form_of(viewer.request)
     given = {name: sent[name] for name in (*FIELDS, "clientReference") if sent.get(name)}
+    if sent.get("found"):
+        given["location"] = sent["found"]
     dropped = (await viewer.request.post()).get("file")
     if isinstance(dropped, web.FileField) and (content := dropped.file.read()):
         given |= {"place": content.decode("utf-8", "replace").strip(), "location": ""}
@@ -230,7 +232,7 @@ async def _refused(viewer: Viewer, draft: Draft) -> web.StreamResponse:
         reference = draft.values["clientReference"]
         already = viewer.path("eco", draft.already) if draft.already else ""
         body = {"errors": draft.errors, "clientReference": reference, "already": already}
-        return web.json_response(body, status=422)
+        return web.json_response(body)  # As GraphQL does: to refuse is no failure.
     if draft.location is not None:
         await _preview(viewer, draft)
     return _shown(viewer, draft, 422)
