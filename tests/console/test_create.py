@@ -1,10 +1,10 @@
-"""A callout in fifteen seconds: where, what, whom; sent once, whatever becomes of the connection."""
+"""A callout in fifteen seconds: where, what, whom; sent once, whatever the connection does."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -43,7 +43,8 @@ ECOS = (
 DROP = """([name, text]) => {
   const data = new DataTransfer();
   data.items.add(new File([text], name, { type: "application/geo+json" }));
-  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+  const how = { dataTransfer: data, bubbles: true, cancelable: true };
+  document.body.dispatchEvent(new DragEvent("drop", how));
 }"""
 
 
@@ -72,7 +73,8 @@ class Form:
 
     def is_created(self) -> dict[str, Any]:
         self.page.wait_for_url("**/eco/*")
-        found = self.ecos()
+        while not (found := self.ecos()):
+            self.page.wait_for_timeout(50)
         assert len(found) == 1
         assert found[0]["id"] in self.page.url
         return found[0]
@@ -92,14 +94,19 @@ class Form:
 
 
 @pytest.fixture
-def form(operator: Person) -> Form:
-    return Form(operator)
+def form(operator: Person) -> Iterator[Form]:
+    yield Form(operator)
+    forgive(operator, "/eco/")
 
 
 @pytest.fixture
-def anywhere(world: World, browser: Browser, people: list[Person], screen: Screen) -> Form:
+def anywhere(
+    world: World, browser: Browser, people: list[Person], screen: Screen
+) -> Iterator[Form]:
     """On a desktop and on a phone."""
-    return Form(log_in(world, browser, people, "olivia@bluestem.example", screen))
+    person = log_in(world, browser, people, "olivia@bluestem.example", screen)
+    yield Form(person)
+    forgive(person, "/eco/")
 
 
 def forgive(person: Person, *words: str) -> None:
