@@ -144,8 +144,8 @@ def _texts() -> st.SearchStrategy[str]:
     @st.composite
     def damaged(draw: Callable[..., str]) -> str:
         name = draw(names).lower()
-        at = int(draw(st.integers(0, len(name))))  # type: ignore[call-overload]
-        cut = int(draw(st.integers(0, 3)))  # type: ignore[call-overload]
+        at = int(draw(st.integers(0, len(name))))
+        cut = int(draw(st.integers(0, 3)))
         letter = draw(st.sampled_from(["", "x", "e", " "]))
         return name[:at] + letter + name[at + cut :] + draw(states)
 
