@@ -20,7 +20,7 @@ const KEPT = ["place", "location", "located", "previewed", "jobType", "priority"
 
 function keep(more = {}) {
   const values = Object.fromEntries(KEPT.map((name) => [name, field(name).value]));
-  sessionStorage.setItem(KEY, JSON.stringify({ ...values, ospId: chosen(), byHand: isByHand, ...more }));
+  sessionStorage.setItem(KEY, JSON.stringify({ ...values, byHand, ...more }));
 }
 
 function kept() {
@@ -29,7 +29,8 @@ function kept() {
 
 // The place. ---------------------------------------------------------------------------------
 
-let map = null, shown = null, preview = Promise.resolve(), asked = 0, isByHand = false;
+let map = null, shown = null, preview = Promise.resolve(), asked = 0;
+let byHand = ""; // The contractor that a person chose: it stays when the place is moved.
 let draws = null;
 
 const chosen = () => form.querySelector('input[name="ospId"]:checked')?.value ?? "";
@@ -68,7 +69,7 @@ async function showContractors() {
   if (!location) { contractors.replaceChildren(); return; }
   let answer;
   try {
-    answer = await fragment(`${form.action}/contractors`, { location, ospId: isByHand ? chosen() : "" });
+    answer = await fragment(`${form.action}/contractors`, { location, ospId: byHand });
   } catch {
     if (mine === asked) setTimeout(() => { if (mine === asked) preview = showContractors(); }, 2000);
     return;
@@ -82,7 +83,7 @@ async function showContractors() {
   keep();
 }
 
-contractors.addEventListener("change", () => { isByHand = true; keep(); });
+contractors.addEventListener("change", () => { byHand = chosen(); keep(); });
 
 // Typing, pasting, files. ------------------------------------------------------------------------
 
@@ -230,14 +231,9 @@ addEventListener("pageshow", (event) => { if (event.persisted) location.reload()
 const draft = kept();
 if (draft && !form.querySelector(".field-error:not([hidden])")) {
   for (const name of KEPT) if (draft[name] !== undefined) field(name).value = draft[name];
-  isByHand = Boolean(draft.byHand);
+  byHand = draft.byHand ?? "";
   if (draft.description || draft.place) send.tell(words.kept);
-  if (draft.location) {
-    preview = showContractors().then(() => {
-      const same = [...form.querySelectorAll('input[name="ospId"]')].find((one) => one.value === draft.ospId);
-      if (same && isByHand) same.checked = true;
-    });
-  }
+  if (draft.location) preview = showContractors();
   if (draft.sending) send.start(new URLSearchParams(draft.sending));
 }
 startMap();
