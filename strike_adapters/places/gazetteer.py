@@ -139,8 +139,10 @@ class _Book:
             if half - 1 <= at - self.starts[row] <= half + 1:
                 rows.add(row)
         for row in rows:
+            if not asked.is_in(self.states[row]):
+                continue
             fits = misspelt(name, self.text[self.starts[row] : self.starts[row + 1] - 1])
-            if fits is not None and asked.is_in(self.states[row]):
+            if fits is not None:
                 yield fits, row
 
     def _row(self, asked: Question, at: int, fits: Closeness) -> Iterator[tuple[Closeness, int]]:
