@@ -22,6 +22,7 @@ from strike_adapters.identity import (
     http_certs_fetcher,
     http_key_fetcher,
 )
+from strike_adapters.places import GeoNamesPlaces
 from strike_adapters.postgres.accounts import PostgresAccounts
 from strike_adapters.postgres.auditor import Auditor, Runnable
 from strike_adapters.postgres.changes import Changes
@@ -267,6 +268,7 @@ def open_services(strike: Strike, settings: Settings) -> Services:
         administration=strike.administration(),
         checks=strike.checks(),
         identity=open_identities(settings),
+        places=GeoNamesPlaces(),
         twilio_accounts=strike.accounts,
         webhook_urls=WebhookUrls(settings.webhook_base),
         executor=ThreadPoolExecutor(settings.command_threads, thread_name_prefix="command"),

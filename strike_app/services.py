@@ -26,6 +26,7 @@ from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
 from strike_domain.errors import OutcomeUnknown
 from strike_domain.paging import Paging
+from strike_domain.places import Places
 from strike_domain.ports import Clock
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Services:
     changes: Changes
     following: Following
     identity: Identities
+    places: Places
     twilio_accounts: TwilioAccounts
     webhook_urls: WebhookUrls
     executor: Executor

@@ -22,7 +22,7 @@ from strike_domain.drill import drill
 from strike_domain.eco import EcoStatus, PagingState
 from strike_domain.errors import Rejected
 from strike_domain.geometry import parse_location
-from strike_domain.routing import NoRoute
+from strike_domain.routing import NoRoute, Route
 
 EcoId = Annotated[UUID, strawberry.argument(description="Which ECO.")]
 
@@ -53,6 +53,18 @@ class WouldBeRung:
     list_name: str | None = strawberry.field(description="Its name.")
     contacts: list[str] = strawberry.field(description="Names, in the order of ringing.")
     reason: str = strawberry.field(description="Why that list, or why none.")
+
+    @classmethod
+    def of(cls, route: Route | NoRoute) -> WouldBeRung:
+        if isinstance(route, NoRoute):
+            return cls(list_id=None, list_name=None, contacts=[], reason=route.reason)
+        chosen = route.pager_list
+        return cls(
+            list_id=chosen.id,
+            list_name=chosen.name,
+            contacts=[one.name for one in chosen.contacts],
+            reason=route.reason,
+        )
 
 
 @strawberry.type(description="Questions, answered from the read models.")
@@ -194,15 +206,7 @@ class Query:
         paging = services.paging_seen_by(tenant_id)
         place = parse_location(location)  # type: ignore[arg-type]
         route = await services.run(lambda: paging.who_would_be_rung(osp_id, place, actor))
-        if isinstance(route, NoRoute):
-            return WouldBeRung(list_id=None, list_name=None, contacts=[], reason=route.reason)
-        chosen = route.pager_list
-        return WouldBeRung(
-            list_id=chosen.id,
-            list_name=chosen.name,
-            contacts=[one.name for one in chosen.contacts],
-            reason=route.reason,
-        )
+        return WouldBeRung.of(route)
 
     @strawberry.field(
         description="Whether the contractor's lists would ring somebody tonight, and what to mend."

@@ -35,6 +35,7 @@ from strike_app.graphql.cost import Costed
 from strike_app.graphql.measures import measures_rule
 from strike_app.graphql.mutation import Mutation
 from strike_app.graphql.prepared import RememberPrepared, prepared
+from strike_app.graphql.places import PlacesQuery
 from strike_app.graphql.problems import presentable
 from strike_app.graphql.query import Query
 from strike_app.graphql.scalars import SCALARS
@@ -65,7 +66,7 @@ LIMITS: list[type[ASTValidationRule]] = [
 
 
 @strawberry.type(name="Query", description="Questions: of ECOs, from the read models; of settings.")
-class AllQueries(Query, SettingsQuery):
+class AllQueries(Query, PlacesQuery, SettingsQuery):
     pass
 
 

@@ -107,6 +107,7 @@ class System:
             settings=Settings(public_url=AnyHttpUrl(PUBLIC)),
             clock=self.clock,
             paging_seen_by=cast(Any, None),
+            places=cast(Any, None),
             administration=cast(Any, None),
             checks=cast(Any, None),
             callouts=self.callouts,

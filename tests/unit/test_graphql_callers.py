@@ -81,6 +81,7 @@ def _services(settings: Settings | None = None) -> Services:
         changes=cast(Any, FakeChanges()),
         following=cast(Any, FakeChanges()),
         identity=cast(Any, FakeIdentity()),
+        places=nothing,
         twilio_accounts=nothing,
         webhook_urls=WebhookUrls("https://strike.example"),
         executor=ThreadPoolExecutor(1),
