@@ -34,8 +34,8 @@ from strike_app.graphql.context import Context
 from strike_app.graphql.cost import Costed
 from strike_app.graphql.measures import measures_rule
 from strike_app.graphql.mutation import Mutation
-from strike_app.graphql.prepared import RememberPrepared, prepared
 from strike_app.graphql.places import PlacesQuery
+from strike_app.graphql.prepared import RememberPrepared, prepared
 from strike_app.graphql.problems import presentable
 from strike_app.graphql.query import Query
 from strike_app.graphql.scalars import SCALARS

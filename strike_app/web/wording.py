@@ -102,6 +102,8 @@ def tone_of(eco: Mapping[str, Any]) -> str:
 def call_look(call: Mapping[str, Any]) -> Look:
     """Of a call: how it ended, or how far it is."""
     return CALLS[call["outcome"] or call["state"]]
+
+
 # A new callout ------------------------------------------------------------------------------
 
 JOB_TYPES = (

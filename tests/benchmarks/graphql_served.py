@@ -15,12 +15,14 @@ from aiohttp import web
 from pydantic import AnyHttpUrl
 
 from strike_adapters.identity import Identities, LoadBalancerIdentity, LoadBalancerSettings
+from strike_adapters.postgres.eco_lists import PageAsked
 from strike_app.bootstrap import open_services, open_strike
 from strike_app.callers import user_of
 from strike_app.graphql.schema import build_schema
 from strike_app.limits import Rates
 from strike_app.mute import StrikeRunner
-from strike_app.server import SERVICES, StrikeView, create_app
+from strike_app.server import StrikeView, create_app
+from strike_app.services import SERVICES
 from strike_app.settings import Settings
 from tests.unit.given import NOC
 
@@ -100,7 +102,9 @@ async def _serve(strike: Any, settings: Settings, public_key: str, ready: Connec
 
 async def _plain(request: web.Request) -> web.Response:
     """The limit: the statement of GraphQL's list, its columns as JSON, and nothing else."""
-    page = await request.app[SERVICES].queries.ecos(NOC, first=ROWS)
+    page = await request.app[SERVICES].queries.lists.page(
+        NOC, PageAsked(size=ROWS), columns=frozenset(COLUMNS)
+    )
     rows = [{name: row[name] for name in COLUMNS} for row in page.rows]
     return web.Response(body=orjson.dumps({"rows": rows}), content_type="application/json")
 

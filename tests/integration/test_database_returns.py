@@ -59,7 +59,7 @@ COMMANDS: dict[str, Callable[[PostgresDirectory], object]] = {
     "link": lambda it: it.link(NOC, OSP),
     "has_render": lambda it: it.has_render(OSP),
     "field_terms": lambda it: it.field_terms(OSP),
-    "next_job_number": lambda it: it.next_job_number(OSP, YEAR),
+    "open_job": lambda it: it.open_job(NOC, OSP, YEAR),
     "matches": lambda it: it.matches(OSP, PLACE),
     "get": lambda it: it.get(OSP, LISTS[0].id),
     "lists_of": lambda it: it.lists_of(OSP),

@@ -13,7 +13,8 @@ import pytest
 from graphql import GraphQLObjectType, parse, validate
 from structlog.testing import capture_logs
 
-from strike_adapters.postgres.queries import Membership, Page, User
+from strike_adapters.postgres.eco_lists import Page
+from strike_adapters.postgres.queries import Membership, User
 from strike_app.graphql import Context
 from strike_app.graphql.schema import MAX_ALIASES, build_schema
 from strike_domain.actors import Actor, Role, Side
@@ -78,7 +79,11 @@ class Rows:
         }
         return row
 
-    async def ecos(self, *_: Any, **_options: Any) -> Page:
+    @property
+    def lists(self) -> Rows:
+        return self
+
+    async def page(self, *_: Any, **_options: Any) -> Page:
         self.asked["ecos"] += 1
         return Page(self.ecos_of_page, has_next=True)
 
