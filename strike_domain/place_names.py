@@ -99,8 +99,8 @@ def questions(text: str) -> tuple[Question, ...]:
             found.append(Question(" ".join(words[:-count]), frozenset({code})))
     head, comma, tail = text.rpartition(",")
     begun = _TAIL.sub("", folded(tail))
-    if comma and len(begun) >= SHORTEST:
-        codes = {code for name, code in _BY_WORDS.items() if name.startswith(begun)}
+    if comma:  # The first letters of a state may follow, or nothing yet.
+        codes = {code for name, code in _BY_WORDS.items() if name.startswith(begun.strip())}
         found.append(Question(folded(head), frozenset(codes)))
     return tuple(dict.fromkeys(one for one in found if len(one.name) >= SHORTEST))
 
