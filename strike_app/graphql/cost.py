@@ -25,8 +25,8 @@ from graphql import (
     get_nullable_type,
 )
 from graphql.execution import Executor
-from graphql.pyutils import Undefined
 
+from strike_adapters.postgres.eco_lists import USUAL_PAGE
 from strike_app.graphql.compiled.program import Document, selections
 from strike_app.graphql.measures import INTROSPECTION
 from strike_domain.errors import Rejected
@@ -37,13 +37,19 @@ MAX_COST = 25_000
 DEFAULT_SIZE = 10
 """Items of a list of which nothing is declared."""
 
-SIZES: Mapping[str, int] = {"Eco.timeline": 30, "Query.ecoTimeline": 30, "Eco.pagerRuns": 2}
+SIZES: Mapping[str, int] = {
+    "Eco.timeline": 30,
+    "Query.ecoTimeline": 30,
+    "Eco.pagerRuns": 2,
+    "Query.responseTimes": 100,
+}
 """Items that a list mostly has at the most."""
 
 INTROSPECTION_COST = 5_000
 """Of asking for the schema once, whatever of it."""
 
-PAGE = "first"
+PAGE, PAGE_BACK = "first", "last"
+"""The arguments that say how many items a list gives; of neither it gives `USUAL_PAGE`."""
 
 
 class Costed(Executor[Any]):
@@ -83,7 +89,7 @@ def _page_variables(document: Document) -> tuple[str, ...]:
         for node in selections(document)
         if isinstance(node, FieldNode)
         for argument in node.arguments or ()
-        if argument.name.value == PAGE and isinstance(argument.value, VariableNode)
+        if argument.name.value in (PAGE, PAGE_BACK) and isinstance(argument.value, VariableNode)
     )
 
 
@@ -146,9 +152,11 @@ class _Counter:
             return None
         value: Any = definition.args[PAGE].default_value
         for argument in node.arguments or ():
-            if argument.name.value == PAGE and isinstance(argument.value, IntValueNode):
+            if argument.name.value not in (PAGE, PAGE_BACK):
+                continue
+            if isinstance(argument.value, IntValueNode):
                 value = int(argument.value.value)
-            elif argument.name.value == PAGE and isinstance(argument.value, VariableNode):
+            elif isinstance(argument.value, VariableNode):
                 given = self._pages.get(argument.value.name.value)
                 value = value if given is None else given
-        return max(1, value) if isinstance(value, int) and value is not Undefined else None
+        return max(1, value) if isinstance(value, int) else USUAL_PAGE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from strike_app.bootstrap import Strike
 from strike_app.graphql import schema
 from strike_app.server import create_app
 from strike_app.services import Services
+from strike_app.web import console
 from strike_domain import Actor, LinkStatus, Role, Side
 from strike_domain.access import RULES, Action, Over
 from strike_domain.actors import Scope
@@ -270,7 +272,6 @@ async def test_without_both_walls_foreign_things_are_shown(
 # Paths -------------------------------------------------------------------------------------
 
 OPEN = {
-    ("GET", "/"): 302,
     ("GET", "/healthz"): 200,
     ("GET", "/readyz"): 200,
 }
@@ -285,6 +286,19 @@ CLOSED = {
 }
 
 
+PLACE_IN_PATH = re.compile(r"\{[^}]*\}")
+PATTERN_IN_PATH = re.compile(r":[^}]+\}")
+
+
+def pages() -> dict[tuple[str, str], int]:
+    """Every page of the console; a form is refused already because no page of ours sent it."""
+    found = {
+        (one.method, PATTERN_IN_PATH.sub("}", one.path)): 401 if one.method == "GET" else 403
+        for one in console.routes()
+    }
+    return found | {("GET", "/own/{digest}/{name}"): 404}
+
+
 async def test_a_stranger_reaches_no_path_that_says_anything(
     served: Served, worlds: Worlds
 ) -> None:
@@ -295,9 +309,9 @@ async def test_a_stranger_reaches_no_path_that_says_anything(
         if route.resource and route.method != "HEAD"
     }
     assets = {one for one in paths if one[1] == "/assets"}
-    assert paths - assets == set(OPEN) | set(CLOSED)
-    for (method, path), status in (OPEN | CLOSED).items():
-        where = path.format(run=worlds.ours.eco_id, call=worlds.ours.eco_id)
+    assert paths - assets == set(OPEN) | set(CLOSED) | set(pages())
+    for (method, path), status in (OPEN | CLOSED | pages()).items():
+        where = PLACE_IN_PATH.sub(str(worlds.ours.eco_id), path)
         body = {"query": "{ me { id } }"} if path == "/graphql" and method == "POST" else None
         async with served.session.request(
             method, f"{served.url}{where}", json=body, allow_redirects=False

@@ -31,6 +31,7 @@ def test_a_field_counts_once_for_each_item_of_the_lists_that_it_stands_in() -> N
     assert _cost("{ me { id memberships { role } } }") == 2 + 1 + 10
     each = 1 + 2 + (1 + 30) + (1 + 2 * (1 + 10))
     assert _cost(f"{{ ecos(first: 7) {{ {NODES} }} }}") == 2 + 7 * each
+    assert _cost(f"{{ ecos(last: 9) {{ {NODES} }} }}") == 2 + 9 * each
     assert _cost(f"{{ ecos {{ {NODES} }} }}") == 2 + 50 * each
 
 
