@@ -15,7 +15,7 @@ from eventsourcing.application import ProcessingEvent
 from eventsourcing.dispatch import singledispatchmethod
 from eventsourcing.persistence import IntegrityError, Tracking
 from eventsourcing.projection import EventSourcedProjection
-from eventsourcing.utils import EnvType
+from eventsourcing.utils import EnvType, TopicError, resolve_topic
 
 from strike_domain.actors import Actor, Stamp
 from strike_domain.eco import (
@@ -35,6 +35,12 @@ from strike_domain.routing import NoRoute, Router, start_run
 
 PAGER = Actor.system("pager")
 
+ANSWERED = frozenset(
+    one.TOPIC
+    for one in (EcoCreated, EcoCancelled, EcoCompleted, ResponderAssigned, PagerRunExhausted)
+)
+"""Topics of the events that the process may answer: those that its policy names below."""
+
 Processing = ProcessingEvent[UUID]
 
 
@@ -49,6 +55,16 @@ class PagerProcess(EventSourcedProjection[UUID]):
         super().__init__(env)
         self._router = router
         self._clock = clock
+
+    @staticmethod
+    def may_answer(topic: str) -> bool:
+        """Whether the process may answer such an event. One that this version does not know may be
+        one that a newer version answers: it is not passed over."""
+        try:
+            resolve_topic(topic)
+        except TopicError:
+            return True
+        return topic in ANSWERED
 
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
         """As the library does; but a command that was faster is no reason to stop.

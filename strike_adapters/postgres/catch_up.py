@@ -49,8 +49,7 @@ class Intake:
             if isinstance(self._follower, View):
                 self._take_batch(self._follower, notifications)
             else:
-                # It answers with events of its own, each in the transaction of its cause.
-                self._take_each(notifications)
+                self._answer(notifications)
 
     def _take_batch(self, view: View, notifications: Sequence[Notification]) -> None:
         try:
@@ -67,6 +66,30 @@ class Intake:
                 self._take_batch(view, rest)
         except Exception:
             self._take_each(notifications)
+
+    def _answer(self, notifications: Sequence[Notification]) -> None:
+        """Events are answered with events, each in the transaction of its cause.
+
+        What asks for no answer is passed over: its position is stored with the next that does, or
+        at the end of what has come. Otherwise people would be rung the later, the more is noted.
+        """
+        passed: list[Notification] = []
+        for one in notifications:
+            if not self._may_answer(one.topic):
+                passed.append(one)
+                continue
+            try:
+                self._take_each([one])
+            except EventFailed:
+                # It stands right before the event that fails, by which a person can skip it.
+                self._take_each(passed)
+                raise
+            passed = []
+        self._take_each(passed[-1:])
+
+    def _may_answer(self, topic: str) -> bool:
+        may_answer = getattr(self._follower, "may_answer", None)
+        return may_answer is None or bool(may_answer(topic))
 
     def _take_each(self, notifications: Sequence[Notification]) -> None:
         for one in notifications:

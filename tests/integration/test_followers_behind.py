@@ -29,7 +29,7 @@ from strike_adapters.postgres.views.eco_timeline import EcoTimeline
 from strike_adapters.postgres.views.view import CHANGES, Change, View
 from strike_app import followers as command
 from strike_app.metrics import Metrics
-from strike_domain import StrikeLog
+from strike_domain import PagerProcess, StrikeLog
 from strike_domain.errors import NotFound, Rejected
 from tests.integration.stored import (
     Running,
@@ -46,7 +46,7 @@ from tests.integration.stored import (
 from tests.integration.stories import tell_all
 from tests.integration.test_followers import follower, position, reached
 from tests.integration.test_rebuild import everything
-from tests.unit.given import NOC
+from tests.unit.given import NOC, OPERATOR
 
 
 @pytest.fixture
@@ -95,6 +95,54 @@ def test_a_follower_that_is_behind_commits_seldom(night: StoredNight) -> None:
         told = [one.payload for one in listener.notifies(timeout=0.5)]
     assert night.strike.log.position() > 100 and len(told) < 10
     assert '"all":true' in told[0]
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The topics of all events that the pager process takes in from now on."""
+    taken: list[str] = []
+    process_event = PagerProcess.process_event
+
+    def take(self: PagerProcess, event: Any, tracking: Tracking) -> None:
+        taken.append(event.TOPIC)
+        process_event(self, event, tracking)
+
+    monkeypatch.setattr(PagerProcess, "process_event", take)
+    return taken
+
+
+def test_the_pager_passes_over_what_asks_for_no_answer(
+    night: StoredNight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand remarks must not keep the next callout's people asleep."""
+    first = night.order()
+    for number in range(100):
+        night.strike.callouts.add_note(first, f"Remark {number}", OPERATOR)
+    second = night.order()
+    taken = counted(monkeypatch)
+    with Running(follower(PAGER, night)):
+        eventually(lambda: night.strike.log.eco(second).paging_state == "RUNNING")
+        eventually(lambda: reached(night, PAGER))
+    assert taken.count("strike.eco.created") == 2
+    assert len(taken) < 10, "Two callouts, and the end of each batch."
+    started = "SELECT count(*) AS n FROM strike_events WHERE topic = 'strike.run.started'"
+    assert rows(night.url, started) == [{"n": 2}]
+
+
+def test_the_pager_stands_right_before_an_event_that_fails_behind_such_as_it_passes_over(
+    at_command_line: StoredNight,
+) -> None:
+    night = at_command_line
+    first = night.order()
+    for number in range(3):
+        night.strike.callouts.add_note(first, f"Remark {number}", OPERATOR)
+    night.order()
+    execute(night.url, "UPDATE strike_events SET state = 'nonsense' WHERE notification_id = 5")
+    third = night.order()
+    with Running(follower(PAGER, night)):
+        assert failure(night, PAGER).position == 5
+        assert position(night.url, PAGER) == 4
+        command.skip_event(PAGER, 5, "Unreadable", as_json=True)
+        eventually(lambda: night.strike.log.eco(third).paging_state == "RUNNING")
 
 
 async def test_what_is_told_of_a_batch_wakes_all_whom_it_concerns(night: StoredNight) -> None:

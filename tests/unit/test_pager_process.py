@@ -20,6 +20,7 @@ from strike_domain import (
     TaskState,
 )
 from strike_domain.log import MAX_ATTEMPTS
+from strike_domain.pager_process import ANSWERED
 from tests.unit.given import ANA, BEN, OPERATOR, Night, stamp, tasks
 
 
@@ -228,3 +229,12 @@ def test_following_the_whole_log_again_in_a_new_process_rings_nobody() -> None:
     night.after(3600)
     assert night.happened() == before
     assert night.switchboard.asked == asked
+
+
+def test_the_topics_that_may_be_answered_are_those_that_the_policy_names() -> None:
+    repr(PagerProcess.policy)  # It learns the types of its methods when it is first looked at.
+    named = set(vars(PagerProcess)["policy"].dispatcher.registry) - {object}
+    assert {one.TOPIC for one in named} == ANSWERED
+    assert all(PagerProcess.may_answer(topic) for topic in ANSWERED)
+    assert not PagerProcess.may_answer("strike.eco.note-added")
+    assert PagerProcess.may_answer("strike.eco.of-a-newer-version")
