@@ -83,8 +83,20 @@ def read_callout_geometry(
     Raises `Rejected`: FILE_UNREADABLE, FILE_TOO_LARGE, INVALID_JSON, INVALID_GEOJSON,
     UNSUPPORTED_CRS.
     """
+    return _places(_read(path, max_bytes))
+
+
+def callout_geometry_in(content: str | bytes) -> list[NamedGeometry]:
+    """As `read_callout_geometry`, of what a file holds, or of what was pasted.
+
+    Limit its size before. Raises `Rejected`: INVALID_JSON, INVALID_GEOJSON, UNSUPPORTED_CRS.
+    """
+    return _places(read_object(content, ()))
+
+
+def _places(document: Mapping[str, Any]) -> list[NamedGeometry]:
     places = []
-    for item in _items(_read(path, max_bytes)):
+    for item in _items(document):
         location, error = _attempt(parse_location, item)
         places.append(NamedGeometry(item.name, location, error, item.properties))
     return places

@@ -22,6 +22,7 @@ from strike_adapters.identity import (
     http_certs_fetcher,
     http_key_fetcher,
 )
+from strike_adapters.places import GeoNamesPlaces
 from strike_adapters.postgres.accounts import PostgresAccounts
 from strike_adapters.postgres.auditor import Auditor, Runnable
 from strike_adapters.postgres.changes import Changes
@@ -41,6 +42,7 @@ from strike_adapters.twilio.accounts import WebhookUrls
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.account_checks import AccountChecks
 from strike_app.clock import ScaledClock
+from strike_app.following import Following, Most
 from strike_app.keys import KeyRing, open_keys
 from strike_app.metrics import METRICS
 from strike_app.scrubbing import hide
@@ -250,17 +252,23 @@ def open_services(strike: Strike, settings: Settings) -> Services:
     size = settings.command_threads
     pool = open_async_pool(strike.url, size=max(2, size // 2))
     tenants = open_async_pool(strike.url, size=size, for_tenants=True)
+    queries = Queries(pool, tenants, changes, settings.wait_for_seconds)
+    most = Most(
+        settings.streams_per_user, settings.streams_per_tenant, settings.streams_per_process
+    )
     return Services(
         settings=settings,
         clock=strike.clock,
         callouts=strike.callouts(),
         paging=strike.paging(),
-        queries=Queries(pool, tenants, changes, settings.wait_for_seconds),
+        queries=queries,
         changes=changes,
+        following=Following(changes, queries.lines, strike.clock, METRICS, most),
         paging_seen_by=strike.paging_seen_by,
         administration=strike.administration(),
         checks=strike.checks(),
         identity=open_identities(settings),
+        places=GeoNamesPlaces(),
         twilio_accounts=strike.accounts,
         webhook_urls=WebhookUrls(settings.webhook_base),
         executor=ThreadPoolExecutor(settings.command_threads, thread_name_prefix="command"),

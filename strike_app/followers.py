@@ -7,7 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
 
+import psycopg
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -23,12 +27,15 @@ from strike_adapters.postgres.follower_states import (
 )
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, VIEWS
 from strike_adapters.postgres.rebuild import Told, drop_old, rebuild
+from strike_adapters.postgres.registry import add_audit
 from strike_adapters.postgres.views.view import View
 from strike_app.admin.desk import at_work, plain_table, print_json, system_admin, tell
 from strike_app.bootstrap import Strike, open_database
 from strike_app.metrics import METRICS, Metrics
 from strike_app.settings import Settings
+from strike_domain.access import Action
 from strike_domain.errors import Rejected
+from strike_domain.registry import Audit
 
 REPORT_EVERY = 5.0
 """Seconds between two looks at the followers, for metrics."""
@@ -132,11 +139,28 @@ def skip_event(name: str, position: int, reason: str, *, as_json: bool) -> None:
     _check_name(name, FOLLOWER_NAMES)
     if not reason.strip():
         raise Rejected("REASON_MISSING", "Say why: whoever finds the gap will ask.", ("reason",))
-    actor = system_admin().name
-    with at_work() as strike, strike.pool.connection() as connection:
-        skip(connection, name, position, reason=reason.strip(), actor=actor)
-    done = {"follower": name, "position": position, "reason": reason.strip(), "actor": actor}
+    actor, reason = system_admin().name, reason.strip()
+    with at_work() as strike, strike.pool.connection() as connection, connection.transaction():
+        skip(connection, name, position, reason=reason, actor=actor)
+        told = {"position": position, "reason": reason}
+        add_audit(connection, _audit(Action.FOLLOWERS_SKIP, name, told))
+    done = {"follower": name, "position": position, "reason": reason, "actor": actor}
     tell(f"{name} leaves out the event at position {position}.", done, as_json=as_json)
+
+
+def _audit(action: Action, subject: str, told: dict[str, Any]) -> Audit:
+    """What `strike audit` says of it; it concerns no company."""
+    return Audit(
+        at=datetime.now(UTC),
+        actor=system_admin().name,
+        tenant_id=None,
+        seen_by=(),
+        action=action,
+        subject=subject,
+        before={},
+        after=told,
+        correlation_id=uuid4(),
+    )
 
 
 def _check_name(name: str, names: Sequence[str]) -> None:
@@ -169,8 +193,11 @@ def rebuild_views(
         except KeyboardInterrupt:
             console.print("Interrupted; the same command goes on from here.")
             return 130
-    seconds = time.monotonic() - began
-    called = ", ".join(one.name for one in views)
+        seconds = time.monotonic() - began
+        called = ", ".join(one.name for one in views)
+        with psycopg.connect(url) as connection:
+            told = {"seconds": round(seconds, 1)}
+            add_audit(connection, _audit(Action.FOLLOWERS_REBUILD, called, told))
     console.print(f"Rebuilt in {seconds:,.1f} s: {called}. The old tables are kept as …_old.")
     return 0
 

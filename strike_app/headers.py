@@ -9,6 +9,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from strike_app.claims import CORRELATION_HEADER, correlation_id
+from strike_app.event_stream import EVENT_STREAM
 from strike_app.settings import Settings
 
 HSTS_SECONDS = 31_536_000
@@ -77,6 +78,8 @@ async def correlated(
 
 def _caching(request: web.Request, response: web.StreamResponse) -> str:
     is_asset = request.path.startswith(ASSETS_PATH) and response.status < 400
+    if response.content_type == EVENT_STREAM:
+        return "no-store, no-transform"  # Who compresses it holds it back.
     return "public, max-age=3600" if is_asset else "no-store"
 
 

@@ -124,6 +124,14 @@ class Metrics:
             "stream_lag_positions", "How far the stream is behind the log.", **own
         )
 
+        self.streams = Gauge("streams_open", "Streams that somebody follows.", ["transport"], **own)
+        self.changes_delivered = Counter(
+            "stream_changes_delivered", "Changes handed to those who follow.", **own
+        )
+        self.streams_cut_off = Counter(
+            "streams_cut_off", "Streams that were refused or ended, by code.", ["code"], **own
+        )
+
     # A listener of `StrikeLog` ----------------------------------------------------------------
 
     def stored(self, aggregate: object, events: Sequence[Any]) -> None:
@@ -199,6 +207,20 @@ class Metrics:
     def published_until(self, position: int, lag: int) -> None:
         self.stream_position.set(position)
         self.stream_lag.set(lag)
+
+    # A watcher of streams -------------------------------------------------------------------
+
+    def stream_opened(self, transport: str) -> None:
+        self.streams.labels(transport).inc()
+
+    def stream_closed(self, transport: str) -> None:
+        self.streams.labels(transport).dec()
+
+    def change_delivered(self) -> None:
+        self.changes_delivered.inc()
+
+    def stream_cut_off(self, code: str) -> None:
+        self.streams_cut_off.labels(code).inc()
 
     # A watcher of the auditor -----------------------------------------------------------------
 

@@ -22,8 +22,12 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strike_adapters.identity import Unauthenticated
 from strike_app.callers import GOOD_TOKENS, actor_of, good_tokens, tenant_named, user_of
 from strike_app.claims import check_content_type, check_origin, client_of, correlation_id
+from strike_app.event_stream import OPEN, accepts_events, open_streams, resumed_after
 from strike_app.graphiql import page
 from strike_app.graphql import Context, make_context, schema
+from strike_app.graphql.events import asked_in, stream_answers
+from strike_app.graphql.posts import ordinary_answer
+from strike_app.graphql.schema import StrikeSchema
 from strike_app.graphql.sockets import CountingHandler
 from strike_app.headers import correlated, headers_for, page_policy
 from strike_app.limits import FAILURES, RATES, Failures, Now, Rates, TooMany
@@ -72,7 +76,7 @@ class StrikeView(GraphQLView[Context, None]):
 
     graphql_transport_ws_handler_class = CountingHandler
 
-    def __init__(self, services: Services, rates: Rates) -> None:
+    def __init__(self, services: Services, rates: Rates, schema: StrikeSchema = schema) -> None:
         super().__init__(
             schema=schema,
             graphql_ide=None,
@@ -86,25 +90,36 @@ class StrikeView(GraphQLView[Context, None]):
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         check_content_type(request)
+        is_websocket = "Upgrade" in request.headers and self.is_websocket_request(request)
         # Before a WebSocket is opened: after that, no status can say what is wrong.
         if "Upgrade" in request.headers:
             check_origin(request, self._services.settings)
         user = await user_of(request, self._services)
         correlation = correlation_id(request)
         # Over a WebSocket many things are asked for, each with an id of its own.
-        request_id = None if self.is_websocket_request(request) else correlation
+        request_id = None if is_websocket else correlation
         actor = actor_of(user, tenant_named(request), request_id)
         context = make_context(self._services, user, actor, correlation)
         _context.set(context)
-        if self.is_websocket_request(request):
+        if is_websocket:
             return await super().__call__(request)
         if request.method == "POST":
             self.count(context)
+            if accepts_events(request):
+                return await self._stream(request, context)
         async with asyncio.timeout(ANSWER_SECONDS):
-            response = await super().__call__(request)
+            ordinary = await ordinary_answer(self.schema, request, context)
+            response = await super().__call__(request) if ordinary is None else ordinary
         if isinstance(response, web.Response) and response.status >= 400:
             return _refusal(response.status, "REQUEST_INVALID", _text(response))
         return response
+
+    async def _stream(self, request: web.Request, context: Context) -> web.StreamResponse:
+        """GraphQL over SSE, in distinct connections mode."""
+        context.transport, context.resumed_after = "sse", resumed_after(request)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            body = await request.read()
+        return await stream_answers(request, schema, context, asked_in(body), ANSWER_SECONDS)
 
     def count(self, context: Context) -> None:
         """Count one operation of a user, who acts for a tenant or not yet. Raises `TooMany`."""
@@ -126,6 +141,7 @@ class StrikeView(GraphQLView[Context, None]):
             protocols=[subprotocol] if subprotocol else [],
             heartbeat=HEARTBEAT_SECONDS,
             max_msg_size=MAX_MESSAGE,
+            compress=False,  # It would take more memory than everything else of a client.
         )
         await socket.prepare(request)
         self._sockets.add(socket)
@@ -143,6 +159,9 @@ class StrikeView(GraphQLView[Context, None]):
 
     async def hang_up(self, app: web.Application) -> None:
         """Nobody who listens may hold up the end; clients come back to whoever serves then."""
+        streams = app[OPEN]
+        for stream in tuple(streams):
+            stream.hang_up()
         for socket in tuple(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is stopping")
 
@@ -189,6 +208,7 @@ def create_app(services: Services, now: Now = time.monotonic) -> web.Application
     app[SERVICES] = services
     app[FAILURES] = Failures(now)
     app[GOOD_TOKENS] = good_tokens()
+    app[OPEN] = open_streams()
     settings = services.settings
     app[RATES] = Rates(settings.rate_per_user, settings.rate_per_tenant, now)
     graphql = StrikeView(services, app[RATES])
@@ -213,11 +233,13 @@ def create_app(services: Services, now: Now = time.monotonic) -> web.Application
 
 async def _start(app: web.Application) -> None:
     await app[SERVICES].queries.open()
+    await app[SERVICES].following.start()
     await app[SERVICES].changes.start()
 
 
 async def _stop(app: web.Application) -> None:
     await app[SERVICES].changes.stop()
+    await app[SERVICES].following.stop()
     await app[SERVICES].queries.close()
 
 

@@ -20,11 +20,13 @@ from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.queries import Queries
 from strike_adapters.twilio.accounts import TwilioAccounts, WebhookUrls
 from strike_app.account_checks import AccountChecks
+from strike_app.following import Following
 from strike_app.settings import Settings
 from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
 from strike_domain.errors import OutcomeUnknown
 from strike_domain.paging import Paging
+from strike_domain.places import Places
 from strike_domain.ports import Clock
 
 T = TypeVar("T")
@@ -52,7 +54,9 @@ class Services:
     checks: AccountChecks
     queries: Queries
     changes: Changes
+    following: Following
     identity: Identities
+    places: Places
     twilio_accounts: TwilioAccounts
     webhook_urls: WebhookUrls
     executor: Executor

@@ -123,6 +123,15 @@ class Settings(BaseSettings):
     rate_per_tenant: str = Field(
         "3000/minute", description="GraphQL operations of one tenant, for each server process."
     )
+    streams_per_user: int = Field(
+        100, ge=1, description="Streams that one user may have open, for each server process."
+    )
+    streams_per_tenant: int = Field(
+        1_000, ge=1, description="Streams of one tenant, for each server process."
+    )
+    streams_per_process: int = Field(
+        10_000, ge=1, description="Streams of all together, for each server process."
+    )
     clock_speed: float = Field(
         1.0, gt=0, description="How many times faster than real time (demos only)."
     )

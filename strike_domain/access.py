@@ -47,6 +47,8 @@ class Action(StrEnum):
     TOKENS_SEE = "tokens.see"
     TOKENS_EDIT = "tokens.edit"
     AUDIT_SEE = "audit.see"
+    FOLLOWERS_SKIP = "followers.skip"
+    FOLLOWERS_REBUILD = "followers.rebuild"
 
 
 class Over(StrEnum):
@@ -75,7 +77,7 @@ class Rule:
 NOC, OSP, BOTH = (Side.NOC,), (Side.OSP,), (Side.NOC, Side.OSP)
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 READ, CALLOUT, MANAGE = Scope.READ, Scope.CALLOUT, Scope.ADMIN
-OWN, PARTY, LINKED = Over.OWN, Over.PARTY, Over.LINKED
+OWN, PARTY, LINKED, ALL = Over.OWN, Over.PARTY, Over.LINKED, Over.SYSTEM
 ACTIVE = (LinkStatus.ACTIVE,)
 
 RULES: dict[Action, Rule] = {
@@ -107,7 +109,7 @@ RULES: dict[Action, Rule] = {
     Action.LISTS_EDIT: Rule("change pager lists and regions", ADMIN, OSP, OWN, MANAGE),
     Action.TENANT_SEE: Rule("see its name and linked companies'", VIEWER, BOTH, OWN, READ),
     Action.TENANT_RENAME: Rule("change its name", ADMIN, BOTH, OWN, MANAGE),
-    Action.TENANT_ADD: Rule("add a tenant", ADMIN, (), Over.SYSTEM, MANAGE),
+    Action.TENANT_ADD: Rule("add a tenant", ADMIN, (), ALL, MANAGE),
     Action.MEMBERS_SEE: Rule("see who belongs to it", VIEWER, BOTH, OWN, READ),
     Action.MEMBERS_EDIT: Rule("add and remove users, change roles", ADMIN, BOTH, OWN, MANAGE),
     Action.LINK_SEE: Rule("see links", VIEWER, BOTH, OWN, READ),
@@ -126,6 +128,8 @@ RULES: dict[Action, Rule] = {
     Action.TOKENS_SEE: Rule("see which API tokens there are", ADMIN, BOTH, OWN, MANAGE),
     Action.TOKENS_EDIT: Rule("make and revoke API tokens", ADMIN, BOTH, OWN, MANAGE),
     Action.AUDIT_SEE: Rule("see who changed what in its settings", ADMIN, BOTH, OWN, MANAGE),
+    Action.FOLLOWERS_SKIP: Rule("have a follower leave an event out", ADMIN, (), ALL, MANAGE),
+    Action.FOLLOWERS_REBUILD: Rule("make read models anew", ADMIN, (), ALL, MANAGE),
 }
 
 

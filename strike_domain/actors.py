@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+
+from strike_domain.new_ids import derived_id
 
 
 class Side(StrEnum):
@@ -26,8 +28,10 @@ class Role(StrEnum):
 
     def covers(self, needed: Role) -> bool:
         """True if this role may do all that `needed` may."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
+        return _HEIGHT[self] >= _HEIGHT[needed]
+
+
+_HEIGHT = {role: height for height, role in enumerate(Role)}
 
 
 class Scope(StrEnum):
@@ -55,6 +59,9 @@ class Actor(BaseModel):
     scopes: frozenset[Scope] | None = None
     request_id: UUID | None = None
     """What this actor asks for now: the correlation id of all that comes of it."""
+    command_id: UUID | None = None
+    """Names one command, so that it is done once: it is stored as the cause of its events, and a
+    command of the same id changes nothing where such events are. None: each is a new one."""
 
     @property
     def is_system(self) -> bool:
@@ -90,7 +97,7 @@ class Stamp(BaseModel):
         """
         return {
             "timestamp": self.at,
-            "event_id": uuid5(self.causation_id, f"{originator_id}/{version}"),
+            "event_id": derived_id(self.causation_id, f"{originator_id}/{version}"),
             "actor": self.actor,
             "tenant_id": self.tenant_id,
             "correlation_id": self.correlation_id,

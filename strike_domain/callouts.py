@@ -15,7 +15,7 @@ from strike_domain.errors import NotFound, Rejected
 from strike_domain.geometry import Location, parse_location
 from strike_domain.log import Receipt, StrikeLog, while_others_are_faster
 from strike_domain.new_ids import new_id
-from strike_domain.ports import Clock, Directory, Link
+from strike_domain.ports import Clock, Directory
 
 MAX_REFERENCE = 200
 """Longest client reference or ticket number, in characters."""
@@ -63,7 +63,7 @@ class Callouts:
             actor=actor.name,
             tenant_id=actor.tenant_id,
             correlation_id=request_id,
-            causation_id=request_id,
+            causation_id=actor.command_id or request_id,
         )
 
     def create_eco(self, order: EcoOrder, actor: Actor) -> Receipt[Eco]:
@@ -81,48 +81,40 @@ class Callouts:
         )
 
     def _existing(self, eco_id: UUID) -> Receipt[Eco] | None:
-        try:
-            return Receipt(self.log.eco(eco_id), self.log.position())
-        except NotFound:
+        if not self.log.has(eco_id):
             return None
+        return Receipt(self.log.eco(eco_id), self.log.position())
 
     def _create(
         self, eco_id: UUID, noc_id: UUID, order: EcoOrder, accepted: dict[str, Any], actor: Actor
     ) -> Receipt[Eco]:
-        link = self._active_link(noc_id, order.osp_id)
         stamp = self.stamp(actor)
+        opening = self._directory.open_job(noc_id, order.osp_id, stamp.at)
+        link, number = opening.link, opening.job_number
+        if link is None or number is None or not reaches(Action.ECO_CREATE, link):
+            message = "There is no active link with this contractor; a NOC admin can make one."
+            raise Rejected("NO_ACTIVE_LINK", message, ("ospId",))
         eco = Eco.create(
             eco_id,
             stamp,
             noc_id=noc_id,
             osp_id=order.osp_id,
-            job_number=self._directory.next_job_number(order.osp_id, stamp.at),
+            job_number=number,
             paging_policy=link.paging_policy,
-            has_render=self._directory.has_render(order.osp_id),
+            has_render=opening.has_render,
             **accepted,
         )
         return Receipt(eco, self.log.store(eco))
 
-    def _active_link(self, noc_id: UUID, osp_id: UUID) -> Link:
-        link = self._directory.link(noc_id, osp_id)
-        if link is None or not reaches(Action.ECO_CREATE, link):
-            message = "There is no active link with this contractor; a NOC admin can make one."
-            raise Rejected("NO_ACTIVE_LINK", message, ("ospId",))
-        return link
-
     def cancel_eco(self, eco_id: UUID, reason: str, actor: Actor) -> Receipt[Eco]:
         """Stop the callout: nobody else is rung, a live call is ended."""
         require(actor, Action.ECO_CANCEL)
-        return self.log.change_eco(
-            eco_id, lambda eco: visible(eco, actor).cancel(reason, self.stamp(actor))
-        )
+        return self._change(eco_id, actor, lambda eco: eco.cancel(reason, self.stamp(actor)))
 
     def add_note(self, eco_id: UUID, text: str, actor: Actor) -> Receipt[Eco]:
         """Put a remark into the timeline, which both sides see."""
         require(actor, Action.ECO_NOTE)
-        return self.log.change_eco(
-            eco_id, lambda eco: visible(eco, actor).add_note(text, self.stamp(actor))
-        )
+        return self._change(eco_id, actor, lambda eco: eco.add_note(text, self.stamp(actor)))
 
     def amend_eco(
         self,
@@ -138,11 +130,9 @@ class Callouts:
         place = None if location is None else parse_location(location)
 
         def amend(eco: Eco) -> None:
-            visible(eco, actor).amend(
-                self.stamp(actor), description=description, location=place, priority=priority
-            )
+            eco.amend(self.stamp(actor), description=description, location=place, priority=priority)
 
-        return self.log.change_eco(eco_id, amend)
+        return self._change(eco_id, actor, amend)
 
     # Field work -----------------------------------------------------------------------------
 
@@ -181,7 +171,26 @@ class Callouts:
     ) -> Receipt[Eco]:
         """Both sides may say it: the crew's company did the work, the NOC sees the light return."""
         require(actor, Action.ECO_FIELD_WORK)
-        return self.log.change_eco(eco_id, lambda eco: command(visible(eco, actor)))
+        return self._change(eco_id, actor, command)
+
+    def _change(self, eco_id: UUID, actor: Actor, command: Callable[[Eco], None]) -> Receipt[Eco]:
+        def change(eco: Eco) -> None:
+            if not is_repeat(self.log, visible(eco, actor), actor):
+                command(eco)
+
+        return self.log.change_eco(eco_id, change)
+
+
+def is_repeat(log: StrikeLog, eco: Eco, actor: Actor) -> bool:
+    """Whether the actor's command has been done on this ECO before.
+
+    Whoever stores at the same time makes the command load the ECO, and ask this, anew.
+    """
+    if actor.command_id is None:
+        return False
+    return any(
+        getattr(event, "causation_id", None) == actor.command_id for event in log.events.get(eco.id)
+    )
 
 
 def visible(eco: Eco, actor: Actor) -> Eco:

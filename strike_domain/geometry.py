@@ -97,12 +97,29 @@ def parse_location(
     LATITUDE_OUT_OF_RANGE, COORDINATES_SWAPPED, LINE_TOO_SHORT, TOO_MANY_VERTICES,
     CROSSES_ANTIMERIDIAN.
     """
+    if (plain := _plain_point(value)) is not None:
+        return Location(type="Point", coordinates=plain)
     geometry, path = read_geometry(value, path, ("Point", "LineString"))
     coordinates, path = geometry["coordinates"], (*path, "coordinates")
     if geometry["type"] == "Point":
         return Location(type="Point", coordinates=_read_point(coordinates, path))
     limit_vertices(len(coordinates), max_vertices, path)
     return Location(type="LineString", coordinates=_read_line(coordinates, path))
+
+
+def _plain_point(value: Any) -> Position | None:
+    """The position of nearly every point that comes, in a quarter of the time; None: look closer.
+
+    Nobody gets a position here that the checks below would refuse.
+    """
+    if type(value) is not dict or value.get("type") != "Point" or "crs" in value:
+        return None
+    match value.get("coordinates"):
+        case [float(longitude), float(latitude)] if (
+            -180 <= longitude <= 180 and -90 <= latitude <= 90
+        ):
+            return longitude, latitude
+    return None
 
 
 def read_geometry(

@@ -9,14 +9,20 @@ from threading import RLock
 from typing import Any, ClassVar, Generic, TypeVar, cast
 from uuid import UUID
 
-from eventsourcing.application import AggregateNotFoundError, Application, ProcessingEvent
+from eventsourcing.application import (
+    AggregateNotFoundError,
+    Application,
+    ProcessingEvent,
+    Repository,
+)
 from eventsourcing.persistence import IntegrityError, Notification, Recording, StoredEvent
 from eventsourcing.utils import EnvType
 
 from strike_domain.eco import Eco, EcoCreated, PagerDispatched
 from strike_domain.errors import Conflict, NotFound
-from strike_domain.eventsourced import Aggregate, PydanticMapper, project
+from strike_domain.eventsourced import Aggregate, PydanticMapper, Streams, project
 from strike_domain.history import Happened
+from strike_domain.kept import KEPT, KeptAggregates
 from strike_domain.pager_run import PagerRun
 
 TAggregate = TypeVar("TAggregate", bound=Aggregate)
@@ -51,7 +57,7 @@ class StrikeLog(Application[UUID]):
     in memory by default, in PostgreSQL with `strike_adapters.postgres.store`."""
 
     name = LOG_NAME
-    env: ClassVar[dict[str, str]] = LOG_ENV
+    env: ClassVar[dict[str, str]] = LOG_ENV | {"AGGREGATE_CACHE_MAXSIZE": str(KEPT)}
 
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)
@@ -59,6 +65,15 @@ class StrikeLog(Application[UUID]):
         """Are told of every aggregate that this object has stored, with what was new of it."""
         # One thread that runs in turns on its own, as the simulation does, never waits for itself.
         self._turns = [RLock() for _ in range(TURNS)]
+
+    def construct_event_store(self) -> Streams:
+        """As the library's, faster for long streams."""
+        return Streams(self.mapper, self.recorder)
+
+    def construct_repository(self) -> Repository[UUID]:
+        """As the library's, safe for many threads."""
+        size = int(self.env.get(self.AGGREGATE_CACHE_MAXSIZE) or KEPT)
+        return KeptAggregates(self.events, snapshot_store=self.snapshots, cache_maxsize=size)
 
     def eco(self, eco_id: UUID, version: int | None = None) -> Eco:
         """Raises `NotFound`."""
@@ -78,6 +93,13 @@ class StrikeLog(Application[UUID]):
         if not isinstance(found, kind):
             raise NotFound(what)
         return found
+
+    def has(self, aggregate_id: UUID) -> bool:
+        """Whether anything is stored of it; cheaper than to load it, and least when it is not."""
+        is_begun = getattr(self.recorder, "is_begun", None)
+        if is_begun is not None:
+            return cast(bool, is_begun(aggregate_id))
+        return bool(self.recorder.select_events(aggregate_id, limit=1))
 
     def records(self, eco_ids: Iterable[UUID]) -> dict[UUID, list[Notification]]:
         """All that is stored of those ECOs and of their pager runs, each in the order of the log.

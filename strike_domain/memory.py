@@ -22,6 +22,8 @@ from strike_domain.ports import (
     CallOrder,
     FieldTerms,
     Link,
+    LinkStatus,
+    Opening,
     ProviderCall,
     ProviderCallState,
     Tenant,
@@ -122,6 +124,12 @@ class MemoryDirectory:
     def next_job_number(self, osp_id: UUID, at: datetime) -> str:
         self.numbers[osp_id, at.year] = self.numbers.get((osp_id, at.year), 0) + 1
         return job_number(at.year, self.numbers[osp_id, at.year])
+
+    def open_job(self, noc_id: UUID, osp_id: UUID, at: datetime) -> Opening:
+        link = self.link(noc_id, osp_id)
+        is_open = link is not None and link.status is LinkStatus.ACTIVE
+        number = self.next_job_number(osp_id, at) if is_open else None
+        return Opening(link, self.has_render(osp_id), number)
 
     def matches(self, osp_id: UUID, location: Location) -> Matches:
         candidates = (

@@ -6,10 +6,11 @@ outside world reports: a report is taken for what it newly says, or for nothing.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
@@ -333,6 +334,11 @@ class PagerRun(Aggregate):
     """A ring-down; `calls` in the order in which they were requested."""
 
     TOPIC = "strike.PagerRun"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = super().__deepcopy__(memo)
+        copied.calls = {call_id: copy(call) for call_id, call in self.calls.items()}
+        return copied
 
     # What is true --------------------------------------------------------------------------
 

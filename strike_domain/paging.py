@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from strike_domain.access import Action, reaches, require
 from strike_domain.actors import Actor, Stamp
-from strike_domain.callouts import visible
+from strike_domain.callouts import is_repeat, visible
 from strike_domain.contacts import DeclineKey, DeclineReason, PagerList
 from strike_domain.eco import Eco, Offer, Responder
 from strike_domain.errors import NotFound, Rejected
@@ -124,7 +124,9 @@ class Paging:
 
         def once() -> Receipt[Eco]:
             eco = visible(self.log.eco(eco_id), actor)
-            stamp = self._stamp(actor.name, actor.tenant_id, eco.correlation_id)
+            if is_repeat(self.log, eco, actor):
+                return Receipt(eco, self.log.position())
+            stamp = self._stamp(actor.name, actor.tenant_id, eco.correlation_id, actor.command_id)
             run = start_run(eco, *plan(eco), stamp)
             return Receipt(eco, self.log.store(run, eco))
 
@@ -267,13 +269,19 @@ class Paging:
         responder = self.log.eco(run.eco_id).responder
         return voice.taken(responder.name) if responder else voice.over()
 
-    def _stamp(self, actor: str, tenant_id: UUID | None, correlation_id: UUID) -> Stamp:
+    def _stamp(
+        self,
+        actor: str,
+        tenant_id: UUID | None,
+        correlation_id: UUID,
+        command_id: UUID | None = None,
+    ) -> Stamp:
         return Stamp(
             at=self._clock.now(),
             actor=actor,
             tenant_id=tenant_id,
             correlation_id=correlation_id,
-            causation_id=self._new_id(),
+            causation_id=command_id or self._new_id(),
         )
 
 

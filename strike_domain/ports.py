@@ -72,6 +72,16 @@ def job_number(year: int, number: int) -> str:
     return f"{year % 100:02d}-{number:04d}"
 
 
+@dataclass(frozen=True)
+class Opening:
+    """What a new ECO takes from the directory."""
+
+    link: Link | None
+    has_render: bool
+    job_number: str | None
+    """The OSP's next; None, and none is taken, unless the link is active."""
+
+
 class HasFieldTerms(Protocol):
     """Whoever knows how an OSP wants its field work followed."""
 
@@ -89,8 +99,12 @@ class Directory(HasFieldTerms, Protocol):
     def has_render(self, osp_id: UUID) -> bool:
         """Whether field tasks are to be made for this OSP."""
 
-    def next_job_number(self, osp_id: UUID, at: datetime) -> str:
-        """Take the OSP's next number: unique and rising within the year, maybe with gaps."""
+    def open_job(self, noc_id: UUID, osp_id: UUID, at: datetime) -> Opening:
+        """All that a new ECO needs, as one question.
+
+        If the link is active, the OSP's next job number is taken: unique and rising within the
+        year, maybe with gaps.
+        """
 
 
 class PagerLists(Protocol):

@@ -12,7 +12,7 @@ from strike_domain.eco import Eco
 from strike_domain.geometry import Location, length_m
 from strike_domain.pager_run import Briefing, PagerRun, RunPlan
 from strike_domain.ports import PagerLists
-from strike_domain.regions import choose_match
+from strike_domain.regions import choose_match, region_area_m2
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,18 @@ class NoRoute:
     """Nobody can be rung for this place, and why."""
 
     reason: str
+
+
+def preference(route: Route | NoRoute) -> tuple[int, float]:
+    """Sorts the contractors for a place, the fittest first.
+
+    One that has drawn a region there knows it better than one whose default list is for
+    everywhere; the smaller the region, the better. Who would ring nobody comes last.
+    """
+    if isinstance(route, NoRoute):
+        return 2, 0.0
+    region = route.pager_list.region
+    return (1, 0.0) if region is None else (0, region_area_m2(region))
 
 
 class Router:

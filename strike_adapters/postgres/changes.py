@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import psycopg
@@ -18,7 +18,10 @@ from psycopg.rows import DictRow, dict_row
 from strike_adapters.postgres.views.view import CHANGES
 from strike_domain.log import LOG_NAME
 
-FOLLOWED = ("eco_views", "eco_timeline", "pager_run_views")
+ACCESS = "strike_access"
+"""Channel on which triggers say whose rights have changed: `{"user", "tenant"}`, null for all."""
+
+FOLLOWED = ("eco_views", "eco_timeline", "pager_run_views", "eco_map")
 """The read models that answers are made from, and that `waitFor` waits for."""
 
 LOOK_EVERY = 1.0
@@ -73,11 +76,28 @@ class Watch:
         return changed
 
 
+class Listener(Protocol):
+    """Somebody who is told everything that this process hears, on its loop; must not block."""
+
+    def told(self, told: Mapping[str, Any]) -> None:
+        """A read model has announced something: see `views.view.announcement`."""
+
+    def looked(self) -> None:
+        """How far the read models are was looked up; announcements may have been lost before."""
+
+    def access_told(self, told: Mapping[str, Any]) -> None:
+        """Somebody's rights have changed."""
+
+    def connected(self) -> None:
+        """What was told before, nobody has heard."""
+
+
 class Changes:
     """The change feed of the read models (`strike_changes`)."""
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self.listeners: list[Listener] = []
         self._watches: set[Watch] = set()
         self._positions: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
@@ -108,6 +128,10 @@ class Changes:
         """The position that all read models are known to have taken in; they may be further."""
         return min(self._positions.get(view, 0) for view in FOLLOWED)
 
+    def reached_by(self, view: str) -> int:
+        """The position that one read model is known to have taken in."""
+        return self._positions.get(view, 0)
+
     def take(self, payload: str) -> None:
         """Note what a read model has announced, and wake those whom it concerns."""
         told = json.loads(payload)
@@ -117,6 +141,8 @@ class Changes:
         for one in tuple(self._watches):
             if one.concerns(told):
                 one.wake()
+        for listener in self.listeners:
+            listener.told(told)
 
     def take_look(self, positions: dict[str, int]) -> None:
         """Note how far the read models really are; wake everybody if that was not told."""
@@ -124,6 +150,14 @@ class Changes:
         self._positions = dict(positions)
         if not was_told:
             self._wake_all()
+        for listener in self.listeners:
+            listener.looked()
+
+    def take_access(self, payload: str) -> None:
+        """Pass on whose rights have changed."""
+        told = json.loads(payload)
+        for listener in self.listeners:
+            listener.access_told(told)
 
     def _wake_all(self) -> None:
         for one in tuple(self._watches):
@@ -146,12 +180,16 @@ class Changes:
         )
         try:
             await connection.execute(f"LISTEN {CHANGES}")
+            await connection.execute(f"LISTEN {ACCESS}")
             self._wake_all()  # What was told while nobody listened is gone.
+            for listener in self.listeners:
+                listener.connected()
             while True:
                 async with asyncio.timeout(LOOK_SECONDS):
                     self.take_look(await read_positions(connection))
                 async for notify in connection.notifies(timeout=LOOK_EVERY):
-                    self.take(notify.payload)
+                    take = self.take_access if notify.channel == ACCESS else self.take
+                    take(notify.payload)
         finally:
             # Not the context manager: on a dead connection it would wait for an answer.
             await connection.close()

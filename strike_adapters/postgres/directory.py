@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from psycopg import Connection, OperationalError
+from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
+from strike_adapters.postgres.arrays import bigints, uuids
 from strike_adapters.postgres.pools import (
     CONNECT_SECONDS,
     Connections,
     Pool,
+    again_if_ended,
     check_together,
-    is_ended,
 )
 from strike_adapters.postgres.regions import BoxRegions, Regions, box_text
 from strike_adapters.postgres.tenancy import TenantPool
+from strike_adapters.postgres.together import Together
 from strike_domain.contacts import Contact, PagerList, RingAgain
 from strike_domain.geometry import Location
-from strike_domain.ports import FieldTerms, Link, Tenant, job_number
+from strike_domain.ports import FieldTerms, Link, Opening, Tenant, job_number
 from strike_domain.regions import Matches, region_shape, shape_area_m2
 
 FIND_TENANT = "SELECT id, name, side FROM tenants WHERE id = %s"
@@ -41,11 +44,30 @@ SELECT make_interval(secs => polling_seconds) AS interval,
 FROM render_instances WHERE osp_id = %s
 """
 
-# One row, one lock, held for one statement: numbers rise and never repeat.
-TAKE_JOB_NUMBER = """
-INSERT INTO job_sequences AS taken (osp_id, year, last) VALUES (%s, %s, 1)
-ON CONFLICT (osp_id, year) DO UPDATE SET last = taken.last + 1
-RETURNING last
+# As many as ask at the same time. The rows of the sequences are locked in one order. A commit that
+# does not wait for the disk is enough: whatever is stored with the number comes later in the
+# journal, so that nobody can find it there without this.
+OPEN_JOBS = """
+WITH asked AS (
+    SELECT * FROM unnest(%(nocs)b::uuid[], %(osps)b::uuid[], %(years)b::bigint[])
+        WITH ORDINALITY AS asked (noc_id, osp_id, year, place)
+), found AS (
+    SELECT asked.*, status, paging_policy, suspended_by,
+           row_number() OVER (same ORDER BY place) AS turn, count(*) OVER same AS number
+    FROM asked LEFT JOIN links USING (noc_id, osp_id)
+    WINDOW same AS (PARTITION BY osp_id, year, status)
+), taken AS (
+    INSERT INTO job_sequences AS taken (osp_id, year, last)
+    SELECT osp_id, year, number FROM found WHERE status = 'ACTIVE' AND turn = 1
+    ORDER BY osp_id, year
+    ON CONFLICT (osp_id, year) DO UPDATE SET last = taken.last + excluded.last
+    RETURNING osp_id, year, last
+)
+SELECT found.noc_id, osp_id, found.status, found.paging_policy, found.suspended_by, year,
+       CASE WHEN found.status = 'ACTIVE' THEN taken.last - found.number + turn END AS job,
+       EXISTS (SELECT 1 FROM render_instances AS r WHERE r.osp_id = found.osp_id) AS has_render,
+       set_config('synchronous_commit', 'off', true) AS relaxed
+FROM found LEFT JOIN taken USING (osp_id, year) ORDER BY place
 """
 
 LISTS = """
@@ -118,12 +140,26 @@ def open_pool(url: str, *, size: int = 4, opened: bool = True) -> Pool:
     return pool
 
 
+Values = Sequence[object] | Mapping[str, object]
+
+LINK_COLUMNS = ("noc_id", "osp_id", "status", "paging_policy", "suspended_by")
+
+
+class Wanted(NamedTuple):
+    """Who wants to call out whom, in which year."""
+
+    noc_id: UUID
+    osp_id: UUID
+    year: int
+
+
 class PostgresDirectory:
     """`Directory`, `PagerLists` and `CallClaims`, each question one statement."""
 
     def __init__(self, pool: Connections, regions: Regions | None = None) -> None:
         self.pool = pool
         self._regions = regions or BoxRegions(pool)
+        self._open_jobs: Together[Wanted, Opening] = Together(self._open_all)
 
     def seen_by(self, tenant_id: UUID) -> PostgresDirectory:
         """As much of it as the second wall lets that tenant see."""
@@ -145,13 +181,19 @@ class PostgresDirectory:
         row = self._one(FIELD_TERMS, osp_id)
         return FieldTerms(**row) if row else FieldTerms()
 
-    def next_job_number(self, osp_id: UUID, at: datetime) -> str:
-        with self.pool.connection() as connection:
-            row = connection.execute(TAKE_JOB_NUMBER, (osp_id, at.year)).fetchone() or {}
-        return job_number(at.year, row["last"])
+    def open_job(self, noc_id: UUID, osp_id: UUID, at: datetime) -> Opening:
+        return self._open_jobs(Wanted(noc_id, osp_id, at.year))
+
+    def _open_all(self, wanted: Sequence[Wanted]) -> list[Opening]:
+        values = {
+            "nocs": uuids([one.noc_id for one in wanted]),
+            "osps": uuids([one.osp_id for one in wanted]),
+            "years": bigints([one.year for one in wanted]),
+        }
+        return [opening(row) for row in self._all(OPEN_JOBS, values)]
 
     def matches(self, osp_id: UUID, location: Location) -> Matches:
-        return self._regions.matches(osp_id, location)
+        return again_if_ended(lambda: self._regions.matches(osp_id, location))
 
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None:
         row = self._one(GET_LIST, osp_id, list_id)
@@ -159,34 +201,48 @@ class PostgresDirectory:
 
     def lists_of(self, osp_id: UUID) -> list[PagerList]:
         """Every list of an OSP by name, the default list last."""
-        with self.pool.connection() as connection:
-            rows = connection.execute(LISTS_OF, (osp_id,)).fetchall()
-        return [to_pager_list(row) for row in rows]
+        return [to_pager_list(row) for row in self._all(LISTS_OF, (osp_id,))]
 
     def save_list(self, pager_list: PagerList) -> None:
         """Store a list as it is given, in place of what it was. Runs keep their snapshots."""
-        with self.pool.connection() as connection, connection.transaction():
-            store_list(connection, pager_list)
+
+        def save() -> None:
+            with self.pool.connection() as connection, connection.transaction():
+                store_list(connection, pager_list)
+
+        again_if_ended(save)
 
     def claim(self, sid: str, call_id: UUID) -> bool:
         """Whether the provider's call is that call's from now on (`ringer.CallClaims`)."""
-        with self.pool.connection() as connection:
-            row = connection.execute(CLAIM_CALL, {"sid": sid, "call_id": call_id}).fetchone()
-        return bool(row and row["is_its"])
+        values = {"sid": sid, "call_id": call_id}
+        found = again_if_ended(lambda: self._ask(CLAIM_CALL, values))
+        return bool(found and found[0]["is_its"])
 
     def _one(self, statement: str, *values: object) -> DictRow | None:
         """The row that a question finds."""
-        try:
-            return self._ask(statement, values)
-        except OperationalError as error:
-            # The connection was in order a moment ago. The pool looks at the next one first.
-            if not is_ended(error):
-                raise
-            return self._ask(statement, values)
+        return next(iter(self._all(statement, values)), None)
 
-    def _ask(self, statement: str, values: Sequence[object]) -> DictRow | None:
+    def _all(
+        self, statement: str, values: Sequence[object] | Mapping[str, object]
+    ) -> list[DictRow]:
+        """The rows that a question finds, or a statement that may be done twice gives."""
+        return again_if_ended(lambda: self._ask(statement, values))
+
+    def _ask(
+        self, statement: str, values: Sequence[object] | Mapping[str, object]
+    ) -> list[DictRow]:
         with self.pool.connection() as connection:
-            return connection.execute(statement, values).fetchone()
+            return connection.execute(statement, values).fetchall()
+
+
+def opening(row: DictRow) -> Opening:
+    """What a row of `OPEN_JOBS` says."""
+    number = row["job"]
+    return Opening(
+        Link(**{name: row[name] for name in LINK_COLUMNS}) if row["status"] else None,
+        row["has_render"],
+        None if number is None else job_number(row["year"], number),
+    )
 
 
 def store_list(connection: Connection[DictRow], pager_list: PagerList) -> None:

@@ -26,6 +26,9 @@ PAGER = "pager"
 LOCK_SPACE = 7_305_115
 """First key of the advisory locks; the second is made from the follower's name."""
 
+LAST_TURN_SECONDS = 1.0
+"""How long the server may take to find that the last active one's connection is gone."""
+
 ACTIVE = """
 INSERT INTO follower_states (name, process, active_since)
 VALUES (%(name)s, %(process)s, clock_timestamp())
@@ -189,7 +192,11 @@ class FollowerStates:
         return bool(row and row["is_failing"])
 
     def failed(self, error: Exception, again: float) -> None:
-        """Note a failure, and that the next try is in `again` seconds."""
+        """Note a failure, and that the next try is in `again` seconds.
+
+        Unless another process is active by now: it had better luck, or tells of its own. After the
+        database was away many have failed, and the last to say so would stand there for good.
+        """
         if not isinstance(error, EventFailed):
             told = "".join(format_exception(error))
             values: dict[str, Any] = {"error": _in_words(error), "traceback": told}
@@ -205,7 +212,17 @@ class FollowerStates:
             "traceback": _cleaned(values["traceback"]),
         }
         with self._connection() as connection:
-            connection.execute(FAILED, values)
+            if self._is_nobodys_turn(connection):
+                connection.execute(FAILED, values)
+
+    def _is_nobodys_turn(self, connection: psycopg.Connection[DictRow]) -> bool:
+        """Whether no process is active; then none becomes so before the transaction has ended."""
+        connection.execute(f"SET LOCAL lock_timeout = '{LAST_TURN_SECONDS:g}s'")
+        try:
+            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", lock_keys(self._name))
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
 
     def is_past_failure(self) -> bool:
         """Whether it has got beyond the event on which it failed; that is noted then."""

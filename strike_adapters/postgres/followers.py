@@ -29,11 +29,13 @@ from strike_adapters.postgres.follower_states import (
 )
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.eco_history import EcoHistory
+from strike_adapters.postgres.views.eco_map import EcoMap
 from strike_adapters.postgres.views.eco_timeline import EcoTimeline
 from strike_adapters.postgres.views.eco_views import EcoViews
 from strike_adapters.postgres.views.pager_process_state import PagerProcessState
 from strike_adapters.postgres.views.pager_run_views import PagerRunViews
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
+from strike_adapters.postgres.views.response_times import ResponseTimes
 from strike_adapters.postgres.views.view import View
 from strike_domain.log import StrikeLog
 from strike_domain.pager_process import PagerProcess
@@ -47,6 +49,8 @@ VIEWS: tuple[type[View], ...] = (
     PagerProcessState,
     RenderPollState,
     EcoHistory,
+    EcoMap,
+    ResponseTimes,
 )
 
 FOLLOWER_NAMES = (PAGER, *(view.name for view in VIEWS))

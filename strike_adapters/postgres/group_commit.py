@@ -1,15 +1,12 @@
 """Saves that come at the same time share one transaction: one lock, one NOTIFY, one fsync.
 
-Whoever comes while nobody is committing commits at once, in their own thread. Those who come
-meanwhile wait in a queue; the first of them commits next, for all of them, and so on.
+Who they are, and who of them commits, is the matter of `together`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from threading import Event, Lock
 from typing import Any
 
 from eventsourcing.persistence import (
@@ -27,17 +24,11 @@ from psycopg import Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Composed, Identifier
 
-MAX_SAVES, MAX_BYTES = 256, 2**20
-"""What one group takes at most; a save that is larger than that makes a group of its own."""
+from strike_adapters.postgres.arrays import BinaryArray, bigints, byteas, texts, uuids
+from strike_adapters.postgres.together import Caller, Groups
 
 ROW_BYTES = 100
 """What an event takes besides its state, roughly."""
-
-MAX_TRIES, RETRY_SECONDS = 10, 0.2
-"""As the library's recorders do it when the database does not answer."""
-
-LOOK_EVERY = 5.0
-"""Seconds after which one who waits looks whether a wake-up got lost by an interruption."""
 
 # The lock comes before any number is taken from the sequence and goes after the commit, so that
 # the order of notification ids is the order of commits: a follower must never find a lower id
@@ -61,7 +52,7 @@ $append$;
 REVOKE ALL ON FUNCTION {schema}.{append}({id_type}[], bigint[], text[], bytea[]) FROM PUBLIC
 """
 
-CALL_APPEND = "SELECT {schema}.{append}(%b, %b::bigint[], %b, %b) AS id"
+CALL_APPEND = "SELECT {schema}.{append}(%b, %b, %b, %b) AS id"
 
 FIND_TAKEN = """
 SELECT originator_id, originator_version
@@ -71,149 +62,18 @@ JOIN unnest(%b, %b::bigint[]) AS wanted (id, version)
 """
 
 
-class Save:
-    """What one caller wants to have stored, and what became of it."""
+class Save(Caller[list[int]]):
+    """What one caller wants to have stored; the answer is its notification ids."""
 
-    __slots__ = ("answer", "events", "gone", "size", "tries", "woken")
+    __slots__ = ("events",)
 
     def __init__(self, events: Sequence[StoredEvent]) -> None:
+        super().__init__(sum([ROW_BYTES + len(one.state) for one in events]))
         self.events = events
-        self.size = sum(ROW_BYTES + len(one.state) for one in events)
-        self.answer: list[int] | Exception | None = None
-        """The notification ids, or why there are none."""
-        self.tries = 0
-        self.gone = False
-        """Whether the caller was interrupted and waits no longer."""
-        self.woken = Lock()
-        self.woken.acquire()
 
     def names(self) -> list[tuple[Any, int]]:
         """Originator and version of each event: what no other stored event may have."""
         return [(one.originator_id, one.originator_version) for one in self.events]
-
-    def put_off(self, error: Exception) -> None:
-        """To be tried again, or not if that was the last of `MAX_TRIES`."""
-        self.tries += 1
-        if self.tries == MAX_TRIES:
-            # The others of the group raise it in their own threads: each has one of its own.
-            self.answer = type(error)(*error.args)
-            self.answer.__cause__ = error
-
-    def result(self) -> list[int]:
-        if isinstance(self.answer, list):
-            return self.answer
-        raise self.answer or closed()
-
-
-class Groups:
-    """Forms groups of saves, in order of arrival, and lets one of the callers commit each.
-
-    `commit` sets the answers of a group. Those that it leaves without one are tried again, in
-    front of all who came later.
-    """
-
-    def __init__(self, commit: Callable[[Sequence[Save]], object]) -> None:
-        self._commit = commit
-        self._mutex = Lock()
-        self._waiting: deque[Save] = deque()
-        self._leader: Save | None = None
-        """Who commits, or has been told to; always the first of those who wait."""
-        self._group: list[Save] = []
-        self._closed = Event()
-
-    def store(self, events: Sequence[StoredEvent]) -> list[int]:
-        """Return the notification ids of `events`, durable. Raises what `commit` found."""
-        mine = Save(events)
-        try:
-            if not self._enter(mine):
-                self._wait(mine)
-            while mine.answer is None:
-                self._lead(mine)
-        except BaseException:
-            self._leave(mine)
-            raise
-        return mine.result()
-
-    def close(self) -> None:
-        """Tell those who wait that it is too late. A group under way comes to its own end."""
-        with self._mutex:
-            self._closed.set()
-            while self._waiting:
-                self._refuse(self._waiting.popleft())
-
-    def _refuse(self, one: Save) -> None:
-        one.answer = closed()
-        if one is not self._leader:
-            one.woken.release()
-
-    def _enter(self, mine: Save) -> bool:
-        """Join the queue; whether it is for this caller to lead."""
-        with self._mutex:
-            if self._closed.is_set():
-                raise closed()
-            self._waiting.append(mine)
-            if self._leader is not None:
-                return False
-            self._leader = mine
-            return True
-
-    def _wait(self, mine: Save) -> None:
-        while not mine.woken.acquire(timeout=LOOK_EVERY):
-            if mine.answer is not None or self._leader is mine:
-                return
-
-    def _lead(self, mine: Save) -> None:
-        if mine.tries:
-            self._closed.wait(RETRY_SECONDS)
-        with self._mutex:
-            self._group = group = self._next_group()
-        if group:
-            self._commit(group)
-        with self._mutex:
-            self._dismiss(mine)
-
-    def _next_group(self) -> list[Save]:
-        group: list[Save] = []
-        room = MAX_BYTES
-        while self._waiting and len(group) < MAX_SAVES:
-            room -= self._waiting[0].size
-            if room < 0 and group:
-                break
-            group.append(self._waiting.popleft())
-        return group
-
-    def _dismiss(self, mine: Save) -> None:
-        """Hand over, and only then wake the others: the disk should not have to wait for them."""
-        group, self._group = self._group, []
-        again = [one for one in group if one.answer is None and not one.gone]
-        if self._closed.is_set():
-            for one in again:
-                one.answer = closed()
-        else:
-            self._waiting.extendleft(reversed(again))
-        if mine.answer is not None or mine.gone:
-            self._appoint()
-        for one in group:
-            if one.answer is not None and one is not mine:
-                one.woken.release()
-
-    def _appoint(self) -> None:
-        self._leader = self._waiting[0] if self._waiting else None
-        if self._leader is not None:
-            self._leader.woken.release()
-
-    def _leave(self, mine: Save) -> None:
-        """An interrupted caller is waited for by nobody, least of all as the one who leads."""
-        with self._mutex:
-            mine.gone = True
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-            if self._leader is mine:
-                self._dismiss(mine)
-
-
-def closed() -> OperationalError:
-    return OperationalError("the event store has been closed")
 
 
 class GroupRecorder(PostgresApplicationRecorder):
@@ -238,7 +98,10 @@ class GroupRecorder(PostgresApplicationRecorder):
         self.sql_create_statements.append(self._named(APPEND))
         self._call_append = self._named(CALL_APPEND)
         self._find_taken = self._named(FIND_TAKEN)
-        self._groups = Groups(self._commit)
+        self._ids: Callable[[Any], BinaryArray] = (
+            uuids if datastore.originator_id_type == "uuid" else texts
+        )
+        self._groups: Groups[Save] = Groups(self._commit)
         self._adds_nothing = type(self)._insert_events in (
             PostgresApplicationRecorder._insert_events,
             PostgresProcessRecorder._insert_events,
@@ -263,7 +126,9 @@ class GroupRecorder(PostgresApplicationRecorder):
         if not plain or not stored_events:
             ids: Sequence[int] | None = super().insert_events(stored_events, **kwargs)
             return ids
-        return self._groups.store(stored_events)
+        mine = Save(stored_events)
+        self._groups.join(mine)
+        return mine.result()
 
     def _commit(self, saves: Sequence[Save]) -> None:
         self._try(self._all, saves, self._sift)
@@ -311,10 +176,10 @@ class GroupRecorder(PostgresApplicationRecorder):
     def _append(self, cursor: Cursor[DictRow], saves: Sequence[Save]) -> list[int]:
         events = [event for one in saves for event in one.events]
         columns = (
-            [one.originator_id for one in events],
-            [one.originator_version for one in events],
-            [one.topic for one in events],
-            [one.state for one in events],
+            self._ids([one.originator_id for one in events]),
+            bigints([one.originator_version for one in events]),
+            texts([one.topic for one in events]),
+            byteas([one.state for one in events]),
         )
         cursor.execute(self._call_append, columns, prepare=True, binary=True)
         return [row["id"] for row in cursor.fetchall()]

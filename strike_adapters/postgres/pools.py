@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import select
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 from psycopg_pool.base import AttemptWithBackoff
+
+T = TypeVar("T")
 
 Pool = ConnectionPool[psycopg.Connection[DictRow]]
 """Rows are dictionaries, statements commit by themselves: `directory.open_pool` makes them."""
@@ -71,6 +74,20 @@ def has_word(connection: psycopg.Connection[Any]) -> bool:
 def is_ended(error: psycopg.OperationalError) -> bool:
     """Whether the server has ended the connection, as it does when it is shut down."""
     return not isinstance(error, PoolTimeout) and (error.sqlstate or "57P0").startswith("57P0")
+
+
+def again_if_ended(command: Callable[[], T]) -> T:
+    """What `command` gives; asked once more if the server ended its connection meanwhile.
+
+    Only for what may be done twice: whether the first time counted, nobody knows. The connection
+    was in order a moment ago, and the pool looks at the next one first.
+    """
+    try:
+        return command()
+    except psycopg.OperationalError as error:
+        if not is_ended(error):
+            raise
+        return command()
 
 
 def check_together_async(pool: AsyncConnectionPool[Any]) -> None:

@@ -7,14 +7,12 @@ the second wall, `row_security`: these connections see nothing else even where a
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -24,23 +22,23 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from strike_adapters.postgres.change_lines import ChangeLines
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes, read_positions
+from strike_adapters.postgres.eco_lists import MAX_PAGE, NAMES, STATEMENTS, EcoLists, company_name
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together_async
 from strike_adapters.postgres.settings_queries import SettingsQueries
 from strike_adapters.postgres.tenancy import BECOME, rows_of
+from strike_adapters.postgres.times_queries import TimesQueries
 from strike_adapters.postgres.views.eco_timeline import ALERTS
 from strike_domain.actors import Role, Scope, Side
 from strike_domain.administration import token_digest
-from strike_domain.errors import Rejected, Unavailable, WaitTimedOut
+from strike_domain.errors import Unavailable, WaitTimedOut
 from strike_domain.log import LOG_NAME
 from strike_domain.ports import Tenant
 
 AsyncPool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
 logger = structlog.get_logger()
-
-MAX_PAGE = 200
-"""Most rows that one page of a list can have."""
 
 READY_SECONDS = 2.0
 
@@ -95,53 +93,35 @@ WHERE id = %(user)s AND tenant_id = %(tenant)s AND revoked_at IS NULL AND expire
 MINE = "(noc_id = %(tenant)s OR osp_id = %(tenant)s)"
 """The first wall: the tenant filter."""
 
-ECO = f"SELECT * FROM eco_views WHERE eco_id = %(eco_id)s AND {MINE}"  # noqa: S608
 
-# What a list is asked for, by the value that asks for it.
-_WANTED = {
-    "statuses": "status = ANY(%(statuses)s)",
-    "paging": "paging_state = ANY(%(paging)s)",
-    "before": "(created_at, eco_id) < (%(before)s, %(before_id)s)",
-    "as_of": "created_at <= %(as_of)s AND from_at <= %(as_of)s AND until_at > %(as_of)s",
-}
-
-
-@cache
-def ecos_statement(*wanted: str) -> str:
-    """A page of the list, of rows that are as `wanted`: keys of `_WANTED`, and `as_of`.
-
-    A statement of its own for each set of them: "the value is null, or ..." in one for all would
-    keep the cursor out of the index as soon as the server plans for any values, and a later page
-    would read all the rows before it.
-    """
-    table = "eco_history" if "as_of" in wanted else "eco_views"
-    # Newest first; the id makes the order total, so that no insert moves a page's edge.
-    order = "ORDER BY created_at DESC, eco_id DESC"
-    page = f"""{"".join(f" AND {_WANTED[one]}" for one in wanted)} {order} LIMIT %(limit)s"""
-    # A tenant is on one side only. Asked for by "or", all of its rows would be sorted for one
-    # page; asked for one by one, each side is read in the order of its index.
-    statement = f"""
-        SELECT * FROM (
-            (SELECT * FROM {table} WHERE noc_id = %(tenant)s{page})
-            UNION ALL
-            (SELECT * FROM {table} WHERE osp_id = %(tenant)s{page})
-        ) AS mine
-        {order} LIMIT %(limit)s"""  # noqa: S608 - see `_WANTED`
-    return _with_places(statement, order) if "as_of" in wanted else statement
+@lru_cache(maxsize=STATEMENTS)
+def eco_statement(columns: frozenset[str] | None = None) -> str:
+    """One ECO with these columns; None: all of `eco_views`."""
+    if columns is None:
+        return f"SELECT * FROM eco_views WHERE eco_id = %(eco_id)s AND {MINE}"  # noqa: S608
+    read = ", ".join(
+        f"{company_name(NAMES[name])} AS {name}" if name in NAMES else name
+        for name in sorted(columns | {"eco_id", "noc_id", "osp_id"})
+    )
+    return f"SELECT {read} FROM eco_views WHERE eco_id = %(eco_id)s AND {MINE}"  # noqa: S608
 
 
-def _with_places(page: str, order: str) -> str:
-    """The page with each ECO's place as it was then, which only the row that set it has."""
-    return f"""
-        SELECT page.*, place.location AS place FROM ({page}) AS page
-        CROSS JOIN LATERAL (
-            SELECT location FROM eco_history h
-            WHERE h.eco_id = page.eco_id AND h.from_position <= page.from_position
-              AND h.location IS NOT NULL
-            ORDER BY h.from_position DESC LIMIT 1
-        ) AS place
-        {order}"""  # noqa: S608 - a statement of ours
-
+CALL = (
+    "call_id",
+    "number",
+    "contact_name",
+    "phone",
+    "state",
+    "outcome",
+    "reason",
+    "sid",
+    "requested_at",
+    "ringing_at",
+    "answered_at",
+    "ended_at",
+    "deadline",
+)
+"""The columns of `pager_calls` that are shown."""
 
 TIMELINES = f"""
 SELECT * FROM eco_timeline WHERE eco_id = ANY(%(ids)s) AND {MINE} ORDER BY position
@@ -173,6 +153,14 @@ WHERE v.eco_id = %(eco_id)s AND {MINE}
 
 RUNS = f"""
 SELECT * FROM pager_run_views WHERE eco_id = ANY(%(ids)s) AND {MINE} ORDER BY started_at, run_id
+"""  # noqa: S608
+
+# A run without a call yet has one row, whose call is null.
+RUNS_WITH_CALLS = f"""
+SELECT r.*, {", ".join(f"c.{name} AS call_{name}" for name in CALL)}
+FROM pager_run_views r LEFT JOIN pager_calls c USING (run_id)
+WHERE r.eco_id = ANY(%(ids)s) AND {MINE}
+ORDER BY r.started_at, r.run_id, c.number
 """  # noqa: S608
 
 CALLS = f"""
@@ -235,14 +223,6 @@ class EcoNow:
         return self.newest if self.is_whole else self.reached
 
 
-@dataclass(frozen=True)
-class Page:
-    """A part of a list. `rows` have the columns of `eco_views`."""
-
-    rows: Sequence[DictRow]
-    has_next: bool
-
-
 def open_async_pool(url: str, *, size: int, for_tenants: bool = False) -> AsyncPool:
     """A pool of at most `size` connections; the server opens it when its loop runs.
 
@@ -289,6 +269,9 @@ class Queries:
         self._pool = pool
         self._tenants = tenants
         self.settings = SettingsQueries(self._mine)
+        self.lists = EcoLists(self._mine)
+        self.times = TimesQueries(self._mine)
+        self.lines = ChangeLines(self._mine, self._all)
         self._changes = changes
         self._wait_seconds = wait_seconds
 
@@ -327,41 +310,12 @@ class Queries:
         question = IS_GOOD_TOKEN if user.is_machine else IS_MEMBER
         return bool(await self._all(question, user=user.id, tenant=tenant_id, at=at))
 
-    async def eco(self, tenant_id: UUID, eco_id: UUID) -> DictRow | None:
-        rows = await self._mine(ECO, tenant=tenant_id, eco_id=eco_id)
+    async def eco(
+        self, tenant_id: UUID, eco_id: UUID, columns: frozenset[str] | None = None
+    ) -> DictRow | None:
+        """The ECO's row with the columns that are wanted; None: all of `eco_views`."""
+        rows = await self._mine(eco_statement(columns), tenant=tenant_id, eco_id=eco_id)
         return rows[0] if rows else None
-
-    async def ecos(
-        self,
-        tenant_id: UUID,
-        *,
-        first: int,
-        after: str | None = None,
-        statuses: Sequence[str] | None = None,
-        paging: Sequence[str] | None = None,
-        as_of: datetime | None = None,
-    ) -> Page:
-        """A page of the tenant's ECOs, newest first; `as_of`: as they were at that moment.
-
-        Raises `Rejected` for a page or cursor.
-        """
-        if not 1 <= first <= MAX_PAGE:
-            message = f"Ask for 1 to {MAX_PAGE} at a time."
-            raise Rejected("PAGE_SIZE_INVALID", message, ("first",))
-        before, before_id = read_cursor(after) if after else (None, None)
-        values = {
-            "statuses": list(statuses) if statuses else None,
-            "paging": list(paging) if paging else None,
-            "before": before,
-            "as_of": as_of,
-        }
-        statement = ecos_statement(*(name for name in values if values[name] is not None))
-        rows = await self._mine(
-            statement, tenant=tenant_id, before_id=before_id, limit=first + 1, **values
-        )
-        if as_of is not None:
-            rows = [{**row, "location": row["place"]} for row in rows]
-        return Page(rows[:first], len(rows) > first)
 
     async def timelines(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:
         """Every event of those ECOs, in the order of the log."""
@@ -390,6 +344,17 @@ class Queries:
     async def runs(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:
         """Every pager run of those ECOs, oldest first."""
         return await self._mine(RUNS, tenant=tenant_id, ids=list(eco_ids))
+
+    async def runs_with_calls(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:
+        """As `runs`, each with its `calls` in the order in which people were rung."""
+        found: dict[UUID, DictRow] = {}
+        for row in await self._mine(RUNS_WITH_CALLS, tenant=tenant_id, ids=list(eco_ids)):
+            call = {name: row.pop(f"call_{name}") for name in CALL}
+            run = found.setdefault(row["run_id"], row)
+            calls = run.setdefault("calls", [])
+            if call["call_id"] is not None:
+                calls.append(call)
+        return list(found.values())
 
     async def calls(self, tenant_id: UUID, run_ids: Sequence[UUID]) -> list[DictRow]:
         """Every call of those runs, in the order in which people were rung."""
@@ -455,19 +420,3 @@ async def _connection(pool: AsyncPool) -> AsyncIterator[AsyncConnection[DictRow]
         logger.warning("the database did not answer", reason=type(error).__name__)
         message = "The database does not answer at the moment. Try again."
         raise Unavailable(message, "DATABASE_UNAVAILABLE") from error
-
-
-def cursor_of(row: DictRow) -> str:
-    """Where a row stands in the list, opaque to clients and stable under inserts."""
-    text = f"{row['created_at'].isoformat()}|{row['eco_id']}"
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def read_cursor(cursor: str) -> tuple[datetime, UUID]:
-    """What `cursor_of` wrote. Raises `Rejected` (CURSOR_INVALID)."""
-    try:
-        moment, _, eco_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        return datetime.fromisoformat(moment), UUID(eco_id)
-    except (ValueError, binascii.Error):
-        message = "Use a cursor exactly as an earlier page gave it."
-        raise Rejected("CURSOR_INVALID", message, ("after",)) from None

@@ -28,7 +28,7 @@ from strike_adapters.postgres.tenancy import acting_for
 from strike_adapters.secrets import SecretBox
 from strike_domain.actors import Role, Side
 from strike_domain.contacts import PagerList
-from strike_domain.errors import Conflict, NotFound
+from strike_domain.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from strike_domain.outside import RenderTerms, TwilioTerms
 from strike_domain.ports import Link, Tenant
 from strike_domain.registry import ApiToken, Audit, Member, Records
@@ -96,15 +96,35 @@ class PostgresRegistry:
 
     @contextmanager
     def acting_for(self, tenant_id: UUID | None) -> Iterator[Records]:
-        """Raises `NotFound` for what the wall keeps apart, `Conflict` if others were faster."""
+        """Raises `NotFound` for what the wall keeps apart, `Conflict` if others were faster.
+
+        Without the database `Unavailable`, and nothing was stored; `OutcomeUnknown` if it went away
+        while it stored.
+        """
+        is_decided = False
         try:
             with acting_for(self._pool, tenant_id) as connection:
                 yield PostgresRecords(connection, self._box)
+                is_decided = True
         except psycopg.errors.InsufficientPrivilege as error:
             raise NotFound("object") from error
         except (psycopg.errors.UniqueViolation, psycopg.errors.ForeignKeyViolation) as error:
             message = "Somebody else changed it at the same moment; look, and try again."
             raise Conflict(message) from error
+        except psycopg.OperationalError as error:
+            if is_decided:
+                message = "The database went away while it stored. Look whether it was done."
+                raise OutcomeUnknown(message) from error
+            message = "The database does not answer; nothing was stored. Try again."
+            raise Unavailable(message, "DATABASE_UNAVAILABLE") from error
+
+
+def add_audit(connection: Connection[Any], audit: Audit) -> None:
+    """Within a transaction: who changed what."""
+    values: dict[str, Any] = audit.model_dump() | {"seen_by": [*audit.seen_by]}
+    for name in ("before", "after"):
+        values[name] = None if values[name] is None else Jsonb(values[name])
+    connection.execute(ADD_AUDIT, values)
 
 
 class PostgresRecords:
@@ -190,10 +210,7 @@ class PostgresRecords:
         self._connection.execute(KEEP_TOKEN, values)
 
     def audit(self, audit: Audit) -> None:
-        values: dict[str, Any] = audit.model_dump() | {"seen_by": [*audit.seen_by]}
-        for name in ("before", "after"):
-            values[name] = None if values[name] is None else Jsonb(values[name])
-        self._connection.execute(ADD_AUDIT, values)
+        add_audit(self._connection, audit)
 
     def _one(self, statement: str, *values: object) -> DictRow | None:
         return self._connection.execute(statement.encode(), values).fetchone()

@@ -61,6 +61,8 @@ WALLS: dict[str, Wall] = {
     "eco_views": Wall(EITHER_SIDE_AGAIN),
     "eco_history": Wall(EITHER_SIDE_AGAIN),
     "eco_timeline": Wall(EITHER_SIDE_AGAIN),
+    "eco_map": Wall(EITHER_SIDE_AGAIN),
+    "response_times": Wall(EITHER_SIDE_AGAIN),
     "pager_run_views": Wall(EITHER_SIDE_AGAIN),
     "pager_calls": Wall(
         "EXISTS (SELECT FROM pager_run_views r WHERE r.run_id = pager_calls.run_id)"
@@ -118,6 +120,17 @@ SELECT pg_has_role(current_user, %s, CASE WHEN current_setting('server_version_n
 
 GRANT_ROLE = f"GRANT {TENANT_ROLE} TO CURRENT_USER"
 
+# An index of words is not used behind row-level security: to compare words might tell of rows. So
+# it is asked here, of the tenant's own rows only; their rows are then read behind the wall again.
+WORDS = f"""
+CREATE OR REPLACE FUNCTION strike_ecos_told_with(question tsquery) RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 SET search_path = pg_catalog, public
+AS $$ SELECT eco_id FROM eco_map WHERE words @@ question AND {EITHER_SIDE} $$;
+
+REVOKE ALL ON FUNCTION strike_ecos_told_with(tsquery) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION strike_ecos_told_with(tsquery) TO {TENANT_ROLE};
+"""  # noqa: S608
+
 # What a tenant has to know of others without seeing them: whether an id is a contractor's, and
 # which user an e-mail address belongs to.
 FUNCTIONS = f"""
@@ -147,6 +160,7 @@ def raise_walls(connection: psycopg.Connection) -> None:
     _ensure_role(connection)
     with connection.transaction():
         connection.execute(FUNCTIONS)
+        connection.execute(WORDS)
         for name, wall in WALLS.items():
             raise_wall(connection, name, wall)
         for name in OPEN_TO_ALL:

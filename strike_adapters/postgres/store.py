@@ -22,16 +22,19 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.persistence import ProcessRecorder as AnyProcessRecorder
 from eventsourcing.postgres import (
+    PostgresDatastore,
     PostgresFactory,
     PostgresProcessRecorder,
     PostgresSubscription,
 )
 from eventsourcing.utils import Environment, EnvType, retry
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import args_row
 from psycopg.sql import SQL, Identifier
 
-from strike_adapters.postgres.group_commit import MAX_TRIES, RETRY_SECONDS, GroupRecorder
+from strike_adapters.postgres.group_commit import GroupRecorder
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
+from strike_adapters.postgres.together import MAX_TRIES, RETRY_SECONDS, Together
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
 
@@ -78,12 +81,38 @@ WHERE originator_id = %s AND originator_version > %s AND originator_version <= %
 ORDER BY originator_version
 """
 
+WHICH_BEGAN = """
+SELECT EXISTS (SELECT 1 FROM {}.{} WHERE originator_id = asked.id) AS is_begun
+FROM unnest(%b::{}[]) WITH ORDINALITY AS asked (id, place) ORDER BY place
+"""
+
 NO_VERSION, ANY_VERSION = -1, 2**63 - 1
 """Below the first version of a stream, and above the last."""
 
 
 class LogRecorder(GroupRecorder):
     """The library's, which commits saves in groups and whose subscriptions are watchful."""
+
+    def __init__(self, datastore: PostgresDatastore, **names: str) -> None:
+        super().__init__(datastore, **names)
+        self._is_begun: Together[UUID | str, bool] = Together(self._which_began)
+
+    def is_begun(self, originator_id: UUID | str) -> bool:
+        """Whether an event of it is stored. Those who ask at the same time are answered at once."""
+        return self._is_begun(originator_id)
+
+    @retry((InterfaceError, OperationalError), max_attempts=MAX_TRIES, wait=RETRY_SECONDS)
+    def _which_began(self, ids: Sequence[UUID | str]) -> list[bool]:
+        with self.datastore.get_connection() as connection:
+            values = (self._ids(ids),)
+            rows = connection.execute(self._ask_which_began, values, prepare=True, binary=True)
+            return [row["is_begun"] for row in rows]
+
+    @cached_property
+    def _ask_which_began(self) -> bytes:
+        schema, table = self.datastore.schema, self.events_table_name
+        kind = self.datastore.originator_id_type
+        return SQL(WHICH_BEGAN).format(*map(Identifier, (schema, table, kind))).as_bytes()
 
     @cached_property
     def _select_stream(self) -> bytes:
@@ -113,8 +142,9 @@ class LogRecorder(GroupRecorder):
     def _stream(self, originator_id: UUID | str, above: int, up_to: int) -> Sequence[StoredEvent]:
         with self.datastore.get_connection() as connection:
             values = (originator_id, above, up_to)
-            rows = connection.execute(self._select_stream, values, prepare=True, binary=True)
-            return [StoredEvent(**row) for row in rows]
+            cursor = connection.cursor(row_factory=args_row(StoredEvent))
+            cursor.execute(self._select_stream, values, prepare=True, binary=True)
+            return cursor.fetchall()
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()

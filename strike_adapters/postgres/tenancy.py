@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -45,7 +45,7 @@ async def rows_of(
     return await cursor.fetchall()
 
 
-@cache
+@lru_cache(maxsize=1_000)
 def named(statement: str) -> bytes:
     """The question as one that names its tenant, `%(tenant)s`, before it reads any row.
 

@@ -18,6 +18,7 @@ from strike_app.cli import (
     followers,
     links,
     lists,
+    places,
     secrets,
     tenants,
     tokens,
@@ -222,6 +223,7 @@ app.add_typer(followers.followers, name="followers")
 app.command("rebuild")(followers.rebuild)
 app.command("audit")(audit.audit)
 app.command("access")(audit.access)
+app.command("places", context_settings={"ignore_unknown_options": True})(places.places)
 
 
 @contextmanager

@@ -51,7 +51,7 @@ class Child:
     def wait_ready(self) -> dict[str, Any]:
         """What the process tells about itself once it is ready. Raises `ChildFailed`."""
         deadline = time.monotonic() + START_SECONDS
-        while not self._ready.exists():
+        while not self.is_ready:
             self.check()
             if time.monotonic() > deadline:
                 raise ChildFailed(
@@ -60,6 +60,11 @@ class Child:
             time.sleep(0.02)
         facts: dict[str, Any] = json.loads(self._ready.read_text())
         return facts
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the process has said that it is."""
+        return self._ready.exists()
 
     def check(self) -> None:
         """Raise `ChildFailed` if the process has ended."""

@@ -30,6 +30,9 @@ class Context:
     actor: Actor | None
     correlation_id: UUID = field(default_factory=uuid4)
     connection_params: dict[str, Any] | None = None
+    transport: str = "websocket"
+    resumed_after: int | None = None
+    """The position that a client's own memory of events says to go on after."""
     _loaders: Loaders | None = None
 
     def acting(self) -> tuple[Actor, UUID]:
@@ -67,6 +70,9 @@ class Loaders:
         self.tenants: DataLoader[UUID, Tenant] = DataLoader(tenants, cache=False)
         self.timelines = _grouped(lambda ids: queries.timelines(tenant_id, ids), "eco_id")
         self.runs = _grouped(lambda ids: queries.runs(tenant_id, ids), "eco_id")
+        self.runs_with_calls = _grouped(
+            lambda ids: queries.runs_with_calls(tenant_id, ids), "eco_id"
+        )
         self.calls = _grouped(lambda ids: queries.calls(tenant_id, ids), "run_id")
 
         async def pasts(keys: list[tuple[UUID, datetime]]) -> list[Past | None]:

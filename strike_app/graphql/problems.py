@@ -13,6 +13,7 @@ import strawberry
 import structlog
 from graphql import GraphQLError
 
+from strike_app.following import StreamEnded
 from strike_app.graphql.context import Context
 from strike_domain import errors
 from strike_domain.actors import Actor
@@ -98,7 +99,10 @@ def presentable(error: GraphQLError, context: Context | None) -> GraphQLError:
     cause = _root(error)
     if isinstance(cause, errors.StrikeError):
         path = [str(step) for step in cause.path]
-        return _entry(error, cause.message, {"code": cause.code, "path": path})
+        told: dict[str, Any] = {"code": cause.code, "path": path}
+        if isinstance(cause, StreamEnded):
+            told["position"] = cause.position
+        return _entry(error, cause.message, told)
     if _is_the_callers(error):
         return _entry(error, error.message, {"code": "QUERY_INVALID"})
     correlation_id = str(context.correlation_id) if context else ""

@@ -8,17 +8,21 @@ from uuid import UUID
 
 import strawberry
 
-from strike_adapters.postgres.queries import cursor_of
+from strike_adapters.postgres.eco_lists import EcoSort, PageAsked
+from strike_adapters.postgres.times_queries import TimesBy
+from strike_app.graphql.eco_lists import EcoConnection, EcoCounts, EcoFilterInput, filter_of
 from strike_app.graphql.evidence import Evidence, evidence_of
 from strike_app.graphql.readiness import Drill, Readiness
+from strike_app.graphql.response_times import ResponseTimes, times_of
 from strike_app.graphql.scalars import GeoJSON, Position
-from strike_app.graphql.types import Eco, Me, StrikeInfo, TimelineEntry
+from strike_app.graphql.selection import selected
+from strike_app.graphql.types import Eco, Me, StrikeInfo, TimelineEntry, columns_for
 from strike_domain.access import Action
 from strike_domain.drill import drill
 from strike_domain.eco import EcoStatus, PagingState
 from strike_domain.errors import Rejected
 from strike_domain.geometry import parse_location
-from strike_domain.routing import NoRoute
+from strike_domain.routing import NoRoute, Route
 
 EcoId = Annotated[UUID, strawberry.argument(description="Which ECO.")]
 
@@ -37,24 +41,10 @@ AsOf = Annotated[
 ]
 
 
-@strawberry.type(description="Where a page begins and ends (Relay).")
-class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether older ones follow.")
-    has_previous_page: bool = strawberry.field(description="Whether this is not the first page.")
-    start_cursor: str | None = strawberry.field(description="Of the first edge; null without any.")
-    end_cursor: str | None = strawberry.field(description="Give it to `after` for the next page.")
-
-
-@strawberry.type(description="One ECO in a list (Relay).")
-class EcoEdge:
-    cursor: str = strawberry.field(description="Where it stands in the list.")
-    node: Eco = strawberry.field(description="The ECO.")
-
-
-@strawberry.type(description="A page of ECOs, newest first (Relay).")
-class EcoConnection:
-    edges: list[EcoEdge] = strawberry.field(description="The ECOs of this page.")
-    page_info: PageInfo = strawberry.field(description="What comes before and after.")
+Wanted = Annotated[
+    EcoFilterInput | None,
+    strawberry.argument(description="Only those for which all of it is true; null: all."),
+]
 
 
 @strawberry.type(description="Who would be rung for a place, and why.")
@@ -63,6 +53,18 @@ class WouldBeRung:
     list_name: str | None = strawberry.field(description="Its name.")
     contacts: list[str] = strawberry.field(description="Names, in the order of ringing.")
     reason: str = strawberry.field(description="Why that list, or why none.")
+
+    @classmethod
+    def of(cls, route: Route | NoRoute) -> WouldBeRung:
+        if isinstance(route, NoRoute):
+            return cls(list_id=None, list_name=None, contacts=[], reason=route.reason)
+        chosen = route.pager_list
+        return cls(
+            list_id=chosen.id,
+            list_name=chosen.name,
+            contacts=[one.name for one in chosen.contacts],
+            reason=route.reason,
+        )
 
 
 @strawberry.type(description="Questions, answered from the read models.")
@@ -78,44 +80,101 @@ class Query:
         tenant_id = info.context.may(Action.ECO_SEE)
         moment = past_moment(info, as_of, wait_for)
         await reach(info, wait_for)
-        row = await info.context.services.queries.eco(tenant_id, id)
+        columns = columns_for(selected(info)) if moment is None else frozenset[str]()
+        row = await info.context.services.queries.eco(tenant_id, id, columns)
         if row is None or moment is None:
             return Eco.of(row) if row else None
         past = await info.context.loaders.pasts.load((id, moment))
         return Eco.of_past(past, moment) if past else None
 
-    @strawberry.field(description="Your tenant's ECOs, newest first.")
+    @strawberry.field(
+        description="Your tenant's ECOs. Pages are stable: a new ECO moves no page's edge."
+    )
     async def ecos(
         self,
         info: StrikeInfo,
-        first: Annotated[int, strawberry.argument(description="How many, 1 to 200.")] = 50,
+        filter: Wanted = None,
+        sort: Annotated[
+            EcoSort, strawberry.argument(description="In which order.")
+        ] = EcoSort.NEWEST,
+        first: Annotated[
+            int | None,
+            strawberry.argument(description="The first so many, 1 to 200; 50 unless told."),
+        ] = None,
         after: Annotated[
-            str | None, strawberry.argument(description="Only older ones than at this cursor.")
+            str | None, strawberry.argument(description="Only those that come after this cursor.")
+        ] = None,
+        last: Annotated[
+            int | None,
+            strawberry.argument(description="The last so many, 1 to 200; not with `first`."),
+        ] = None,
+        before: Annotated[
+            str | None, strawberry.argument(description="Only those that come before this cursor.")
         ] = None,
         status: Annotated[
-            list[EcoStatus] | None, strawberry.argument(description="Only in one of these.")
+            list[EcoStatus] | None,
+            strawberry.argument(
+                description="Only in one of these.",
+                deprecation_reason="Use `filter.status`; this goes on 2027-06-01.",
+            ),
         ] = None,
         paging_state: Annotated[
             list[PagingState] | None,
-            strawberry.argument(description="Only where paging is in one of these."),
+            strawberry.argument(
+                description="Only where paging is in one of these.",
+                deprecation_reason="Use `filter.pagingState`; this goes on 2027-06-01.",
+            ),
         ] = None,
         wait_for: WaitFor = None,
         as_of: AsOf = None,
     ) -> EcoConnection:
         tenant_id = info.context.may(Action.ECO_SEE)
         moment = past_moment(info, as_of, wait_for)
+        asked = PageAsked.of(first, after, last, before)
+        wanted = filter_of(filter, status, paging_state)
         await reach(info, wait_for)
-        page = await info.context.services.queries.ecos(
-            tenant_id, first=first, after=after, statuses=status, paging=paging_state, as_of=moment
-        )
-        edges = [EcoEdge(cursor=cursor_of(row), node=Eco.of(row, moment)) for row in page.rows]
-        page_info = PageInfo(
-            has_next_page=page.has_next,
-            has_previous_page=after is not None,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
-        )
-        return EcoConnection(edges=edges, page_info=page_info)
+        columns = columns_for(selected(info, "edges", "node"))
+        lists = info.context.services.queries.lists
+        page = await lists.page(tenant_id, asked, wanted, sort, as_of=moment, columns=columns)
+        return EcoConnection.of(page, sort, tenant_id, wanted, moment)
+
+    @strawberry.field(description="How many of your tenant's ECOs are in each state.")
+    async def eco_counts(
+        self,
+        info: StrikeInfo,
+        filter: Wanted = None,
+        wait_for: WaitFor = None,
+        as_of: AsOf = None,
+    ) -> EcoCounts:
+        tenant_id = info.context.may(Action.ECO_SEE)
+        moment = past_moment(info, as_of, wait_for)
+        await reach(info, wait_for)
+        lists = info.context.services.queries.lists
+        return EcoCounts.of(await lists.groups(tenant_id, filter_of(filter), moment))
+
+    @strawberry.field(
+        description="How fast your tenant's callouts were accepted, started and completed: one "
+        "entry for each group that there is. At most 2,000 groups (TOO_MANY_GROUPS)."
+    )
+    async def response_times(
+        self,
+        info: StrikeInfo,
+        by: Annotated[
+            list[TimesBy],
+            strawberry.argument(description="What to compare; none: all in one entry."),
+        ],
+        since: Annotated[
+            datetime | None,
+            strawberry.argument(description="Created from then on; 90 days before `until`."),
+        ] = None,
+        until: Annotated[
+            datetime | None, strawberry.argument(description="Created before then; null: now.")
+        ] = None,
+        time_zone: Annotated[
+            str, strawberry.argument(description="Of days and hours, such as America/Denver.")
+        ] = "UTC",
+    ) -> list[ResponseTimes]:
+        return await times_of(info, by, since, until, time_zone)
 
     @strawberry.field(description="Everything that happened to an ECO; empty if it is not yours.")
     async def eco_timeline(
@@ -147,15 +206,7 @@ class Query:
         paging = services.paging_seen_by(tenant_id)
         place = parse_location(location)  # type: ignore[arg-type]
         route = await services.run(lambda: paging.who_would_be_rung(osp_id, place, actor))
-        if isinstance(route, NoRoute):
-            return WouldBeRung(list_id=None, list_name=None, contacts=[], reason=route.reason)
-        chosen = route.pager_list
-        return WouldBeRung(
-            list_id=chosen.id,
-            list_name=chosen.name,
-            contacts=[one.name for one in chosen.contacts],
-            reason=route.reason,
-        )
+        return WouldBeRung.of(route)
 
     @strawberry.field(
         description="Whether the contractor's lists would ring somebody tonight, and what to mend."

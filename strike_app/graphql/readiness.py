@@ -13,9 +13,6 @@ from strike_domain import drill
 from strike_domain.contacts import Language, PagerList
 from strike_domain.readiness import Severity, check_lists
 
-strawberry.enum(Severity, description="WRONG keeps somebody from being rung; a WARNING may.")
-strawberry.enum(Language, description="In which the prompts are spoken.")
-
 
 @strawberry.type(description="One thing to mend.")
 class ListProblem:

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    get_operation_ast,
+)
+from graphql.execution import Executor
+from strawberry.execution import optimized_is_awaitable
 from strawberry.extensions import (
     AddValidationRules,
-    MaxAliasesLimiter,
     MaxTokensLimiter,
     ParserCache,
-    QueryDepthLimiter,
     SchemaExtension,
     ValidationCache,
 )
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.graphql import OperationType
+from strawberry.utils.await_maybe import await_maybe
 
+from strike_app.graphql.compiled import CompiledExecutor
 from strike_app.graphql.context import Context
+from strike_app.graphql.cost import Costed
+from strike_app.graphql.measures import measures_rule
 from strike_app.graphql.mutation import Mutation
+from strike_app.graphql.places import PlacesQuery
+from strike_app.graphql.prepared import RememberPrepared, prepared
 from strike_app.graphql.problems import presentable
 from strike_app.graphql.query import Query
 from strike_app.graphql.scalars import SCALARS
@@ -31,6 +45,9 @@ from strike_app.graphql.subscription import Subscription
 
 MAX_DEPTH = 12
 """Most levels of a query."""
+
+MAX_INTROSPECTION_DEPTH = 15
+"""Most levels of a question for the schema: as many as the usual one has."""
 
 MAX_TOKENS = 2_000
 """Most words and brackets of a query: about ten times what the console asks for."""
@@ -43,18 +60,22 @@ MAX_ALIASES = 30
 
 
 # Made once: the cache knows a document by the rules that it has passed, too.
-LIMITS = [
-    *QueryDepthLimiter(max_depth=MAX_DEPTH).validation_rules,
-    *MaxAliasesLimiter(max_alias_count=MAX_ALIASES).validation_rules,
+LIMITS: list[type[ASTValidationRule]] = [
+    measures_rule(MAX_DEPTH, MAX_INTROSPECTION_DEPTH, MAX_ALIASES)
 ]
 
 
 @strawberry.type(name="Query", description="Questions: of ECOs, from the read models; of settings.")
-class AllQueries(Query, SettingsQuery):
+class AllQueries(Query, PlacesQuery, SettingsQuery):
     pass
 
 
-@strawberry.type(name="Mutation", description="Commands: durable when they are answered.")
+@strawberry.type(
+    name="Mutation",
+    description="Commands: durable when they are answered. Those on ECOs are events of the log and "
+    "answer with a position. Those on settings are not in the log and have none: they are audited "
+    "(`settingsChanges`), and the next question sees them.",
+)
 class AllMutations(Mutation, SettingsMutation):
     pass
 
@@ -77,12 +98,63 @@ class ForgivingParserCache(ParserCache):
         yield
 
 
-class StrikeSchema(strawberry.Schema):
-    """Refusals keep their code and path; anything unforeseen tells a stranger nothing."""
+class CostedExecutor(Costed, CompiledExecutor):
+    """Runs what does not cost too much, compiled where that is possible."""
 
-    async def execute(self, *args: Any, **options: Any) -> ExecutionResult:
-        result = await super().execute(*args, **options)
-        _make_presentable(result, options.get("context_value"))
+
+class CostedCoreExecutor(Costed, StrawberryGraphQLCoreExecutionContext):
+    """The same, all by graphql-core: what the other one is compared with."""
+
+
+class StrikeSchema(strawberry.Schema):
+    """Refusals keep their code and path; anything unforeseen tells a stranger nothing.
+
+    `compiled`: operations are compiled where that is possible; else graphql-core runs them all, as
+    the tests do to compare the two.
+    """
+
+    def __init__(self, *args: Any, compiled: bool = True, **options: Any) -> None:
+        executor = CostedExecutor if compiled else CostedCoreExecutor
+        super().__init__(*args, execution_context_class=executor, **options)  # type: ignore[misc]
+        self._compiled = compiled
+        self.prepared = prepared(CACHED)
+
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """As the library's. A document that has passed all checks before goes straight to work."""
+        allowed = None if allowed_operation_types is None else set(allowed_operation_types)
+        document = self.prepared.get(query or "") if self._compiled else None
+        if document is not None and _is_allowed(document, operation_name, allowed):
+            executor = CostedExecutor.build(
+                self._schema,
+                document,
+                root_value,
+                context_value,
+                variable_values,
+                operation_name,
+                is_awaitable=cast(Any, optimized_is_awaitable),
+                operation_extensions=operation_extensions,
+            )
+            result = await _run(executor)
+        else:
+            result = await super().execute(
+                query,
+                variable_values,
+                context_value,
+                root_value,
+                operation_name,
+                allowed,
+                operation_extensions,
+            )
+        _make_presentable(result, context_value)
         return result
 
     def process_errors(
@@ -91,21 +163,51 @@ class StrikeSchema(strawberry.Schema):
         """Log nothing here: `presentable` does, with the correlation id."""
 
 
+async def _run(executor: list[GraphQLError] | Executor[Any]) -> ExecutionResult:
+    """What comes of an operation for which no extension of ours has anything left to do."""
+    if isinstance(executor, list):
+        return ExecutionResult(data=None, errors=executor)
+    try:
+        done: Any = await await_maybe(executor.execute_operation())
+    except Exception as error:
+        unforeseen = GraphQLError(str(error), original_error=error)
+        known = error if isinstance(error, GraphQLError) else unforeseen
+        return ExecutionResult(data=None, errors=[known])
+    return ExecutionResult(data=done.data, errors=done.errors)
+
+
+def _is_allowed(
+    document: DocumentNode, name: str | None, allowed: set[OperationType] | None
+) -> bool:
+    """Whether the operation is there and may be run; if not, the library says why."""
+    operation = get_operation_ast(document, name)
+    if operation is None:
+        return False
+    return allowed is None or OperationType(operation.operation.value) in allowed
+
+
 def _make_presentable(result: Any, context: Context | None) -> None:
     if result.errors:
         result.errors = [presentable(error, context) for error in result.errors]
 
 
-schema = StrikeSchema(
-    query=AllQueries,
-    mutation=AllMutations,
-    subscription=Subscription,
-    config=StrawberryConfig(scalar_map=SCALARS),
-    extensions=[
-        ErrorsOfStreams,
-        lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-        lambda: ForgivingParserCache(maxsize=CACHED),
-        lambda: ValidationCache(maxsize=CACHED),
-        lambda: AddValidationRules(LIMITS),
-    ],
-)
+def build_schema(*, compiled: bool = True) -> StrikeSchema:
+    """The schema; not `compiled`: as graphql-core runs it."""
+    return StrikeSchema(
+        query=AllQueries,
+        mutation=AllMutations,
+        subscription=Subscription,
+        config=StrawberryConfig(scalar_map=SCALARS),
+        compiled=compiled,
+        extensions=[
+            ErrorsOfStreams,
+            RememberPrepared,
+            lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
+            lambda: ForgivingParserCache(maxsize=CACHED),
+            lambda: ValidationCache(maxsize=CACHED),
+            lambda: AddValidationRules(LIMITS),
+        ],
+    )
+
+
+schema = build_schema()

@@ -20,8 +20,8 @@ from strike_app.graphql.settings_types import (
     SettingsChange,
     TwilioAccount,
 )
-from strike_app.graphql.types import StrikeInfo, Tenant
-from strike_domain.access import RULES, Action, may
+from strike_app.graphql.types import StrikeInfo, Tenant, permissions_of
+from strike_domain.access import Action
 from strike_domain.errors import NotFound, Rejected
 
 MAX_CHANGES = 200
@@ -40,7 +40,7 @@ class SettingsQuery:
     @strawberry.field(description="What you may do for this tenant, such as eco.create.")
     async def permissions(self, info: StrikeInfo) -> list[str]:
         actor, _ = info.context.acting()
-        return [action for action in RULES if may(actor, action)]
+        return permissions_of(actor)
 
     @strawberry.field(description="Your tenant's links, in whatever state.")
     async def links(self, info: StrikeInfo) -> list[Link]:

@@ -18,14 +18,6 @@ from strike_domain.eco import PagingPolicy
 from strike_domain.outside import RenderTerms, TwilioTerms
 from strike_domain.ports import LinkStatus
 
-for _enum, _description in (
-    (LinkStatus, "PENDING until the contractor accepts; SUSPENDED stops new ECOs only."),
-    (PagingPolicy, "Whether paging starts by itself when an ECO is created."),
-    (Scope, "What an API token may be used for."),
-    (DeclineReason, "Why somebody says no."),
-):
-    strawberry.enum(_enum, description=_description)
-
 
 @strawberry.type(description="The relationship that lets a NOC call out a contractor.")
 class Link:

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
-from strike_adapters.postgres.changes import Watch
 from strike_adapters.postgres.queries import EcoNow, Queries
+from strike_adapters.postgres.views.eco_timeline import ALERTS
+from strike_app.following import Change, Reader
 from strike_app.graphql.context import Context
 from strike_app.graphql.query import EcoId, WaitFor, reach
 from strike_app.graphql.scalars import Position
-from strike_app.graphql.types import AlertKind, Eco, PagingAlert, StrikeInfo
+from strike_app.graphql.types import AlertKind, Eco, EcoChange, PagingAlert, StrikeInfo
 from strike_domain.access import Action
 from strike_domain.eco import PagingExhausted, PagingUnroutable
-from strike_domain.errors import Forbidden, NotFound, WaitTimedOut
+from strike_domain.errors import NotFound, WaitTimedOut
 
 SETTLE_SECONDS = 0.25
-"""How long an answer waits for the slowest read model; one that has failed delays no longer."""
-
-MEMBER_SECONDS = 30.0
-"""How long somebody who left the tenant may still be told something."""
+"""How long a first answer waits for the slowest read model; a failed one delays no longer."""
 
 AfterPosition = Annotated[
     Position | None,
-    strawberry.argument(description="Skip the first answer if nothing newer has happened."),
+    strawberry.argument(
+        description="Go on after this position, as an earlier answer gave it; null: from now on."
+    ),
 ]
 
 
@@ -46,15 +45,39 @@ class Subscription:
         after_position: AfterPosition = None,
         wait_for: WaitFor = None,
     ) -> AsyncGenerator[Eco, None]:
-        info.context.may(Action.ECO_SEE)
+        context = info.context
+        tenant_id = context.may(Action.ECO_SEE)
         await reach(info, wait_for)
-        told: tuple[int, ...] | None = None
-        async with aclosing(_moments(info.context, eco_id)) as moments:
-            async for now in moments:
-                known = after_position if told is None else None
-                if now.marks != told and (known is None or now.newest > known):
-                    yield Eco.of({**now.row, "position": now.position})
-                told = now.marks
+        known, told = _after(context, after_position), 0
+        following = context.services.following
+        async with aclosing(following.eco(_reader(context), eco_id)) as changes:
+            async for change in changes:
+                if change is None:
+                    async with following.turn:
+                        now = await _settled(context.services.queries, tenant_id, eco_id)
+                    told = now.position
+                    if known is None or now.newest > known:
+                        yield Eco.of({**now.row, "position": now.position})
+                elif change.again or change.position > told:
+                    told = max(told, change.position)
+                    yield await _eco(context, change)
+
+    @strawberry.subscription(
+        description="Each change of an ECO of yours, of its calls or of its timeline, exactly once "
+        "and in the order in which they happened, with the ECO as it is now. From now on, or all "
+        "after `afterPosition`. Ends with the code RESUME_FROM, and the `position` to begin again "
+        "at, for whoever reads too slowly."
+    )
+    async def ecos_changed(
+        self, info: StrikeInfo, after_position: AfterPosition = None
+    ) -> AsyncGenerator[EcoChange, None]:
+        context = info.context
+        context.may(Action.ECO_SEE)
+        after = _after(context, after_position)
+        async with aclosing(context.services.following.changes(_reader(context), after)) as found:
+            async for change in found:
+                eco = await _eco(context, change, row_position=True)
+                yield EcoChange.of(change, eco)
 
     @strawberry.subscription(
         description="Every ECO for which nobody is coming and nobody is being rung, at once: its "
@@ -64,58 +87,47 @@ class Subscription:
     async def paging_alerts(
         self, info: StrikeInfo, after_position: AfterPosition = None
     ) -> AsyncGenerator[PagingAlert, None]:
-        tenant_id = info.context.may(Action.ECO_SEE)
-        services = info.context.services
-        last: int = after_position if after_position is not None else -1
-        with services.changes.watch(tenant_id=tenant_id) as watch:
-            if last < 0:
-                last = await services.queries.newest_line()
-            async with aclosing(_wakings(info.context, watch)) as wakings:
-                async for _ in wakings:
-                    for row in await services.queries.alerts(tenant_id, last):
-                        last = row["position"]
-                        yield await _alert(services.queries, tenant_id, row)
-
-
-async def _alert(queries: Queries, tenant_id: UUID, row: dict[str, Any]) -> PagingAlert:
-    # The timeline may know of an ECO that the other read models do not have yet.
-    with suppress(WaitTimedOut):
-        await queries.wait_for(row["position"])
-    now = await _settled(queries, tenant_id, row["eco_id"])
-    return PagingAlert(
-        position=Position(row["position"]),
-        at=row["at"],
-        kind=_KINDS[row["kind"]],
-        line=row["line"],
-        eco=Eco.of({**now.row, "position": now.position}),
-    )
+        context = info.context
+        context.may(Action.ECO_SEE)
+        after = _after(context, after_position)
+        async with aclosing(context.services.following.changes(_reader(context), after)) as found:
+            async for change in found:
+                if change.kind in ALERTS and change.at is not None:
+                    yield PagingAlert(
+                        position=Position(change.position),
+                        at=change.at,
+                        kind=_KINDS[change.kind],
+                        line=change.line,
+                        eco=await _eco(context, change),
+                        told=change,
+                    )
 
 
 _KINDS = {PagingExhausted.TOPIC: AlertKind.EXHAUSTED, PagingUnroutable.TOPIC: AlertKind.NO_LIST}
 
 
-async def _moments(context: Context, eco_id: UUID) -> AsyncGenerator[EcoNow, None]:
-    """The ECO now, and whenever it may have changed. Raises `NotFound` and `Forbidden`."""
-    _, tenant_id = context.acting()
-    services = context.services
-    with services.changes.watch(eco_id) as watch:
-        async with aclosing(_wakings(context, watch)) as wakings:
-            async for _ in wakings:
-                yield await _settled(services.queries, tenant_id, eco_id)
+def _reader(context: Context) -> Reader:
+    actor, tenant_id = context.acting()
+    return Reader(context.user, actor, tenant_id, context.transport)
 
 
-async def _wakings(context: Context, watch: Watch) -> AsyncGenerator[None, None]:
-    """Now, and whenever `watch` is woken. Raises `Forbidden` once the user has left the tenant."""
-    _, tenant_id = context.acting()
-    is_member_until = time.monotonic() + MEMBER_SECONDS
-    while True:
-        yield
-        await watch.wait(MEMBER_SECONDS)
-        if time.monotonic() >= is_member_until:
-            services = context.services
-            if not await services.queries.belongs(context.user, tenant_id, services.clock.now()):
-                raise Forbidden("You are not a member of this tenant.", "NOT_A_MEMBER")
-            is_member_until = time.monotonic() + MEMBER_SECONDS
+def _after(context: Context, asked: Position | None) -> int | None:
+    """What the transport remembers goes before what the query says: it is the newer one."""
+    return asked if context.resumed_after is None else context.resumed_after
+
+
+async def _eco(context: Context, change: Change, *, row_position: bool = False) -> Eco:
+    """The ECO of a change; its position is what it promises, or its row's own."""
+    if change.row is None:
+        # Its read model has failed; the log still has it, and the change was found by tenant.
+        log = context.services.callouts.log
+        found = await context.services.run(lambda: log.eco(change.eco_id))
+        eco = Eco.of_aggregate(found, change.promised)
+    else:
+        position = change.row["position"] if row_position else change.promised
+        eco = Eco.of({**change.row, "position": position})
+    eco.told = change
+    return eco
 
 
 async def _settled(queries: Queries, tenant_id: UUID, eco_id: UUID) -> EcoNow:

@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import strawberry
+from pydantic.alias_generators import to_camel
 from strawberry.types import Info
 
 from strike_adapters.postgres.past import Past
 from strike_adapters.postgres.queries import Membership
 from strike_adapters.postgres.queries import User as UserRow
 from strike_adapters.postgres.views.eco_views import row_of, row_tasks
+from strike_app.following import Change
 from strike_app.graphql.context import Context
+from strike_app.graphql.enums import show
 from strike_app.graphql.scalars import GeoJSON, Position
+from strike_app.graphql.selection import selected
 from strike_domain import eco, errors, ports
-from strike_domain.actors import Role, Side
+from strike_domain.access import RULES, may
+from strike_domain.actors import Actor, Role, Side
 from strike_domain.contacts import mask_phone
 from strike_domain.eco import EcoStatus, JobType, PagingState, Priority, RenderState
 from strike_domain.field_tasks import TaskState
 from strike_domain.pager_run import CallOutcome, CallState, RunState
-
-# The domain's own enums; here they only get the words that the schema shows for them.
-for _enum, _description in (
-    (EcoStatus, "How far the repair is."),
-    (PagingState, "How far the search for a person is."),
-    (RenderState, "Whether the contractor's task system has the work."),
-    (
-        JobType,
-        "CMR: claims management resource; MFR: maintenance field request; "
-        "FNOL: first notice of loss.",
-    ),
-    (Priority, "How urgent the NOC says it is."),
-    (RunState, "State of one ring-down."),
-    (CallState, "How far a call has come."),
-    (CallOutcome, "How a call ended."),
-    (Side, "Orders repairs (NOC) or carries them out (OSP)."),
-    (Role, "What a user may do in a tenant."),
-):
-    strawberry.enum(_enum, description=_description)
 
 StrikeInfo = Info[Context, None]
 
@@ -60,11 +49,26 @@ class Tenant:
 class TenantMembership:
     tenant: Tenant = strawberry.field(description="Where.")
     role: Role = strawberry.field(description="As what.")
+    permissions: list[str] = strawberry.field(
+        description="What you may do there, such as eco.create; docs/access.md has all of them."
+    )
 
     @classmethod
-    def of(cls, one: Membership) -> TenantMembership:
+    def of(cls, one: Membership, user: UserRow) -> TenantMembership:
         tenant = Tenant(id=one.tenant_id, name=one.name, side=one.side)
-        return cls(tenant=tenant, role=one.role)
+        actor = Actor(
+            name=user.name,
+            tenant_id=one.tenant_id,
+            side=one.side,
+            role=one.role,
+            scopes=user.scopes,
+        )
+        return cls(tenant=tenant, role=one.role, permissions=permissions_of(actor))
+
+
+def permissions_of(actor: Actor) -> list[str]:
+    """Every action that the rule table grants to the actor."""
+    return [action for action in RULES if may(actor, action)]
 
 
 @strawberry.type(description="You, as the login vouches for you.")
@@ -78,7 +82,7 @@ class Me:
 
     @classmethod
     def of(cls, user: UserRow) -> Me:
-        memberships = [TenantMembership.of(one) for one in user.memberships]
+        memberships = [TenantMembership.of(one, user) for one in user.memberships]
         return cls(id=user.id, email=user.email, name=user.name, memberships=memberships)
 
 
@@ -149,22 +153,22 @@ class PagerRun:
     ended_at: datetime | None = strawberry.field(description="When it ended; null until then.")
     accepted_by: str | None = strawberry.field(description="Name of whoever accepted.")
     total_calls: int = strawberry.field(description="How many calls it makes at the most.")
-    past_calls: strawberry.Private[list[dict[str, Any]] | None] = None
+    known_calls: strawberry.Private[list[dict[str, Any]] | None] = None
 
     @strawberry.field(description="Its calls, in the order in which people were rung.")
     async def calls(self, info: StrikeInfo) -> list[Call]:
-        if self.past_calls is not None:
-            return [Call.of(row) for row in self.past_calls]
+        if self.known_calls is not None:
+            return [Call.of(row) for row in self.known_calls]
         return [Call.of(row) for row in await info.context.loaders.calls.load(self.id)]
 
     @classmethod
     def of(cls, row: dict[str, Any], past: Past | None = None) -> PagerRun:
-        """From a row of `pager_run_views`; `past`: as all was then."""
+        """From a row of `pager_run_views`, with its `calls` if it has them; `past`: as then."""
         same = ("list_id", "list_name", "started_at", "ended_at", "accepted_by", "total_calls")
         return cls(
             id=row["run_id"],
             state=RunState(row["state"]),
-            past_calls=past.calls[row["run_id"]] if past else None,
+            known_calls=past.calls[row["run_id"]] if past else row.get("calls"),
             **{name: row[name] for name in same},
         )
 
@@ -188,10 +192,16 @@ class FieldTask:
     follows: str | None = strawberry.field(description="Id of the task that it was made from.")
 
 
-@strawberry.enum(description="What somebody in the NOC has to know at once.")
 class AlertKind(StrEnum):
     EXHAUSTED = "EXHAUSTED"
     NO_LIST = "NO_LIST"
+
+
+show(
+    AlertKind,
+    "What somebody in the NOC has to know at once.",
+    {"EXHAUSTED": "Nobody accepted.", "NO_LIST": "Nobody could be rung."},
+)
 
 
 @strawberry.type(description="Nobody is coming, and nobody is being rung.")
@@ -203,6 +213,31 @@ class PagingAlert:
     )
     line: str = strawberry.field(description="What happened, for people.")
     eco: Eco = strawberry.field(description="The ECO as it is now.")
+    told: strawberry.Private[Change | None] = None
+
+
+@strawberry.type(description="Something that happened to one of your ECOs.")
+class EcoChange:
+    position: Position = strawberry.field(description="Give the last one as `afterPosition`.")
+    at: datetime = strawberry.field(description="When it happened.")
+    kind: str = strawberry.field(description="Name of the event, as in the timeline.")
+    line: str = strawberry.field(description="What happened, for people.")
+    eco: Eco = strawberry.field(
+        description="The ECO as it is now: its position is this change's or a later one. An "
+        "earlier one says that a read model has failed and is behind."
+    )
+    told: strawberry.Private[Change | None] = None
+
+    @classmethod
+    def of(cls, change: Change, eco: Eco) -> EcoChange:
+        return cls(
+            position=Position(change.position),
+            at=change.at or eco.updated_at,
+            kind=change.kind,
+            line=change.line,
+            eco=eco,
+            told=change,
+        )
 
 
 @strawberry.type(description="An emergency callout order: one incident.")
@@ -251,13 +286,20 @@ class Eco:
     osp_id: strawberry.Private[UUID]
     as_of: strawberry.Private[datetime | None] = None
     past: strawberry.Private[Past | None] = None
+    noc_name: strawberry.Private[str | None] = None
+    osp_name: strawberry.Private[str | None] = None
+    told: strawberry.Private[Change | None] = None
 
     @strawberry.field(description="Who created it.")
     async def noc(self, info: StrikeInfo) -> Tenant:
+        if self.noc_name is not None:
+            return Tenant(id=self.noc_id, name=self.noc_name, side=Side.NOC)
         return Tenant.of(await info.context.loaders.tenants.load(self.noc_id))
 
     @strawberry.field(description="Whose people are rung, and who does the work.")
     async def osp(self, info: StrikeInfo) -> Tenant:
+        if self.osp_name is not None:
+            return Tenant(id=self.osp_id, name=self.osp_name, side=Side.OSP)
         return Tenant.of(await info.context.loaders.tenants.load(self.osp_id))
 
     @strawberry.field(description="Its ring-downs, oldest first.")
@@ -265,7 +307,10 @@ class Eco:
         if self.as_of is not None:
             past = await self._past(info, self.as_of)
             return [PagerRun.of(row, past) for row in past.runs]
-        return [PagerRun.of(row) for row in await info.context.loaders.runs.load(self.id)]
+        loaders, chosen = info.context.loaders, selected(info)
+        wants_calls = chosen is None or "calls" in chosen
+        loader = loaders.runs_with_calls if wants_calls else loaders.runs
+        return [PagerRun.of(row) for row in await loader.load(self.id)]
 
     @strawberry.field(description="Everything that happened, in the order of the log.")
     async def timeline(self, info: StrikeInfo) -> list[TimelineEntry]:
@@ -283,22 +328,22 @@ class Eco:
 
     @classmethod
     def of(cls, row: dict[str, Any], as_of: datetime | None = None) -> Eco:
-        """From a row of `eco_views`, or of `eco_history`, which held at `as_of`."""
-        made = {name: row[name] for name in _SAME}
-        return cls(
-            id=row["eco_id"],
-            job_type=JobType(row["job_type"]),
-            status=EcoStatus(row["status"]),
-            paging_state=PagingState(row["paging_state"]),
-            render_state=RenderState(row["render_state"]),
-            priority=Priority(row["priority"]),
-            location=GeoJSON(row["location"]),
-            position=Position(row["position"]),
-            offers=[_offer(one) for one in row["offers"]],
-            field_tasks=[_field_task(one) for one in row["field_tasks"]],
-            as_of=as_of,
-            **made,
-        )
+        """From a row of `eco_views`, or of `eco_history`, which held at `as_of`.
+
+        Of columns that were not asked for nothing is known: their fields are None. Most columns are
+        attributes as they are. A list of 50 is made for each question, so this takes the row at
+        once instead of giving it to a constructor of 40 arguments.
+        """
+        made = cls.__new__(cls)
+        own = made.__dict__
+        own.update(_NOTHING)
+        own.update(row, id=row["eco_id"], as_of=as_of, past=None, stored=row)
+        for name, members in _ENUMS:
+            if name in row:
+                own[name] = members[row[name]]
+        for name in _LATE:
+            del own[name]
+        return made
 
     @classmethod
     def of_aggregate(cls, aggregate: eco.Eco, position: int) -> Eco:
@@ -335,30 +380,54 @@ def _offer(stored: dict[str, Any]) -> Offer:
     return Offer(name=stored["name"], minutes=stored["minutes"], **ids)
 
 
-_SAME = (
-    "noc_id",
-    "osp_id",
-    "job_number",
-    "stale",
-    "description",
-    "ticket",
-    "client_reference",
-    "affected_customers",
-    "responder_name",
-    "expected_at",
-    "run_id",
-    "list_name",
-    "list_reason",
-    "field_summary",
-    "field_problem",
-    "field_problem_since",
-    "created_at",
-    "updated_at",
-    "accepted_at",
-    "started_at",
-    "completed_at",
-    "closes_at",
-    "closed_at",
-    "cancelled_at",
+_ENUMS = tuple(
+    (name, {one.value: one for one in members})
+    for name, members in (
+        ("job_type", JobType),
+        ("status", EcoStatus),
+        ("paging_state", PagingState),
+        ("render_state", RenderState),
+        ("priority", Priority),
+    )
 )
-"""Columns of `eco_views` that are shown as they are."""
+"""Columns of `eco_views` that are words of an enum, with its members."""
+
+_LATE = {"offers": _offer, "field_tasks": _field_task}
+"""Columns that are lists of objects, with what makes one of them."""
+
+
+_FIELDS = {"eco_id": "id"}
+"""Fields that are not called as their columns."""
+
+_NAMED = ("noc_name", "osp_name")
+
+_OF_NO_COLUMN = ("as_of", "past", "stored", "told")
+
+_NOTHING: dict[str, Any] = {
+    one.name: None for one in fields(Eco) if one.init and one.name not in _OF_NO_COLUMN
+}
+
+_READ = frozenset(_NOTHING) - {"id"} | {"eco_id"}
+"""Columns that fields are made from."""
+
+_COLUMNS = {
+    to_camel(_FIELDS.get(name, name)): (name,) for name in _READ - {"noc_id", "osp_id", *_NAMED}
+} | {"noc": ("noc_id", "noc_name"), "osp": ("osp_id", "osp_name")}
+"""Columns that a field of the schema needs; none: it is asked for on its own."""
+
+
+def columns_for(chosen: frozenset[str] | None) -> frozenset[str] | None:
+    """The columns for these fields of an `Eco`; None: nobody knows which."""
+    if chosen is None:
+        return None
+    return frozenset(["eco_id", *(name for one in chosen for name in _COLUMNS.get(one, ()))])
+
+
+def _made_when_asked_for(name: str, make: Callable[[dict[str, Any]], object]) -> None:
+    made = cached_property(lambda eco: [make(one) for one in eco.stored[name]])
+    made.__set_name__(Eco, name)
+    setattr(Eco, name, made)
+
+
+for _name, _make in _LATE.items():
+    _made_when_asked_for(_name, _make)

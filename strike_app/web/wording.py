@@ -102,3 +102,19 @@ def tone_of(eco: Mapping[str, Any]) -> str:
 def call_look(call: Mapping[str, Any]) -> Look:
     """Of a call: how it ended, or how far it is."""
     return CALLS[call["outcome"] or call["state"]]
+
+
+# A new callout ------------------------------------------------------------------------------
+
+JOB_TYPES = (
+    ("FNOL", N_("first notice of loss")),
+    ("CMR", N_("claims management resource")),
+    ("MFR", N_("maintenance field request")),
+)
+
+PLACE_KINDS = {
+    "TOWN": N_("town"),
+    "COUNTY": N_("county"),
+    "COORDINATES": N_("coordinates"),
+    "GEOMETRY": N_("from the file"),
+}

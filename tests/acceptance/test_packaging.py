@@ -1,7 +1,9 @@
 """What is installed is what was meant: the files in the wheel, the versions, the hashes."""
 
 import ast
+import gzip
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -75,7 +77,8 @@ def test_the_wheel_carries_every_file_that_is_not_for_the_build_alone(names: set
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert files - names == {f"strike_app/web/{name}" for name in BUILD_ONLY}
+    only = {f"strike_app/web/{name}" for name in BUILD_ONLY}
+    assert files - names == only | {"strike_adapters/places/build_places.py"}
 
 
 def test_the_wheel_carries_the_browser_files_and_their_licences(wheel: Path) -> None:
@@ -85,6 +88,14 @@ def test_the_wheel_carries_the_browser_files_and_their_licences(wheel: Path) -> 
         licences = archive.read(f"strike_app/web/assets/{build_assets.LICENCES}").decode()
     for name in ("graphiql 3.8.3 (MIT)", "react 18.3.1 (MIT)", "codemirror", "graphql-ws"):
         assert name in licences
+    assert "GeoNames (CC BY 4.0)" in licences
+
+
+def test_the_wheel_carries_the_names_of_places(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        packed = archive.read("strike_adapters/places/places.json.gz")
+    assert len(packed) < 500_000
+    assert len(json.loads(gzip.decompress(packed))["populations"]) > 24_000
 
 
 def test_the_wheel_carries_nothing_beside_the_packages(names: set[str]) -> None:
@@ -162,7 +173,8 @@ def asked_for(project: dict[str, Any]) -> Iterator[Requirement]:
         texts += extra
     for group in project["dependency-groups"].values():
         texts += [entry for entry in group if isinstance(entry, str)]
-    texts.append(project["tool"]["hatch"]["build"]["hooks"]["custom"]["npm"])
+    hook = project["tool"]["hatch"]["build"]["hooks"]["custom"]
+    texts += [hook["npm"], hook["places"]]
     return map(Requirement, texts)
 
 

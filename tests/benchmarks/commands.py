@@ -3,13 +3,16 @@
 `tox -e commands` (or `python -m tests.benchmarks.commands --rounds 9 --seconds 1.5`). An embedded
 PostgreSQL with fsync on. The limit is taken in the same run: a single-row INSERT and its commit, by
 threads with a connection each. Beside it the library's recorder, ours, and the command `createECO`
-as the edge gives it, with a directory in memory. All ways take turns, in random order, and each is
+as the edge gives it: with a directory in memory, with that in PostgreSQL, which also gives the job
+number, and with a client's reference. Then the same command from two processes, as a deployment
+has several, beside two processes that INSERT. All ways take turns, in random order, and each is
 compared with the others of its own round; what is shown are medians.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import random
 import tempfile
 import threading
@@ -17,10 +20,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import psycopg
@@ -30,19 +33,11 @@ from rich.progress import track
 from rich.table import Table
 
 from strike_adapters.embedded import embedded_postgres
+from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.store import store_env
-from strike_domain import (
-    Actor,
-    Callouts,
-    EcoOrder,
-    Link,
-    LinkStatus,
-    MemoryDirectory,
-    Role,
-    Side,
-    StrikeLog,
-)
+from strike_domain import Callouts, Directory, MemoryDirectory, StrikeLog
+from tests.benchmarks.given import LINK, OPERATOR, RealTime, an_order, save_companies
 from tests.benchmarks.machine import cpu
 
 CALLERS = (1, 16, 64)
@@ -53,9 +48,6 @@ STATE = b"x" * 480
 
 STOCK = {"APPLICATION_RECORDER_TOPIC": "eventsourcing.postgres:PostgresApplicationRecorder"}
 
-NOC, OSP = uuid4(), uuid4()
-OPERATOR = Actor(name="nina@noc.example", tenant_id=NOC, side=Side.NOC, role=Role.OPERATOR)
-
 INSERT = """
 INSERT INTO strike_events (originator_id, originator_version, topic, state)
 VALUES (%s, %s, %s, %s)
@@ -65,9 +57,17 @@ RAW, LIBRARY, OURS = "INSERT and commit", "library: save", "save"
 OLD_COMMAND, COMMAND = "library: createECO", "createECO"
 REFERRED = "createECO with reference"
 """The client's own reference, by which a repeated order is found: it is looked for first."""
+SETTLED = "createECO, directory in PostgreSQL"
+RAW_PAIR, PAIR = "INSERT by 2 processes", "createECO by 2 processes"
 
 Work = Callable[[int], object]
 """One save, done by the caller with this number."""
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+Runs = Callable[[float], "Figures"]
+"""Runs a way for so many seconds."""
 
 
 class Way(NamedTuple):
@@ -102,11 +102,6 @@ class Found:
 # The ways to store something ------------------------------------------------------------------
 
 
-class RealTime:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
 def an_event() -> StoredEvent:
     return StoredEvent(uuid4(), 1, "strike.eco.created", STATE)
 
@@ -124,27 +119,25 @@ def saving(recorder: ApplicationRecorder) -> Work:
     return lambda _: recorder.insert_events([an_event()])
 
 
-def creating(log: StrikeLog, with_reference: bool = False) -> Work:
+def in_memory() -> MemoryDirectory:
     directory = MemoryDirectory()
-    directory.add(Link(noc_id=NOC, osp_id=OSP, status=LinkStatus.ACTIVE))
+    directory.add(LINK)
+    return directory
+
+
+def creating(log: StrikeLog, directory: Directory, with_reference: bool = False) -> Work:
     callouts = Callouts(log, directory, RealTime())
 
     def create(_: int) -> None:
-        order = EcoOrder(
-            osp_id=OSP,
-            location={"type": "Point", "coordinates": [-105.27, 40.01]},
-            job_type="FNOL",
-            description="A digger went through the cable at the corner of Pearl and 9th.",
-            client_reference=str(uuid4()) if with_reference else None,
-        )
-        callouts.create_eco(order, OPERATOR)
+        reference = str(uuid4()) if with_reference else None
+        callouts.create_eco(an_order(reference), OPERATOR)
 
     return create
 
 
 @contextmanager
-def ways(url: str) -> Iterator[dict[Way, Work]]:
-    """Every way with its number of callers."""
+def ways(url: str) -> Iterator[dict[Way, Runs]]:
+    """Every way with its number of callers: what runs it for so many seconds."""
     with ExitStack() as stack:
         connections = [
             stack.enter_context(psycopg.connect(url, autocommit=True))
@@ -152,14 +145,62 @@ def ways(url: str) -> Iterator[dict[Way, Work]]:
         ]
         stock = stack.enter_context(StrikeLog(store_env(url) | STOCK))
         ours = stack.enter_context(StrikeLog(store_env(url)))
-        found = {Way(RAW, number): inserting(connections) for number in CONNECTIONS}
+        settled = PostgresDirectory(stack.enter_context(open_pool(url)))
+        works = {Way(RAW, number): inserting(connections) for number in CONNECTIONS}
         for number in CALLERS:
-            found[Way(LIBRARY, number)] = saving(stock.recorder)
-            found[Way(OURS, number)] = saving(ours.recorder)
-            found[Way(OLD_COMMAND, number)] = creating(stock)
-            found[Way(COMMAND, number)] = creating(ours)
-            found[Way(REFERRED, number)] = creating(ours, with_reference=True)
+            works[Way(LIBRARY, number)] = saving(stock.recorder)
+            works[Way(OURS, number)] = saving(ours.recorder)
+            works[Way(OLD_COMMAND, number)] = creating(stock, in_memory())
+            works[Way(COMMAND, number)] = creating(ours, in_memory())
+            works[Way(REFERRED, number)] = creating(ours, in_memory(), with_reference=True)
+            works[Way(SETTLED, number)] = creating(ours, settled)
+        found: dict[Way, Runs] = {
+            way: partial(run, work, way.callers) for way, work in works.items()
+        }
+        for name, callers in ((RAW_PAIR, 16), (PAIR, 64)):
+            found[Way(name, callers)] = stack.enter_context(two_processes(url, name, callers // 2))
         yield found
+
+
+def serve(url: str, name: str, callers: int, orders: Any) -> None:
+    """A process that runs its way whenever told, for so many seconds, and answers its figures."""
+    with ExitStack() as stack:
+        if name == RAW_PAIR:
+            work = inserting(
+                [stack.enter_context(psycopg.connect(url, autocommit=True)) for _ in range(callers)]
+            )
+        else:
+            log = stack.enter_context(StrikeLog(store_env(url)))
+            work = creating(log, in_memory())
+        for seconds in iter(orders.recv, None):
+            orders.send(run(work, callers, seconds))
+
+
+@contextmanager
+def two_processes(url: str, name: str, callers: int) -> Iterator[Runs]:
+    """Two of them at the same time, with so many callers each."""
+    pipes = [SPAWN.Pipe() for _ in range(2)]
+    processes = [
+        SPAWN.Process(target=serve, args=(url, name, callers, there)) for _, there in pipes
+    ]
+    for one in processes:
+        one.start()
+
+    def both(seconds: float) -> Figures:
+        for here, _ in pipes:
+            here.send(seconds)
+        found: list[Figures] = [here.recv() for here, _ in pipes]
+        rate = sum(one.rate for one in found)
+        used = sum(one.rate * one.cpu for one in found) / rate
+        return Figures(rate, used, max(one.p50 for one in found), max(one.p99 for one in found))
+
+    try:
+        yield both
+        for here, _ in pipes:
+            here.send(None)
+    finally:
+        for one in processes:
+            one.join(20)
 
 
 # Measuring ------------------------------------------------------------------------------------
@@ -200,8 +241,7 @@ def measure(url: str, rounds: int, seconds: float) -> Found:
         for place in range(0, len(turns), len(works)):
             turns[place : place + len(works)] = random.sample([*works], len(works))
         for way in track(turns, console=Console(stderr=True)):
-            figures = run(works[way], way.callers, seconds)
-            found.figures.setdefault(way, []).append(figures)
+            found.figures.setdefault(way, []).append(works[way](seconds))
     return found
 
 
@@ -222,19 +262,22 @@ def show(found: Found, rounds: int, seconds: float) -> None:
         "of library",
     ):
         table.add_column(heading, justify="right" if heading else "left")
-    order = [RAW, LIBRARY, OURS, OLD_COMMAND, COMMAND, REFERRED]
+    order = [RAW, LIBRARY, OURS, OLD_COMMAND, COMMAND, REFERRED, SETTLED, RAW_PAIR, PAIR]
     for way in sorted(found.figures, key=lambda way: (order.index(way.name), way.callers)):
         table.add_row(*_row(found, way))
     console.print(table)
     console.print("of INSERTs: by 16 connections; of library: of the same with its recorder")
-    for name in (OURS, COMMAND):
+    for name in (OURS, COMMAND, SETTLED):
         for line in verdicts(found, name):
             console.print(line)
+    limit = max(Way(RAW, 16), Way(RAW_PAIR, 16), key=found.rate)
+    ratio = found.ratio(Way(PAIR, 64), limit)
+    console.print(f"{PAIR}, 2 x 32 callers: {ratio:.2f} of {limit.name}, the faster way to INSERT")
 
 
 def _row(found: Found, way: Way) -> list[str]:
     figures = found.figures[way]
-    old = {OURS: LIBRARY, COMMAND: OLD_COMMAND, REFERRED: OLD_COMMAND}.get(way.name)
+    old = {OURS: LIBRARY, **dict.fromkeys((COMMAND, REFERRED, SETTLED), OLD_COMMAND)}.get(way.name)
     return [
         way.name,
         str(way.callers),
@@ -249,7 +292,7 @@ def _row(found: Found, way: Way) -> list[str]:
 
 def verdicts(found: Found, name: str) -> Iterator[str]:
     """What was wanted, and whether it is so."""
-    old = {OURS: LIBRARY, COMMAND: OLD_COMMAND}[name]
+    old = LIBRARY if name == OURS else OLD_COMMAND
     wanted = ((64, Way(RAW, 16), 1.0), (16, Way(RAW, 16), 0.6), (1, Way(old, 1), 1.0))
     for callers, limit, least in wanted:
         ratio = found.ratio(Way(name, callers), limit)
@@ -267,6 +310,7 @@ def main() -> None:
         server.ensure_database("bench")
         url = server.url("bench")
         prepare(url)
+        save_companies(url)
         show(measure(url, chosen.rounds, chosen.seconds), chosen.rounds, chosen.seconds)
 
 

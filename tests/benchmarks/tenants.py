@@ -32,14 +32,19 @@ from rich.table import Table
 
 from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.changes import Changes
+from strike_adapters.postgres.cursors import read_cursor, write_cursor
+from strike_adapters.postgres.eco_lists import (
+    KEYS,
+    EcoFilter,
+    EcoSort,
+    Page,
+    PageAsked,
+)
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.queries import (
     AsyncPool,
-    Page,
     Queries,
-    cursor_of,
     open_async_pool,
-    read_cursor,
 )
 from strike_adapters.postgres.row_security import NAME_TENANT
 from tests.benchmarks.tenant_rows import NOCS, OSPS, fill, noc, osp
@@ -155,14 +160,22 @@ class Question:
     values: Mapping[str, Any]
 
     async def ask(self, queries: Queries) -> Page:
-        return await queries.ecos(self.tenant, first=PAGE, **self.values)
+        asked = PageAsked(PAGE, self.values.get("after"))
+        return await queries.lists.page(self.tenant, asked, self.wanted)
+
+    @property
+    def wanted(self) -> EcoFilter:
+        """What is filtered by."""
+        return EcoFilter(status=self.values.get("status"), paging_state=self.values.get("paging"))
 
     @property
     def parameters(self) -> list[Any]:
         """As the statement takes them, in their order."""
         after = self.values.get("after")
-        place = read_cursor(after) if after else (None, None)
-        lists = (self.values.get("statuses"), self.values.get("paging"))
+        keys = KEYS[EcoSort.NEWEST]
+        read = read_cursor(after, EcoSort.NEWEST, keys, ("after",)) if after else {}
+        place = (read.get("created_at"), read.get("eco_id"))
+        lists = (self.values.get("status"), self.values.get("paging"))
         every = [self.tenant, *lists, *place, PAGE + 1]
         return [value for value in every if value is not None]
 
@@ -172,7 +185,7 @@ Asks = Callable[[str | None], dict[str, Any]]
 KINDS: dict[str, Asks] = {
     "first page": lambda _: {},
     "later page": lambda cursor: {"after": cursor},
-    "open ones": lambda _: {"statuses": ["OPEN", "IN_PROGRESS"]},
+    "open ones": lambda _: {"status": ["OPEN", "IN_PROGRESS"]},
     "nobody came": lambda _: {"paging": ["EXHAUSTED"]},
 }
 
@@ -181,10 +194,10 @@ async def cursors(queries: Queries, tenant: UUID, pages: int) -> str | None:
     """Where a reader of so many pages stands."""
     after = None
     for _ in range(pages):
-        page = await queries.ecos(tenant, first=PAGE, after=after)
+        page = await queries.lists.page(tenant, PageAsked(PAGE, after))
         if not page.has_next:
             break
-        after = cursor_of(page.rows[-2])
+        after = write_cursor(page.rows[-2], EcoSort.NEWEST, KEYS[EcoSort.NEWEST])
     return after
 
 

@@ -90,6 +90,12 @@ def _link_command(name: str, action: Action, argument: str) -> Operation:
     return command(name, action, "$id: UUID!", f"{argument}: $id", _other, "link")
 
 
+FOUND_BY = {
+    "search": "cut",
+    "within": {"west": -180, "south": -90, "east": 180, "north": 90},
+    "created": {"since": "2020-01-01T00:00:00Z"},
+}
+
 WHERE = "($osp: UUID!, $place: GeoJSON!)"
 ASKED = "ospId: $osp, location: $place"
 
@@ -100,7 +106,9 @@ _LIST = {
 }
 
 QUESTIONS = (
-    question("me", None, "me { id email name memberships { role tenant { id name side } } }"),
+    question(
+        "me", None, "me { id email name memberships { role permissions tenant { id name side } } }"
+    ),
     question(
         "eco",
         Action.ECO_SEE,
@@ -114,6 +122,25 @@ QUESTIONS = (
         "ecos",
         Action.ECO_SEE,
         "ecos(first: 200) { edges { node { id description timeline { line } } } }",
+    ),
+    question(
+        "ecos",
+        Action.ECO_SEE,
+        "ecos(last: 200, sort: MOST_URGENT, filter: $filter) { totalCount totalCountIsExact "
+        "edges { cursor node { id description location noc { name } osp { name } } } }",
+        lambda p, s: {"filter": FOUND_BY},
+        "($filter: EcoFilterInput)",
+    ),
+    question(
+        "ecoCounts",
+        Action.ECO_SEE,
+        "ecoCounts { total byStatus { status count } byPagingState { pagingState count } }",
+    ),
+    question(
+        "responseTimes",
+        Action.ECO_SEE,
+        "responseTimes(by: [NOC, CONTRACTOR, LIST, DAY, HOUR]) "
+        "{ noc { name } contractor { name } listName day hour ecos toAccept { count p50 p90 } }",
     ),
     question(
         "ecoTimeline",
@@ -172,6 +199,20 @@ QUESTIONS = (
         _osp_and_place,
         WHERE,
         "contractor",
+    ),
+    question(
+        "places",
+        Action.ECO_SEE,
+        "places(text: $text, near: $near) { name kind state latitude longitude location }",
+        lambda p, s: {"text": "boulder co", "near": PLACE},
+        "($text: String!, $near: GeoJSON)",
+    ),
+    question(
+        "contractorsFor",
+        Action.LISTS_PREVIEW,
+        "contractorsFor(location: $place) { osp { name } wouldBeRung { listName contacts } }",
+        lambda p, s: {"place": PLACE},
+        "($place: GeoJSON!)",
     ),
     question("tenant", Action.TENANT_SEE, "tenant { id name side }"),
     question("permissions", None, "permissions"),
@@ -350,6 +391,13 @@ STREAMS = (
         "subscription ($id: UUID!) { ecoChanged(ecoId: $id) { id description timeline { line } } }",
         _eco,
         "ECO",
+    ),
+    Operation(
+        "ecosChanged",
+        "subscription",
+        Action.ECO_SEE,
+        "subscription { ecosChanged(afterPosition: 0) { position line eco { id description } } }",
+        _nothing,
     ),
     Operation(
         "pagingAlerts",

@@ -12,8 +12,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from strike_adapters.postgres.changes import Changes
+from strike_adapters.postgres.cursors import write_cursor
+from strike_adapters.postgres.eco_lists import KEYS, EcoFilter, EcoSort, PageAsked
 from strike_adapters.postgres.past import Past, past_of
-from strike_adapters.postgres.queries import Queries, cursor_of, open_async_pool
+from strike_adapters.postgres.queries import Queries, open_async_pool
 from strike_adapters.postgres.views.eco_history import EcoHistory
 from strike_app.bootstrap import Strike
 from strike_app.graphql.types import Call, Eco, PagerRun, TimelineEntry
@@ -22,6 +24,8 @@ from tests.integration.served import Served
 from tests.integration.stored import StoredNight, follow, stored_night, table
 from tests.integration.stories import STORIES
 from tests.unit.given import NOC, OPERATOR, OSP
+
+ALL = PageAsked(200)
 
 Ask = Callable[[Queries], Awaitable[Any]]
 
@@ -114,7 +118,7 @@ def test_the_list_as_of_a_past_time_is_the_list_of_then(database_url: str) -> No
         follow(database_url)
     for look in looks:
         for tenant in (NOC, OSP):
-            page = asked(database_url, lambda q: q.ecos(tenant, first=200, as_of=look.at))  # noqa: B023
+            page = asked(database_url, lambda q: q.lists.page(tenant, ALL, as_of=look.at))  # noqa: B023
             mine = [one for one in look.ecos.values() if tenant in (one.noc_id, one.osp_id)]
             mine.sort(key=lambda one: (one.created_at, one.id), reverse=True)
             assert [Eco.of(row) for row in page.rows] == mine
@@ -126,28 +130,31 @@ def test_the_list_as_of_a_past_time_has_the_filters_and_pages_of_the_live_one(
     with stored_night(database_url) as night:
         look = told_with_looks(night)[4]
 
-    async def pages(queries: Queries) -> list[UUID]:
+    async def pages(queries: Queries, sort: EcoSort) -> list[UUID]:
         found, after = [], None
         while True:
-            page = await queries.ecos(NOC, first=2, after=after, as_of=look.at)
+            asked_for = PageAsked(2, after)
+            page = await queries.lists.page(NOC, asked_for, sort=sort, as_of=look.at)
             found += [row["eco_id"] for row in page.rows]
             if not page.has_next:
                 return found
-            after = cursor_of(page.rows[-1])
+            after = write_cursor(page.rows[-1], sort, KEYS[sort])
 
-    assert sorted(asked(database_url, pages)) == sorted(look.ecos)
+    for sort in EcoSort:
+        found = asked(database_url, lambda q: pages(q, sort))  # noqa: B023
+        assert sorted(found) == sorted(look.ecos)
     for status in EcoStatus:
         wanted = {one.id for one in look.ecos.values() if one.status is status}
         page = asked(
             database_url,
-            lambda q: q.ecos(NOC, first=200, as_of=look.at, statuses=[status]),  # noqa: B023
+            lambda q: q.lists.page(NOC, ALL, EcoFilter(status=[status]), as_of=look.at),  # noqa: B023
         )
         assert {row["eco_id"] for row in page.rows} == wanted
     for state in PagingState:
         wanted = {one.id for one in look.ecos.values() if one.paging_state is state}
         page = asked(
             database_url,
-            lambda q: q.ecos(NOC, first=200, as_of=look.at, paging=[state]),  # noqa: B023
+            lambda q: q.lists.page(NOC, ALL, EcoFilter(paging_state=[state]), as_of=look.at),  # noqa: B023
         )
         assert {row["eco_id"] for row in page.rows} == wanted
 
@@ -181,7 +188,7 @@ def test_where_a_clock_went_backwards_the_order_of_the_log_decides(database_url:
         moment = start + timedelta(seconds=seconds)
         past = past_of(history, moment)
         assert past is not None and past.eco.version == version
-        page = asked(database_url, lambda q: q.ecos(NOC, first=9, as_of=moment))  # noqa: B023
+        page = asked(database_url, lambda q: q.lists.page(NOC, PageAsked(9), as_of=moment))  # noqa: B023
         assert [row["version"] for row in page.rows] == [version]
 
 

@@ -232,7 +232,7 @@ def test_job_numbers_are_unique_and_rise_while_many_ask(strike: Strike) -> None:
     osp_id = CONTRACTORS[0].id
 
     def take(_: int) -> str:
-        return strike.directory.next_job_number(osp_id, now)
+        return strike.directory.open_job(NOC_ID, osp_id, now).job_number or ""
 
     with ThreadPoolExecutor(16) as executor:
         numbers = list(executor.map(take, range(100)))

@@ -18,10 +18,12 @@ from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.follower_states import (
     PAGER,
     Failure,
+    FollowerStates,
     FollowerStatus,
     statuses,
 )
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, VIEWS, open_view
+from strike_adapters.postgres.overview import latest_audits
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.eco_timeline import EcoTimeline
 from strike_adapters.postgres.views.view import CHANGES, Change, View
@@ -195,6 +197,23 @@ def test_a_failure_is_forgotten_when_the_follower_is_past_it(
 # Leaving it out -------------------------------------------------------------------------------
 
 
+def test_a_failure_told_late_does_not_stay_with_the_process_that_gets_on(
+    night: StoredNight,
+) -> None:
+    """When the database was away, each process has failed, and one of them is active by now."""
+    night.order()
+    states = FollowerStates(night.url, "eco_views")
+    error = psycopg.OperationalError("server closed the connection unexpectedly")
+    with Running(follower("eco_views", night)):
+        eventually(lambda: status(night, "eco_views").is_well)
+        states.failed(error, again=0.5)
+        assert status(night, "eco_views").failure is None
+    states.failed(error, again=0.5)
+    assert failure(night, "eco_views").error.startswith("OperationalError")
+    with Running(follower("eco_views", night)):
+        eventually(lambda: status(night, "eco_views").is_well)
+
+
 @pytest.fixture
 def at_command_line(
     night: StoredNight, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -226,6 +245,9 @@ def test_an_event_that_was_left_out_is_noted_and_the_follower_goes_on_behind_it(
     assert kept["actor"].startswith("cli:") and kept["event_id"] and "stumbles" in kept["error"]
     with pytest.raises(NotFound):
         command.skip_event("eco_timeline", 12, "Again", as_json=True)
+    (audit,) = latest_audits(night.pool, None, 10)
+    assert (audit.action, audit.subject) == ("followers.skip", "eco_timeline")
+    assert audit.after == {"position": 12, "reason": "Ticket 7"} and audit.actor
 
 
 def test_the_pager_too_says_on_which_event_it_fails_and_goes_on_behind_it(
@@ -291,6 +313,9 @@ def test_a_rebuild_tells_how_far_it_is(at_command_line: StoredNight) -> None:
         assert command.rebuild_views(None, 1, console) == 0
         assert "eco_views" in said.getvalue() and "Rebuilt in" in said.getvalue()
     assert everything(night.url) == before
+    audits = latest_audits(night.pool, None, 10)
+    assert [one.action for one in audits] == ["followers.rebuild"] * 2
+    assert "eco_views" in audits[0].subject
     said = io.StringIO()
     command.drop_old_tables((), Console(file=said, width=200))
     assert "eco_views_old" in said.getvalue()

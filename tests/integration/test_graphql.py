@@ -247,7 +247,7 @@ async def test_what_fails_inside_tells_a_stranger_nothing(
     async def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret-detail")
 
-    monkeypatch.setattr(served.services.queries, "ecos", fail)
+    monkeypatch.setattr(served.services.queries.lists, "page", fail)
     answer = await served.post("{ ecos { edges { cursor } } }")
     told = answer.body["errors"][0]
     assert told["extensions"]["code"] == "INTERNAL"

@@ -18,6 +18,7 @@ from strike_adapters.postgres import queries
 from strike_adapters.postgres.changes import FOLLOWED
 from strike_app.bootstrap import Strike
 from strike_app.demo.seed import LOGINS, NEWCOMER, NOCS, OPERATOR, _id
+from strike_app.following import feeds, standings
 from strike_app.graphql import subscription
 from strike_domain import CallReport, Ringer
 from strike_domain.errors import WaitTimedOut
@@ -148,6 +149,7 @@ async def test_who_was_told_half_a_state_is_told_the_rest_after_a_lost_connectio
     served: Served, strike: Strike, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscription, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(feeds, "HOLD_SECONDS", 0.05)
     with _following(strike, "pager", "eco_views", "eco_timeline"):
         created = await served.create()
         eco_id = created["eco"]["id"]
@@ -244,7 +246,8 @@ async def test_a_wrong_query_over_a_socket_is_answered_with_a_code(served: Serve
 async def test_who_leaves_the_tenant_is_told_nothing_more(
     served: Served, strike: Strike, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscription, "MEMBER_SECONDS", 0.05)
+    monkeypatch.setattr(standings, "MEMBER_SECONDS", 0.05)
+    monkeypatch.setattr(served.services.changes, "take_access", lambda _: None)
     with _following(strike, *FOLLOWED):
         eco_id, _ = await _created(served)
         async with _talk(served) as talk:

@@ -23,8 +23,9 @@ from eventsourcing.persistence import (
 from eventsourcing.postgres import PostgresProcessRecorder
 from eventsourcing.utils import Environment
 
-from strike_adapters.postgres.group_commit import MAX_BYTES, Save
+from strike_adapters.postgres.group_commit import Save
 from strike_adapters.postgres.store import Factory, LogRecorder, ProcessRecorder, store_env
+from strike_adapters.postgres.together import MAX_BYTES
 from strike_domain import StrikeLog
 from tests.integration.stored import eventually, execute, rows
 from tests.integration.test_store import new_eco

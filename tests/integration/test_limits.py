@@ -127,7 +127,7 @@ async def test_a_resolver_that_fails_tells_its_secret_to_nobody_but_the_log(
     async def fail(*_: object, **__: object) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr(served.services.queries, "ecos", fail)
+    monkeypatch.setattr(served.services.queries.lists, "page", fail)
     wanted = str(uuid4())
     answer = await served.post(
         "{ ecos { edges { cursor } } }", headers=served.headers() | {"X-Correlation-ID": wanted}

@@ -11,7 +11,8 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from strike_adapters.postgres.queries import ecos_statement, open_async_pool
+from strike_adapters.postgres.eco_lists import ecos_statement
+from strike_adapters.postgres.queries import open_async_pool
 from strike_adapters.postgres.tenancy import rows_of
 from tests.benchmarks.tenant_rows import fill, noc, osp
 

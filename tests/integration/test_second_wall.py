@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from strike_adapters.postgres.queries import AsyncPool, ecos_statement, open_async_pool
+from strike_adapters.postgres.eco_lists import ecos_statement
+from strike_adapters.postgres.queries import AsyncPool, open_async_pool
 from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.postgres.row_security import OPEN_TO_ALL, TENANT_ROLE, WALLS
 from strike_adapters.postgres.tenancy import acting_for, rows_of
@@ -135,7 +136,7 @@ def test_without_a_name_no_table_shows_a_row_and_every_table_is_decided(
         "SELECT * FROM strike_events",
         "UPDATE directory_audits SET actor = 'nobody'",
         "DELETE FROM directory_audits",
-        "INSERT INTO eco_views SELECT * FROM eco_views",
+        "INSERT INTO eco_timeline SELECT * FROM eco_timeline",
         "UPDATE tenants SET side = 'OSP'",
         "INSERT INTO users (id, email, name) VALUES (gen_random_uuid(), 'a@b.example', 'A')",
         "TRUNCATE links",

@@ -18,6 +18,7 @@ from strike_adapters.postgres.views.eco_views import EcoViews
 from strike_adapters.postgres.views.pager_process_state import PagerProcessState
 from strike_adapters.postgres.views.pager_run_views import PagerRunViews
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
+from strike_adapters.postgres.views.response_times import ResponseTimes
 from strike_adapters.postgres.views.rows import Upsert
 from strike_adapters.postgres.views.view import CHANGES, Change, View, change_of
 from strike_domain import StrikeLog
@@ -196,6 +197,34 @@ def test_the_calls_of_a_run_tell_how_each_one_ended(database_url: str) -> None:
     ]
     (run,) = table(database_url, "pager_run_views")
     assert run["accepted_by"] == "Ben" and run["total_calls"] == 2
+
+
+def test_response_times_are_of_who_and_what_counts_now(database_url: str) -> None:
+    def times() -> dict[str, Any]:
+        follow(database_url, ResponseTimes)
+        query = "SELECT accept_seconds, start_seconds, complete_seconds FROM response_times"
+        (row,) = rows(database_url, query)
+        return row
+
+    with stored_night(database_url) as night:
+        night.create()
+        assert set(times().values()) == {None}
+        night.phone(ANA).rings()
+        night.after(10)
+        night.phone(ANA).presses("1")
+        assert times()["accept_seconds"] == 10
+        night.clock.advance(50)
+        night.strike.callouts.start_work(night.eco_id, OPERATOR)
+        night.clock.advance(60)
+        night.strike.callouts.complete_eco(night.eco_id, OPERATOR)
+        found = times()
+        assert (found["start_seconds"], found["complete_seconds"]) == (60, 120)
+        night.strike.callouts.reopen_eco(night.eco_id, OPERATOR)
+        assert times()["complete_seconds"] is None
+        night.strike.paging.dispatch(night.eco_id, OPERATOR)
+        assert times()["accept_seconds"] is None, "Somebody else is looked for."
+    (row,) = table(database_url, "response_times")
+    assert (row["day"], row["list_name"]) == (at(0).date(), "nights")
 
 
 def test_field_work_is_looked_after_from_the_beginning_to_the_end(database_url: str) -> None:

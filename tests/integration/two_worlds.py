@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -85,6 +86,9 @@ class Worlds:
         for pair in (self.ours, self.foreign):
             self._fill(pair)
         follow(strike.url)
+        self.rights: dict[UUID, Actor] = {}
+        standings = services.following.standings
+        standings._ask = self  # What they may is said by the test, not by the tables.
 
     def _pair(self, word: str) -> Pair:
         noc = Tenant(id=uuid4(), name=f"{word} NOC", side=Side.NOC)
@@ -162,7 +166,17 @@ class Worlds:
         if acting and acting.tenant_id and acting.side:
             memberships = (Membership(acting.tenant_id, "OURS", acting.side, acting.role),)
         user = User(uuid4(), "ours@ours.example", "OURS", memberships)
+        if acting:
+            self.rights[user.id] = acting
         return make_context(self.services, user, acting, uuid4())
+
+    async def standing(
+        self, user_id: UUID, tenant_id: UUID, at: datetime, *, is_machine: bool
+    ) -> dict[str, Any]:
+        """The rights of whoever `context` has made."""
+        acting = self.rights[user_id]
+        scopes = sorted(acting.scopes) if acting.scopes is not None else None
+        return {"side": acting.side, "role": acting.role, "scopes": scopes, "expires_at": None}
 
 
 def a_list(pair: Pair, list_id: UUID, region: dict[str, Any] | None) -> PagerList:

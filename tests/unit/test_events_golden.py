@@ -8,12 +8,13 @@ the old file stays as `TOPIC.v1.json` beside the new one.
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from eventsourcing.persistence import MapperDeserialisationError, StoredEvent
+from eventsourcing.persistence import Mapper, MapperDeserialisationError, StoredEvent
 from eventsourcing.utils import get_topic, resolve_topic
 
 from strike_domain import (
@@ -34,6 +35,7 @@ from strike_domain import (
     TaskState,
     parse_location,
 )
+from strike_domain.eco import EcoCreated
 from strike_domain.eventsourced import AggregateCreated, AggregateEvent, DomainEvent
 from strike_domain.pager_run import Briefing, RunPlan
 from tests.unit.given import ANA, CEM, LIST, NOC, OSP, at, mapper
@@ -155,13 +157,16 @@ def stored_form(event: DomainEvent) -> dict[str, Any]:
 
 
 def load(golden: dict[str, Any]) -> DomainEvent:
-    stored = StoredEvent(
+    return mapper().to_domain_event(stored_event(golden))  # type: ignore[return-value]
+
+
+def stored_event(golden: dict[str, Any]) -> StoredEvent:
+    return StoredEvent(
         originator_id=UUID(golden["originator_id"]),
         originator_version=golden["originator_version"],
         topic=golden["topic"],
-        state=json.dumps(golden["state"]).encode(),
+        state=json.dumps(golden["state"], separators=(",", ":")).encode(),
     )
-    return mapper().to_domain_event(stored)  # type: ignore[return-value]
 
 
 def path_of(event_class: type[DomainEvent]) -> Path:
@@ -226,6 +231,40 @@ def test_an_event_comes_back_from_the_log_as_it_was(event_class: type[DomainEven
 @pytest.mark.parametrize("event_class", CLASSES, ids=lambda each: each.__name__)
 def test_the_stored_form_is_that_of_the_golden_file(event_class: type[DomainEvent]) -> None:
     assert stored_form(example(event_class)) == read(path_of(event_class))
+
+
+@pytest.mark.parametrize("event_class", CLASSES, ids=lambda each: each.__name__)
+def test_the_state_is_byte_for_byte_what_the_library_would_store(
+    event_class: type[DomainEvent],
+) -> None:
+    event: Any = example(event_class)
+    assert mapper().to_stored_event(event) == Mapper.to_stored_event(mapper(), event)
+
+
+@pytest.mark.parametrize("event_class", CLASSES, ids=lambda each: each.__name__)
+def test_events_that_are_read_together_are_those_that_are_read_alone(
+    event_class: type[DomainEvent],
+) -> None:
+    reader: Any = mapper()
+    old = [path for path in GOLDEN.glob(f"{event_class.TOPIC}.v*.json")]
+    forms = [stored_form(example(event_class)), *map(read, old)]
+    for some in (forms[:1] * 3, forms * 2):
+        stored = [stored_event(one) for one in some]
+        assert [*reader.to_domain_events(stored)] == [reader.to_domain_event(one) for one in stored]
+
+
+def test_parts_of_events_are_no_events_although_together_they_would_be_json() -> None:
+    reader: Any = mapper()
+    one = reader.to_stored_event(example(EcoCreated))
+    place = one.state.index(b"-104") if b"-104" in one.state else one.state.index(b"[-") + 1
+    begun = one.state[:place] + b"1"
+    rest = one.state[:-1] + b"]}}"
+    broken = [replace(one, state=begun), replace(one, state=rest)]
+    with pytest.raises(MapperDeserialisationError):
+        [*reader.to_domain_events(broken)]
+    doubled = replace(one, state=one.state + b"," + one.state)
+    with pytest.raises(MapperDeserialisationError):
+        [*reader.to_domain_events([doubled, one])]
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strike_domain import geometry
 from strike_domain.errors import Rejected
 from strike_domain.geometry import FieldPath, Location, length_m, parse_location
 
@@ -276,3 +278,18 @@ def haversine(start: tuple[float, float], end: tuple[float, float]) -> float:
     half = math.sin((y2 - y1) / 2) ** 2
     half += math.cos(y1) * math.cos(y2) * math.sin((x2 - x1) / 2) ** 2
     return 2 * 6_371_008.8 * math.asin(math.sqrt(half))
+
+
+@given(
+    st.sampled_from(["Point", "point"]),
+    st.lists(st.floats(-200, 200) | st.floats() | st.integers(-90, 90) | st.booleans(), max_size=3),
+    st.sampled_from([{}, {"crs": None}, {"crs": {}}, {"bbox": []}]),
+)
+def test_the_short_way_of_a_point_takes_only_what_the_long_way_takes(
+    kind: str, coordinates: list[Any], more: dict[str, Any]
+) -> None:
+    value = {"type": kind, "coordinates": coordinates, **more}
+    short = geometry._plain_point(value)
+    if short is not None:
+        long = parse_location(MappingProxyType(value))
+        assert long == Location(type="Point", coordinates=short)

@@ -79,7 +79,9 @@ def _services(settings: Settings | None = None) -> Services:
         paging=nothing,
         queries=cast(Any, FakeQueries()),
         changes=cast(Any, FakeChanges()),
+        following=cast(Any, FakeChanges()),
         identity=cast(Any, FakeIdentity()),
+        places=nothing,
         twilio_accounts=nothing,
         webhook_urls=WebhookUrls("https://strike.example"),
         executor=ThreadPoolExecutor(1),
@@ -177,6 +179,7 @@ async def test_an_open_socket_does_not_hold_up_the_end() -> None:
         b"null",
         b"[]",
         b'"x"',
+        b'[{"query": "{ me { id } }"}]',
         b"{",
         b'{"query": 5}',
         b'{"query": "{ me { id } }", "variables": {"x": NaN}}',
@@ -228,7 +231,7 @@ async def test_a_request_that_takes_too_long_ends_with_a_clear_error(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(server, "ANSWER_SECONDS", 0.05)
-    monkeypatch.setattr(server.StrikeView, "run", never)
+    monkeypatch.setattr(server, "ordinary_answer", never)
     async with client.post("/graphql", json=ME, headers=TOKEN) as answer:
         assert (answer.status, (await answer.json())["code"]) == (504, "TIMED_OUT")
 

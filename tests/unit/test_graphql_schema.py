@@ -8,9 +8,6 @@ from typing import Any
 import pytest
 from graphql import (
     GraphQLEnumType,
-    GraphQLInputObjectType,
-    GraphQLInterfaceType,
-    GraphQLObjectType,
     build_schema,
 )
 from strawberry.extensions.validation_cache import _get_validate_cache
@@ -34,25 +31,6 @@ async def _codes(query: str, variables: dict[str, Any] | None = None) -> list[An
 
 def test_the_schema_file_is_what_the_code_says() -> None:
     assert FILE.read_text("utf-8") == schema.as_str() + "\n", UPDATE
-
-
-def test_every_type_field_and_argument_is_described() -> None:
-    silent = []
-    for name, kind in BUILT.type_map.items():
-        if name.startswith("__") or name in ("String", "Int", "Boolean"):
-            continue
-        silent += [] if kind.description else [name]
-        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
-            for field_name, field in kind.fields.items():
-                silent += [] if field.description else [f"{name}.{field_name}"]
-                silent += [
-                    f"{name}.{field_name}({argument})"
-                    for argument, one in field.args.items()
-                    if not one.description
-                ]
-        if isinstance(kind, GraphQLInputObjectType):
-            silent += [f"{name}.{key}" for key, one in kind.fields.items() if not one.description]
-    assert silent == []
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from uuid import uuid4
 import pytest
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 
-from strike_adapters.postgres import group_commit
-from strike_adapters.postgres.group_commit import MAX_BYTES, MAX_SAVES, MAX_TRIES, Groups, Save
+from strike_adapters.postgres import together
+from strike_adapters.postgres.group_commit import Save
+from strike_adapters.postgres.together import MAX_BYTES, MAX_CALLERS, MAX_TRIES, Groups
 
 
 class Interrupted(BaseException):
@@ -29,12 +30,17 @@ class Log:
     """Numbers events. Commits of groups wait at a gate, so that a queue can form."""
 
     def __init__(self) -> None:
-        self.groups = Groups(self.commit)
+        self.groups: Groups[Save] = Groups(self.commit)
         self.sizes: list[int] = []
         self.gate = threading.Event()
         self.trouble: Callable[[Sequence[Save]], None] = lambda saves: None
         self._next = 1
         self._threads = ThreadPoolExecutor(300)
+
+    def store(self, batch: list[StoredEvent]) -> list[int]:
+        mine = Save(batch)
+        self.groups.join(mine)
+        return mine.result()
 
     def commit(self, saves: Sequence[Save]) -> None:
         self.sizes.append(len(saves))
@@ -50,7 +56,7 @@ class Log:
         started = []
         for batch in batches:
             before = self._arrived()
-            started.append(self._threads.submit(self.groups.store, batch))
+            started.append(self._threads.submit(self.store, batch))
             self._until(lambda n=before: self._arrived() > n)  # type: ignore[misc]
         return started
 
@@ -80,8 +86,8 @@ def log() -> Iterator[Log]:
 
 @pytest.fixture(autouse=True)
 def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "RETRY_SECONDS", 0)
-    monkeypatch.setattr(group_commit, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(together, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(together, "LOOK_EVERY", 0.05)
 
 
 def test_who_comes_alone_commits_at_once_and_those_who_come_meanwhile_go_together(log: Log) -> None:
@@ -92,10 +98,10 @@ def test_who_comes_alone_commits_at_once_and_those_who_come_meanwhile_go_togethe
 
 
 def test_a_group_takes_only_so_many_saves(log: Log) -> None:
-    started = log.start(*(events() for _ in range(MAX_SAVES + 11)))
+    started = log.start(*(events() for _ in range(MAX_CALLERS + 11)))
     log.gate.set()
-    assert [one.result(10) for one in started] == [[n] for n in range(1, MAX_SAVES + 12)]
-    assert log.sizes == [1, MAX_SAVES, 10]
+    assert [one.result(10) for one in started] == [[n] for n in range(1, MAX_CALLERS + 12)]
+    assert log.sizes == [1, MAX_CALLERS, 10]
 
 
 def test_a_save_larger_than_a_group_passes_alone_and_nobody_overtakes_it(log: Log) -> None:
@@ -130,7 +136,7 @@ def test_nobody_waits_for_more_than_the_group_under_way_and_their_own(log: Log) 
     def save_often() -> list[list[StoredEvent]]:
         batches = [events() for _ in range(30)]
         for one in batches:
-            log.groups.store(one)
+            log.store(one)
         return batches
 
     log.trouble = count
@@ -167,7 +173,7 @@ def test_while_the_database_is_away_everybody_has_the_same_number_of_tries(log: 
     assert len({id(one) for one in errors}) == 3
     assert len(log.sizes) <= 2 * MAX_TRIES
     log.trouble = lambda saves: None
-    assert log.groups.store(events()) == [1]
+    assert log.store(events()) == [1]
 
 
 def test_those_who_were_put_off_come_before_all_who_came_later(log: Log) -> None:
@@ -202,7 +208,7 @@ def test_closing_tells_those_who_wait_and_the_group_under_way_comes_to_its_end(l
     log.gate.set()
     assert started[0].result(10) == [1]
     with pytest.raises(OperationalError, match="closed"):
-        log.groups.store(events())
+        log.store(events())
 
 
 def test_closing_ends_the_tries_of_those_who_were_put_off(log: Log) -> None:
@@ -245,7 +251,7 @@ def test_an_interruption_after_the_commit_leaves_everybody_their_answer(log: Log
     log.gate.set()
     assert isinstance(started[1].exception(10), Interrupted)
     assert [one.result(10) for one in started[2:]] == [[1], [2]]
-    assert log.groups.store(events()) == [2]
+    assert log.store(events()) == [2]
 
 
 def test_one_who_is_interrupted_while_waiting_is_not_waited_for(log: Log) -> None:
@@ -254,7 +260,7 @@ def test_one_who_is_interrupted_while_waiting_is_not_waited_for(log: Log) -> Non
 
     def wait_in_vain() -> list[int]:
         ident.append(threading.get_ident())
-        return log.groups.store(events())
+        return log.store(events())
 
     with ThreadPoolExecutor(1) as threads:
         in_vain = threads.submit(wait_in_vain)

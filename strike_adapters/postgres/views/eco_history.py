@@ -13,7 +13,7 @@ from psycopg import Connection, Cursor
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
-from strike_adapters.postgres.views.eco_views import row_of
+from strike_adapters.postgres.views.eco_views import URGENCY, row_of
 from strike_adapters.postgres.views.rows import FEW, Upsert
 from strike_adapters.postgres.views.view import (
     NO_CHANGE,
@@ -33,13 +33,15 @@ CREATE TABLE IF NOT EXISTS eco_history (
     from_position bigint PRIMARY KEY,
     from_at timestamptz NOT NULL,
     until_at timestamptz NOT NULL DEFAULT '9999-01-01 00:00Z',
-    LIKE eco_views
+    LIKE eco_views INCLUDING GENERATED
 )
 """
 
 PLACE_IS_OPTIONAL = """
 ALTER TABLE eco_history ALTER COLUMN location DROP NOT NULL, ALTER COLUMN bounds DROP NOT NULL
 """
+
+ADD_URGENCY = URGENCY.format(TABLE)
 
 ABOUT_UNTIL = """
 COMMENT ON COLUMN eco_history.until_at IS
@@ -72,7 +74,7 @@ WHERE state.from_position = next.from_position AND state.until_at > next.at
 
 
 class EcoHistoryRecorder(ViewRecorder):
-    DDL = (CREATE_TABLE, PLACE_IS_OPTIONAL, ABOUT_UNTIL, BY_ECO, BY_NOC, BY_OSP)
+    DDL = (CREATE_TABLE, PLACE_IS_OPTIONAL, ADD_URGENCY, ABOUT_UNTIL, BY_ECO, BY_NOC, BY_OSP)
 
     @classmethod
     def settle(cls, cursor: Cursor[Any], batch: Batch, suffix: str = "") -> None:

@@ -29,6 +29,10 @@ CREATE TABLE IF NOT EXISTS eco_timeline (
 
 BY_ECO = "CREATE INDEX IF NOT EXISTS eco_timeline_eco ON eco_timeline (eco_id, position)"
 
+# Whoever follows a tenant's changes reads on from a position.
+BY_NOC = "CREATE INDEX IF NOT EXISTS eco_timeline_noc ON eco_timeline (noc_id, position)"
+
+BY_OSP = "CREATE INDEX IF NOT EXISTS eco_timeline_osp ON eco_timeline (osp_id, position)"
 
 ALERTS = (PagingExhausted.TOPIC, PagingUnroutable.TOPIC)
 """Kinds of lines for which somebody in the NOC has to be told at once."""
@@ -43,7 +47,7 @@ TELLER = Teller()
 
 
 class EcoTimelineRecorder(ViewRecorder):
-    DDL = (CREATE_TABLE, BY_ECO, BY_ALERT)
+    DDL = (CREATE_TABLE, BY_ECO, BY_NOC, BY_OSP, BY_ALERT)
     appended = frozenset({"eco_timeline"})
 
 

@@ -61,12 +61,36 @@ ALTER TABLE eco_views
     ADD COLUMN IF NOT EXISTS field_problem_since timestamptz
 """
 
+# Greater is more urgent: nobody came, nobody could be rung, the field is silent; then the priority.
+URGENCY = """
+ALTER TABLE {} ADD COLUMN IF NOT EXISTS urgency int GENERATED ALWAYS AS (
+    CASE WHEN status IN ('OPEN', 'IN_PROGRESS') THEN
+        CASE WHEN paging_state = 'EXHAUSTED' THEN 40 WHEN paging_state = 'NO_LIST' THEN 30
+             WHEN stale THEN 20 ELSE 10 END
+        + CASE priority WHEN 'CRITICAL' THEN 4 WHEN 'HIGH' THEN 3 WHEN 'NORMAL' THEN 2 ELSE 1 END
+    WHEN status = 'COMPLETED' THEN 1 ELSE 0 END
+) STORED
+"""
+
+ADD_URGENCY = URGENCY.format("eco_views")
+
 BY_NOC = "CREATE INDEX IF NOT EXISTS eco_views_noc ON eco_views (noc_id, created_at, eco_id)"
 BY_OSP = "CREATE INDEX IF NOT EXISTS eco_views_osp ON eco_views (osp_id, created_at, eco_id)"
 
 
+NOC_UPDATED = """
+CREATE INDEX IF NOT EXISTS eco_views_noc_updated ON eco_views (noc_id, updated_at, eco_id)
+"""
+NOC_URGENT = """
+CREATE INDEX IF NOT EXISTS eco_views_noc_urgent ON eco_views (noc_id, urgency, created_at, eco_id)
+"""
+OSP_UPDATED, OSP_URGENT = (one.replace("noc", "osp") for one in (NOC_UPDATED, NOC_URGENT))
+
+INDEXES = (BY_NOC, BY_OSP, NOC_UPDATED, OSP_UPDATED, NOC_URGENT, OSP_URGENT)
+
+
 class EcoViewsRecorder(ViewRecorder):
-    DDL = (CREATE_TABLE, OFFERS, FIELD, BY_NOC, BY_OSP)
+    DDL = (CREATE_TABLE, OFFERS, FIELD, ADD_URGENCY, *INDEXES)
 
 
 class EcoViews(View):

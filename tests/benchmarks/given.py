@@ -1,0 +1,63 @@
+"""What benchmarks are given: a NOC and an OSP with an active link, and an order between them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from strike_adapters.postgres.directory import open_pool
+from strike_adapters.postgres.people import save_link, save_tenant
+from strike_domain import (
+    Actor,
+    Eco,
+    EcoOrder,
+    JobType,
+    Link,
+    LinkStatus,
+    Role,
+    Side,
+    Tenant,
+    parse_location,
+)
+from tests.unit.given import BOULDER, stamp
+
+NOC, OSP = UUID(int=0xBE1), UUID(int=0xBE2)
+LINK = Link(noc_id=NOC, osp_id=OSP, status=LinkStatus.ACTIVE)
+OPERATOR = Actor(name="nina@noc.example", tenant_id=NOC, side=Side.NOC, role=Role.OPERATOR)
+WHAT = "A digger went through the cable at the corner of Pearl and 9th."
+
+
+class RealTime:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def an_order(reference: str | None = None) -> EcoOrder:
+    return EcoOrder(
+        osp_id=OSP,
+        location=BOULDER,
+        job_type="FNOL",
+        description=WHAT,
+        client_reference=reference,
+    )
+
+
+def an_eco() -> Eco:
+    return Eco.create(
+        uuid4(),
+        stamp(),
+        noc_id=NOC,
+        osp_id=OSP,
+        location=parse_location(BOULDER),
+        job_type=JobType.FNOL,
+        description=WHAT,
+        job_number="26-0001",
+    )
+
+
+def save_companies(url: str) -> None:
+    """Both, and the link between them."""
+    with open_pool(url) as pool:
+        save_tenant(pool, Tenant(id=NOC, name="NOC", side=Side.NOC))
+        save_tenant(pool, Tenant(id=OSP, name="OSP", side=Side.OSP))
+        save_link(pool, LINK)

@@ -1,0 +1,273 @@
+"""How soon can a command's row be seen? While little goes on, and while 500 come a second.
+
+`tox -e latency` (or `python -m tests.benchmarks.latency --rate 500 --seconds 20`). As in
+production: all followers in a process of their own, the commands in another one, with the directory
+in PostgreSQL, and here a third that only listens. Commands are given at fixed times, whether the
+earlier ones are done or not; how late each one was begun is counted. A follower announces how far
+its rows are in the transaction that writes them, so that a listener hears of it when they can be
+read, without asking.
+
+The limit, in the same run: a NOTIFY that another connection answers with a single-row upsert, its
+commit and a NOTIFY, all on bare connections.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import multiprocessing
+import tempfile
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import quantiles
+from typing import Any, NamedTuple
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from strike_adapters.embedded import embedded_postgres
+from strike_adapters.postgres.directory import PostgresDirectory, open_pool
+from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
+from strike_adapters.postgres.prepare import prepare
+from strike_adapters.postgres.store import store_env
+from strike_adapters.postgres.views.view import CHANGES
+from strike_domain import Callouts, Router, StrikeLog, SystemClock
+from tests.benchmarks.given import OPERATOR, RealTime, an_order, save_companies
+
+IDLE_RATE, IDLE_WANTED, BUSY_WANTED = 20, 8.0, 25.0
+"""Commands a second that count as nothing; milliseconds for 99 of 100."""
+
+VIEW = "eco_views"
+CALLERS = 32
+SPAWN = multiprocessing.get_context("spawn")
+
+
+class Told(NamedTuple):
+    """Of one command, in seconds of the machine's clock that all processes share."""
+
+    due: float
+    begun: float
+    acknowledged: float
+    position: int
+
+
+# The processes --------------------------------------------------------------------------------
+
+
+def follow(url: str, parent: Any) -> None:
+    """What `strike follow` does, until the parent says or ends: each follower in a thread."""
+    ended = threading.Event()
+    with open_pool(url) as pool, ThreadPoolExecutor(len(FOLLOWER_NAMES)) as threads:
+        router = Router(PostgresDirectory(pool))
+        for name in FOLLOWER_NAMES:
+            threads.submit(Follower(name, url, router, SystemClock()).run, ended)
+        parent.send("ready")
+        parent.poll(None)
+        ended.set()
+
+
+def command(url: str, orders: Any) -> None:
+    """Give so many commands a second for so many seconds, whenever told; answer what became."""
+    with ExitStack() as stack:
+        log = stack.enter_context(StrikeLog(store_env(url)))
+        directory = PostgresDirectory(stack.enter_context(open_pool(url)))
+        threads = stack.enter_context(ThreadPoolExecutor(CALLERS))
+        callouts = Callouts(log, directory, RealTime())
+        for rate, seconds in iter(orders.recv, None):
+            orders.send(paced(callouts, threads, rate, round(rate * seconds)))
+
+
+def paced(
+    callouts: Callouts, threads: ThreadPoolExecutor, rate: float, commands: int
+) -> list[Told]:
+    start = time.monotonic() + 0.1
+    numbers = itertools.count()
+
+    def work(_: int) -> list[Told]:
+        done = []
+        while (number := next(numbers)) < commands:
+            due = start + number / rate
+            time.sleep(max(0, due - time.monotonic()))
+            begun = time.monotonic()
+            receipt = callouts.create_eco(an_order(), OPERATOR)
+            done.append(Told(due, begun, time.monotonic(), receipt.position))
+        return done
+
+    return [one for some in threads.map(work, range(CALLERS)) for one in some]
+
+
+class Listener:
+    """Notes when the rows of a view could be read, and up to which position."""
+
+    def __init__(self, url: str) -> None:
+        self.positions: list[int] = [0]
+        self.times: list[float] = [0.0]
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._connection.execute(f"LISTEN {CHANGES}".encode())
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            for notify in self._connection.notifies(timeout=0.2):
+                now, said = time.monotonic(), json.loads(notify.payload)
+                if said["view"] == VIEW and said["position"] > self.positions[-1]:
+                    self.positions.append(said["position"])
+                    self.times.append(now)
+
+    def seen(self, position: int) -> float:
+        """When the row of that position could be read."""
+        return self.times[bisect_left(self.positions, position)]
+
+    def wait_for(self, position: int, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while self.positions[-1] < position:
+            assert time.monotonic() < end, f"{VIEW} is at {self.positions[-1]}, not {position}"
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._connection.close()
+
+
+@contextmanager
+def in_processes(url: str) -> Iterator[Any]:
+    """Followers in one process, commands in another: where to send orders for them."""
+    with ExitStack() as stack:
+        ends = []
+        for work in (follow, command):
+            here, there = SPAWN.Pipe()
+            process = SPAWN.Process(target=work, args=(url, there))
+            process.start()
+            there.close()
+            stack.callback(process.join, 20)
+            stack.callback(here.send, None)
+            ends.append(here)
+        assert ends[0].poll(300)
+        yield ends[1]
+
+
+# The limit ------------------------------------------------------------------------------------
+
+
+def bare(url: str, rounds: int) -> list[float]:
+    """Milliseconds from a NOTIFY to the one that another connection gives with its row."""
+    stop = threading.Event()
+    with ExitStack() as stack:
+        asker, answerer = (
+            stack.enter_context(psycopg.connect(url, autocommit=True)) for _ in range(2)
+        )
+        asker.execute("CREATE TABLE bare (id int PRIMARY KEY, value int)")
+        asker.execute("LISTEN answer")
+        answerer.execute("LISTEN question")
+
+        def answer() -> None:
+            while not stop.is_set():
+                # A connection does nothing else as long as it is being listened to.
+                for _ in [*answerer.notifies(timeout=0.2, stop_after=1)]:
+                    with answerer.transaction():
+                        answerer.execute(
+                            "INSERT INTO bare VALUES (1, 1) "
+                            "ON CONFLICT (id) DO UPDATE SET value = bare.value + 1"
+                        )
+                        answerer.execute("NOTIFY answer")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        times = []
+        for _ in range(rounds):
+            time.sleep(1 / IDLE_RATE)
+            began = time.monotonic()
+            asker.execute("NOTIFY question")
+            for _ in asker.notifies(timeout=10, stop_after=1):
+                times.append(1e3 * (time.monotonic() - began))
+        stop.set()
+        thread.join()
+    return times
+
+
+# The figures ----------------------------------------------------------------------------------
+
+
+def given(listener: Listener, orders: Any, rate: float, seconds: float) -> list[list[float]]:
+    """Milliseconds: late; from begin to acknowledgement; from there, and from due, to the row."""
+    orders.send((rate, seconds))
+    told: list[Told] = orders.recv()
+    listener.wait_for(max(one.position for one in told))
+    return [
+        [1e3 * (one.begun - one.due) for one in told],
+        [1e3 * (one.acknowledged - one.begun) for one in told],
+        [max(0.0, 1e3 * (listener.seen(one.position) - one.acknowledged)) for one in told],
+        [1e3 * (listener.seen(one.position) - one.due) for one in told],
+    ]
+
+
+WHAT = ("begun late", "command", "from acknowledgement to row", "from when it was due to row")
+
+
+def row(times: Sequence[float]) -> tuple[str, ...]:
+    cuts = quantiles(times, n=100)
+    return f"{cuts[49]:.1f}", f"{cuts[98]:.1f}", f"{max(times):.1f}"
+
+
+def show(name: str, columns: Sequence[tuple[str, Sequence[float]]]) -> None:
+    table = Table(title=name)
+    for heading in ("milliseconds", "p50", "p99", "most"):
+        table.add_column(heading, justify="left" if heading == "milliseconds" else "right")
+    for what, times in columns:
+        table.add_row(what, *row(times))
+    console.print(table)
+
+
+def verdict(name: str, times: Sequence[float], wanted: float) -> None:
+    p99 = quantiles(times, n=100)[98]
+    word = "OK" if p99 < wanted else "NOT"
+    console.print(
+        f"{word}: {name}: from acknowledgement to row p99 {p99:.1f} ms (under {wanted:g})"
+    )
+
+
+console = Console(width=100)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=500, help="commands a second")
+    parser.add_argument("--seconds", type=float, default=20)
+    chosen = parser.parse_args()
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        server = stack.enter_context(embedded_postgres(Path(folder)))
+        server.ensure_database("bench")
+        url = server.url("bench")
+        prepare(url)
+        save_companies(url)
+        show("the limit, bare connections", [("row", bare(url, round(IDLE_RATE * chosen.seconds)))])
+        listener = Listener(url)
+        stack.callback(listener.close)
+        orders = stack.enter_context(in_processes(url))
+        given(listener, orders, IDLE_RATE, 2)
+        idle = given(listener, orders, IDLE_RATE, chosen.seconds)
+        show(f"{IDLE_RATE} commands a second", [*zip(WHAT, idle, strict=True)])
+        busy = given(listener, orders, chosen.rate, chosen.seconds)
+        show(f"{chosen.rate:g} commands a second", [*zip(WHAT, busy, strict=True)])
+        with psycopg.connect(url) as connection:
+            found = connection.execute("SELECT count(*) FROM eco_views").fetchone()
+        # Those of the first two seconds are in it as well.
+        wanted = len(idle[0]) + len(busy[0]) + 2 * IDLE_RATE
+        assert found == (wanted,), f"{found} rows of {wanted}"
+    verdict("idle", idle[2], IDLE_WANTED)
+    verdict(f"{chosen.rate:g} a second", busy[2], BUSY_WANTED)
+
+
+if __name__ == "__main__":
+    main()

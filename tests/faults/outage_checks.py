@@ -1,0 +1,215 @@
+"""What must be so when everything has come to rest. Each check says what is wrong, in words."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from strike_adapters.postgres.followers import VIEWS
+from strike_adapters.postgres.rebuild import rebuild
+from strike_adapters.postgres.rebuild.beside import tables_of
+from strike_adapters.postgres.views.pager_process_state import PagerProcessState
+from strike_adapters.postgres.views.render_poll_state import RenderPollState
+from strike_domain.pager_process import PAGER
+from tests.faults.outage_notes import Note
+from tests.integration.stored import follow, forget, table
+
+WORDS = {
+    "strike.eco.created": "client_reference",
+    "strike.eco.note-added": "text",
+    "strike.eco.amended": "description",
+    "strike.eco.cancelled": "reason",
+}
+"""Where in an event the word of the command stands that it came of."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """An event of the log."""
+
+    position: int
+    stream: UUID
+    version: int
+    topic: str
+    state: dict[str, Any]
+
+
+def read_log(url: str) -> list[Logged]:
+    """All of it, in its order."""
+    query = (
+        "SELECT notification_id, originator_id, originator_version, topic, state "
+        "FROM strike_events ORDER BY notification_id"
+    )
+    with psycopg.connect(url, row_factory=tuple_row) as connection:
+        return [
+            Logged(position, stream, version, topic, json.loads(state))
+            for position, stream, version, topic, state in connection.execute(query)
+        ]
+
+
+# Commands -----------------------------------------------------------------------------------
+
+
+def commands(notes: Sequence[Note], log: Sequence[Logged]) -> Iterator[str]:
+    """An acknowledged command is in the log once; a refused one never; any other not twice."""
+    found: dict[str, list[Logged]] = defaultdict(list)
+    for event in log:
+        word = event.state.get(WORDS.get(event.topic, ""))
+        if word:
+            found[word].append(event)
+    for word in {one.word for one in notes if not one.word.startswith("see-")}:
+        if len(found[word]) > 1:
+            yield f"{word} is in the log {len(found[word])} times"
+    for note in notes:
+        if note.what == "refused" and found[note.word]:
+            yield f"{note.word} was refused ({note.why}), and stored"
+        if note.what == "acknowledged":
+            yield from _acknowledged(note, found[note.word])
+
+
+def _acknowledged(note: Note, found: Sequence[Logged]) -> Iterator[str]:
+    if not found:
+        yield f"{note.word} was acknowledged at position {note.position}, and is not in the log"
+    for event in found:
+        if event.stream != note.eco_id:
+            yield f"{note.word} was acknowledged of {note.eco_id}, and is in {event.stream}"
+        if note.position is None or event.position > note.position:
+            yield f"{note.word} is at position {event.position}, and was told as {note.position}"
+
+
+# The log ------------------------------------------------------------------------------------
+
+
+def order(log: Sequence[Logged], seen: Sequence[int]) -> Iterator[str]:
+    """A reader has seen each event once; streams have no gap; ids and job numbers no repeat."""
+    if list(seen) != (stored := [one.position for one in log]):
+        missed, more = (
+            set(stored) - set(seen),
+            [n for n, times in Counter(seen).items() if times > 1],
+        )
+        yield f"the reader has missed {sorted(missed)[:5]}, and seen twice {more[:5]}"
+    versions: dict[UUID, list[int]] = defaultdict(list)
+    for event in log:
+        versions[event.stream].append(event.version)
+    for stream, found in versions.items():
+        if found != list(range(1, len(found) + 1)):
+            yield f"the versions of {stream} are {found}"
+    for what, numbers in (
+        ("event id", [one.state["event_id"] for one in log]),
+        ("job number", [(one.state["osp_id"], one.state["job_number"]) for one in _created(log)]),
+    ):
+        if twice := _more_than_once(numbers):
+            yield f"{what} given twice: {twice[:5]}"
+
+
+def _more_than_once(things: Iterable[Hashable]) -> list[Any]:
+    return [one for one, times in Counter(things).items() if times > 1]
+
+
+def _created(log: Sequence[Logged]) -> list[Logged]:
+    return [one for one in log if one.topic == "strike.eco.created"]
+
+
+# Paging -------------------------------------------------------------------------------------
+
+
+def runs(log: Sequence[Logged]) -> Iterator[str]:
+    """The process has answered each event once: one run where one is due, and one end of it."""
+    started = Counter(one.state["eco_id"] for one in log if one.topic == "strike.run.started")
+    cancelled = {one.stream for one in log if one.topic == "strike.eco.cancelled"}
+    for eco in _created(log):
+        count = started[str(eco.stream)]
+        is_due = eco.state["paging_policy"] == "AUTOMATIC"
+        if count > is_due:
+            yield f"{eco.stream} has {count} runs, where {is_due:d} is due"
+        if is_due and not count and eco.stream not in cancelled:
+            topics = [one.topic for one in log if one.stream == eco.stream]
+            yield f"nobody was rung for {eco.stream}: {topics}"
+    ended = Counter(
+        one.stream
+        for one in log
+        if one.topic in ("strike.run.exhausted", "strike.run.cancelled", "strike.run.call-accepted")
+    )
+    for run in (one.stream for one in log if one.topic == "strike.run.started"):
+        if not ended[run]:
+            yield f"the run {run} has no end"
+    answers = Counter(
+        (one.state["causation_id"], one.topic) for one in log if one.state["actor"] == PAGER.name
+    )
+    twice = [one for one, times in answers.items() if times > 1]
+    if twice:
+        yield f"the process has answered twice: {twice[:5]}"
+
+
+def calls(log: Sequence[Logged], placed: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """By the mock's own list: each turn rang once, each phone of a run once, none rings on."""
+    turns = [tuple(urlsplit(str(one["twiml_url"])).path.split("/")[-2:]) for one in placed]
+    for turn, times in Counter(turns).items():
+        if times > 1:
+            yield f"the turn {turn} has rung {times} times"
+    requested = {one.state["call_id"] for one in log if one.topic == "strike.run.call-requested"}
+    for turn in turns:
+        if turn[-1] not in requested:
+            yield f"nobody has decided to ring {turn}"
+    phones = Counter((turn[0], one["to"]) for turn, one in zip(turns, placed, strict=True))
+    for (run, phone), times in phones.items():
+        if times > 1:
+            yield f"{phone} was rung {times} times in the run {run}"
+    final = {"completed", "busy", "failed", "no-answer", "canceled"}
+    for one in placed:
+        if one["status"] not in final:
+            yield f"a phone is left {one['status']}: {one['to']}"
+    told = {one.state["sid"] for one in log if one.topic == "strike.run.call-placed"}
+    if strange := told - {one["sid"] for one in placed}:
+        yield f"Twilio knows nothing of {sorted(strange)[:5]}"
+
+
+# Views --------------------------------------------------------------------------------------
+
+
+def views(url: str, log: Sequence[Logged]) -> Iterator[str]:
+    """Every view is the same after a rebuild, row by row; the timeline has a line for each event.
+
+    What workers write is in no event: a rebuild keeps it. Made anew from nothing the tables of
+    workers must be the same but for that.
+    """
+    told = [row["position"] for row in table(url, "eco_timeline")]
+    if told != [one.position for one in log]:
+        yield f"the timeline has {len(told)} lines for {len(log)} events"
+    before = _tables(url)
+    rebuild(url, VIEWS, lambda _: None)
+    yield from _differences("rebuilt", before, _tables(url))
+    before = _tables(url, without_kept=True)
+    for view in (PagerProcessState, RenderPollState):
+        forget(url, view)
+        follow(url, view)
+    yield from _differences("made anew", before, _tables(url, without_kept=True))
+
+
+def _tables(url: str, *, without_kept: bool = False) -> dict[str, list[dict[str, Any]]]:
+    found = {}
+    for view in VIEWS:
+        kept = view.recorder_class.kept if without_kept else None
+        names = {*kept.always, *kept.if_same} if kept else set()
+        for name in (*tables_of(view), f"{view.name}_tracking"):
+            rows = table(url, name)
+            found[name] = [{k: v for k, v in row.items() if k not in names} for row in rows]
+    return found
+
+
+def _differences(
+    what: str, before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict[str, Any]]]
+) -> Iterator[str]:
+    for name, rows in before.items():
+        pairs = zip_longest(rows, after[name])
+        if other := [(was, now) for was, now in pairs if was != now]:
+            yield f"{name}, {what}: {len(other)} rows are others; first {other[0]}"
