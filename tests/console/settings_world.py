@@ -21,6 +21,13 @@ def add_company(world: World, name: str, side: Side, admin: str) -> UUID:
     return tenant.id
 
 
+def company_called(world: World, name: str) -> UUID:
+    """The id of one of the demo's companies."""
+    with open_pool(world.database_url) as pool, pool.connection() as connection:
+        row = connection.execute("SELECT id FROM tenants WHERE name = %s", (name,)).fetchone()
+    return UUID(str((row or {})["id"]))
+
+
 def set_role(world: World, email: str, tenant_id: UUID, role: Role) -> None:
     """Give somebody of the demo a role at another company, too."""
     name = next(one.name for one in LOGINS if one.email == email)
