@@ -69,9 +69,12 @@ UNION ALL
 SELECT '{TABLE}', notification_id FROM {TABLE}_tracking WHERE application_name = '{LOG_NAME}'
 """  # noqa: S608
 
+# The whole row: a follower that comes later with the same version would leave the rest as it was.
 SET_ROW = f"""
-UPDATE {TABLE} SET state = %(state)s, deadline = %(deadline)s, call_state = %(call_state)s,
-    call_sid = %(call_sid)s, version = %(version)s, format = %(format)s
+UPDATE {TABLE} SET state = %(state)s, contact_index = %(contact_index)s,
+    contact_name = %(contact_name)s, call_state = %(call_state)s, call_sid = %(call_sid)s,
+    deadline = %(deadline)s, attempts = %(attempts)s, last_error = %(last_error)s,
+    updated_at = %(updated_at)s, version = %(version)s, format = %(format)s
 WHERE run_id = %(run_id)s AND version <= %(version)s
 """  # noqa: S608
 

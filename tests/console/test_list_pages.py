@@ -73,16 +73,20 @@ def drag(page: Page, handle: Locator, onto: Locator) -> None:
 
 
 def draw(page: Page, *corners: tuple[float, float]) -> None:
-    """A polygon with Geoman; corners as shares of the map's width and height."""
+    """A polygon with Geoman; corners as shares of the map's width and height.
+
+    They snap to borders near by, so that the first one may lie beside where it was clicked.
+    """
     box = page.locator("#region-map")
     box.scroll_into_view_if_needed()
     page.locator("#region-map .leaflet-pm-icon-polygon").click()
     area = box.bounding_box()
     assert area is not None
-    for x, y in [*corners, corners[0]]:
+    for x, y in corners:
         at = area["x"] + x * area["width"], area["y"] + y * area["height"]
         page.mouse.move(*at)
         page.mouse.click(*at)
+    page.locator(".leaflet-pm-action.action-finish:visible").click()
 
 
 def save(page: Page) -> None:
@@ -107,7 +111,7 @@ def test_a_list_is_drawn_ordered_checked_and_saved(
     assert page.evaluate("document.activeElement.matches('[data-handle]')")
     rows.nth(0).get_by_role("button", name="Move down").click()
     assert names(page) == ["Bob", "Cyd", "Ada"]
-    draw(page, (0.35, 0.3), (0.65, 0.3), (0.65, 0.7), (0.35, 0.7))
+    draw(page, (0.35, 0.42), (0.65, 0.42), (0.65, 0.75), (0.35, 0.75))
     check = page.locator("#check")
     check.get_by_text(re.compile(f"{name}.* overlap|overlap.*{name}")).first.wait_for()
     assert json.loads(page.locator("#region").input_value())["type"] == "Polygon"

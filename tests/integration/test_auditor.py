@@ -18,7 +18,7 @@ from strike_adapters.postgres.due import Worker
 from strike_adapters.postgres.due_work import pager_work
 from strike_adapters.postgres.followers import Follower
 from strike_adapters.postgres.views.eco_views import EcoViews
-from strike_adapters.postgres.views.pager_process_state import PagerProcessState
+from strike_adapters.postgres.views.pager_process_state import PagerProcessState, row_of
 from strike_domain import RunState
 from tests.integration.stored import (
     Running,
@@ -148,6 +148,23 @@ def test_a_row_that_would_never_come_due_is_set_right_by_the_log(watch: Watch, d
     with Running(Worker(pager_work(watch.night.strike.ringer), watch.url, watch.clock)):
         watch.clock.manual.advance(120)
         eventually(lambda: watch.night.run.version > watch.begun)
+
+
+def test_a_row_that_the_auditor_has_set_is_whole(watch: Watch) -> None:
+    """The follower, when it comes, finds that version there and leaves the row as it is."""
+    phone = watch.night.phone(ANA).is_rung()
+    watch.caught_up()
+    assert watch.row()["contact_name"] == ANA.name
+    phone.answers().presses("1")
+    hasty = watch.another(grace=0)
+    watch.look(hasty)
+    assert "FOLLOWER_BEHIND" in watch.codes(hasty)
+    found = watch.row()
+    assert found["state"] == "ACCEPTED"
+    expected = row_of(watch.night.run)
+    assert {name: found[name] for name in expected} == expected
+    watch.caught_up()
+    assert watch.row() == found
 
 
 def test_what_a_follower_has_not_told_the_workers_the_auditor_tells_them(watch: Watch) -> None:

@@ -111,6 +111,7 @@ async def _found(viewer: Viewer, filled: ListForm) -> dict[str, Any]:
         for one in found["problems"]
         if one["listName"] == mine or one["code"] == "REGION_GAP" or _is_about(one, overlaps)
     ]
+    problems.sort(key=lambda one: not one["code"].startswith("REGION_"))
     return {"problems": problems, "ground": {**ground_of(found), "overlaps": overlaps}}
 
 
