@@ -7,6 +7,7 @@ from uuid import UUID
 
 import strawberry
 
+from strike_app.graphql.enums import show
 from strike_app.graphql.query import WouldBeRung
 from strike_app.graphql.scalars import GeoJSON
 from strike_app.graphql.types import StrikeInfo, Tenant
@@ -18,7 +19,15 @@ from strike_domain.paging import Paging
 from strike_domain.places import PlaceKind
 from strike_domain.routing import NoRoute, Route, preference
 
-strawberry.enum(PlaceKind, description="What sort of place it is.")
+show(
+    PlaceKind,
+    "What sort of place it is.",
+    {
+        "TOWN": "A town or city.",
+        "COUNTY": "A county, or what a state has instead.",
+        "COORDINATES": "Typed coordinates.",
+    },
+)
 
 
 @strawberry.type(description="A place that a text can mean.")

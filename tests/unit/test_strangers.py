@@ -117,7 +117,7 @@ async def test_after_thirty_refused_proofs_nothing_is_told_and_a_login_still_wor
 
 
 ANSWERS = [
-    ("GET", "/", 302),
+    ("GET", "/", 401),
     ("GET", "/healthz", 200),
     ("GET", "/nowhere", 404),
     ("PUT", "/graphql", 405),
