@@ -5,27 +5,18 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
-from uuid import UUID
 
-import aiohttp
 import psycopg
 import pytest
-from aiohttp import web
 from pydantic import AnyHttpUrl
 
 from strike_adapters.embedded import EmbeddedServer, embedded_postgres
-from strike_adapters.identity import Identities, LoadBalancerIdentity, LoadBalancerSettings
 from strike_adapters.postgres.prepare import prepare
-from strike_app.bootstrap import Strike, open_services, open_strike
+from strike_app.bootstrap import Strike, open_strike
 from strike_app.demo.seed import Outside, seed
-from strike_app.mute import StrikeRunner
 from strike_app.settings import Settings
-from strike_mock.clock import VirtualClock
-from strike_mock.identity import IdentitySigner
 from strike_mock.settings import DEFAULT_SIGNER
-from tests.integration.served import ACCOUNT_SID, AUTH_TOKEN, Served
+from tests.integration.served import ACCOUNT_SID, AUTH_TOKEN, Served, new_signer, serving
 
 _numbers = itertools.count(1)
 
@@ -82,26 +73,5 @@ def followers(strike: Strike) -> Iterator[None]:
 @pytest.fixture
 async def served(strike: Strike) -> AsyncIterator[Served]:
     """The HTTP server on a free port, behind a signer that it trusts."""
-    from strike_app.server import create_app
-
-    signer = IdentitySigner(VirtualClock(), signer=DEFAULT_SIGNER, issuer="iss", client="strike")
-
-    async def fetch_key(kid: str) -> str | None:
-        return signer.public_key(UUID(kid))
-
-    identity = LoadBalancerIdentity(
-        LoadBalancerSettings(signer=DEFAULT_SIGNER, key_endpoint="https://keys.invalid"),
-        fetch_key=fetch_key,
-        now=lambda: datetime.now(UTC),
-    )
-    identities = Identities(identity, None)
-    services = replace(open_services(strike, strike.settings), identity=identities)
-    runner = StrikeRunner(create_app(services), access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    async with aiohttp.ClientSession() as session:
-        yield Served(f"http://127.0.0.1:{port}", session, signer, services)
-    await runner.cleanup()
-    services.executor.shutdown()
+    async with serving(strike, new_signer()) as opened:
+        yield opened

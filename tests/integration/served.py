@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import aiohttp
+from aiohttp import web
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 
+from strike_adapters.identity import Identities, LoadBalancerIdentity, LoadBalancerSettings
+from strike_app.bootstrap import Strike, open_services
 from strike_app.demo.seed import CONTRACTORS, NOC_ID, OPERATOR
+from strike_app.mute import StrikeRunner
 from strike_app.services import Services
+from strike_mock.clock import VirtualClock
 from strike_mock.identity import IdentitySigner
-from strike_mock.settings import Person
+from strike_mock.settings import DEFAULT_SIGNER, Person
 
 ACCOUNT_SID = f"AC{7:032d}"
 AUTH_TOKEN = "token-of-the-test"
@@ -99,3 +107,36 @@ class Served:
             f"{self.url}{sent_to or path}", data=params, headers={"X-Twilio-Signature": signature}
         ) as response:
             return Answer(response.status, await response.text())
+
+
+def new_signer() -> IdentitySigner:
+    """A gateway's key."""
+    return IdentitySigner(VirtualClock(), signer=DEFAULT_SIGNER, issuer="iss", client="strike")
+
+
+@asynccontextmanager
+async def serving(strike: Strike, signer: IdentitySigner, port: int = 0) -> AsyncIterator[Served]:
+    """The whole server on that port, or a free one, which believes what `signer` signs."""
+    from strike_app.server import create_app
+
+    async def fetch_key(kid: str) -> str | None:
+        return signer.public_key(UUID(kid))
+
+    identity = LoadBalancerIdentity(
+        LoadBalancerSettings(signer=DEFAULT_SIGNER, key_endpoint="https://keys.invalid"),
+        fetch_key=fetch_key,
+        now=lambda: datetime.now(UTC),
+    )
+    identities = Identities(identity, None)
+    services = replace(open_services(strike, strike.settings), identity=identities)
+    runner = StrikeRunner(create_app(services), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
+    await site.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield Served(url, session, signer, services)
+    finally:
+        await runner.cleanup()
+        services.executor.shutdown()
