@@ -168,9 +168,7 @@ async def test_a_question_and_a_mistake_are_answered_too(
 
 
 @both
-async def test_what_one_tenant_does_no_other_is_told(
-    served: Served, transport: Transport
-) -> None:
+async def test_what_one_tenant_does_no_other_is_told(served: Served, transport: Transport) -> None:
     tom = served.headers(LOGINS[1].email, _id(NOCS[1]))
     async with (
         streaming(served, transport, headers=tom, variables={"after": 0}) as foreign,
@@ -272,9 +270,7 @@ async def test_who_reads_too_slowly_is_told_where_to_go_on(
     assert refused["code"] == "RESUME_FROM"
     assert before["position"] <= refused["position"] < last
     monkeypatch.undo()
-    async with streaming(
-        served, transport, variables={"after": refused["position"]}
-    ) as stream:
+    async with streaming(served, transport, variables={"after": refused["position"]}) as stream:
         told = [await stream.change()]
         while told[-1]["position"] < last:
             told.append(await stream.change())
