@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -26,6 +27,11 @@ from strike_domain.ports import Clock
 
 MOST_BEHIND = 10_000
 """Most changes of a tenant that are read for somebody who resumes; beyond, the list is quicker."""
+
+OPENING = 4
+"""How many streams are opened at once. When a server comes back, all of its readers come back with
+it: they wait for their turn here, and not for a connection to the database, which they would take
+from everybody else until some of them had waited too long."""
 
 
 class Watcher(Protocol):
@@ -65,6 +71,8 @@ class Following:
         self._watcher = watcher
         self._seats = Seats(most or Most())
         self._feeds = Feeds(changes, lines)
+        self.turn = asyncio.Semaphore(OPENING)
+        """Taken by whoever asks the database for one reader alone."""
         self.standings = Standings(lines, clock)
         changes.listeners += [self._feeds, self.standings]
 
@@ -87,7 +95,7 @@ class Following:
             buffer = Buffer(position)
             with _attached(buffer, feed, standing):
                 while not feed.attach(buffer):
-                    async for change in _missed(feed, buffer):
+                    async for change in self._missed(feed, buffer):
                         yield self._delivered(change)
                 while True:
                     yield self._delivered(await buffer.next())
@@ -113,10 +121,11 @@ class Following:
         self._watcher.stream_opened(reader.transport)
         try:
             with self._seats.taken(user.id, tenant_id):
-                async with (
-                    self.standings.of(user, reader.actor, tenant_id) as standing,
-                    self._feeds.of(tenant_id) as feed,
-                ):
+                async with AsyncExitStack() as stack:
+                    rights = self.standings.of(user, reader.actor, tenant_id)
+                    async with self.turn:
+                        standing = await stack.enter_async_context(rights)
+                    feed = await stack.enter_async_context(self._feeds.of(tenant_id))
                     yield feed, standing
         except (StreamEnded, TooMany, Forbidden) as error:
             self._watcher.stream_cut_off(error.code)
@@ -127,12 +136,28 @@ class Following:
     async def _check(self, feed: TenantFeed, position: int) -> None:
         """Raise `StreamEnded` for a position that nobody can go on from."""
         newest = feed.last
-        if position > newest and position > await self._lines.newest_event():
-            raise unknown(newest)
-        if position < newest and await self._lines.is_far_behind(
-            feed.tenant_id, position, MOST_BEHIND
-        ):
-            raise too_old(newest)
+        if position == newest:
+            return
+        async with self.turn:
+            if position > newest and position > await self._lines.newest_event():
+                raise unknown(newest)
+            if position < newest and await self._lines.is_far_behind(
+                feed.tenant_id, position, MOST_BEHIND
+            ):
+                raise too_old(newest)
+
+    async def _missed(self, feed: TenantFeed, buffer: Buffer) -> AsyncGenerator[Change]:
+        """A page of what lies between the reader's position and the feed."""
+        until = feed.last
+        async with self.turn:
+            page = await feed.page(buffer.position, until)
+        for change in page:
+            buffer.check()
+            buffer.read_until(change.position)
+            yield change
+        buffer.check()
+        if len(page) < PAGE:
+            buffer.read_until(until)
 
     def _delivered(self, change: Change) -> Change:
         self._watcher.change_delivered()
@@ -148,16 +173,3 @@ def _attached(buffer: Buffer, feed: TenantFeed, standing: Standing) -> Iterator[
     finally:
         standing.streams.discard(buffer)
         feed.detach(buffer)
-
-
-async def _missed(feed: TenantFeed, buffer: Buffer) -> AsyncGenerator[Change]:
-    """A page of what lies between the reader's position and the feed."""
-    until = feed.last
-    page = await feed.page(buffer.position, until)
-    for change in page:
-        buffer.check()
-        buffer.read_until(change.position)
-        yield change
-    buffer.check()
-    if len(page) < PAGE:
-        buffer.read_until(until)

@@ -53,7 +53,8 @@ class Subscription:
         async with aclosing(following.eco(_reader(context), eco_id)) as changes:
             async for change in changes:
                 if change is None:
-                    now = await _settled(context.services.queries, tenant_id, eco_id)
+                    async with following.turn:
+                        now = await _settled(context.services.queries, tenant_id, eco_id)
                     told = now.position
                     if known is None or now.newest > known:
                         yield Eco.of({**now.row, "position": now.position})

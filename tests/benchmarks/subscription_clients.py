@@ -35,7 +35,7 @@ def say(what: Any) -> None:
 async def read_all(port: int, wanted: Sequence[dict[str, Any]]) -> None:
     """Open every stream, say so, read until a line comes in, and print what came when."""
     seen: list[tuple[int, float]] = []
-    opened = asyncio.Semaphore(50)
+    opened = asyncio.Semaphore(10)
     ready = [asyncio.Event() for _ in wanted]
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=None)
@@ -66,13 +66,16 @@ async def _read(
     url, payload = f"http://127.0.0.1:{port}/graphql", one["payload"]
     headers = {"Authorization": f"Bearer {one['token']}"}
     try:
-        async with opened:
-            if one["kind"] == "sse":
-                headers["Accept"] = "text/event-stream"
+        if one["kind"] == "sse":
+            headers["Accept"] = "text/event-stream"
+            async with opened:
                 response = await session.post(url, json=payload, headers=headers)
                 response.raise_for_status()
-                ready.set()
-            else:
+            ready.set()
+            async for line in response.content:
+                _note(line, seen)
+        else:
+            async with opened:
                 socket = await session.ws_connect(
                     url, headers=headers, protocols=("graphql-transport-ws",), max_msg_size=0
                 )
@@ -80,11 +83,7 @@ async def _read(
                     await socket.send_json({"type": "connection_init"})
                     await socket.receive()
                     await socket.send_json({"id": "1", "type": "subscribe", "payload": payload})
-                ready.set()
-        if one["kind"] == "sse":
-            async for line in response.content:
-                _note(line, seen)
-        else:
+            ready.set()
             async for message in socket:
                 _note(message.data.encode(), seen)
     finally:

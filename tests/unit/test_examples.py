@@ -59,6 +59,12 @@ TELLS = {
         "On the way: Ben\nOn the way: Ben, Cem\n",
         "Seven events, each taken in once.",
     ),
+    "09_following_along.py": (
+        "OPEN: Note: A digger was seen there.\nThe connection is lost",
+        "Note: Said while nobody listened.",
+        "CANCELLED: ",
+        "It ends: API_TOKEN_INVALID",
+    ),
 }
 
 
