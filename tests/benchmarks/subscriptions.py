@@ -282,7 +282,7 @@ def measured(server: Child, readers: Sequence[Child], run: Any) -> dict[str, Any
         one.say()
     before, machine, begun = server.ask(), busy(), time.monotonic()
     acknowledged = run()
-    time.sleep(1)
+    time.sleep(3)
     after, machine, took = server.ask(), busy() - machine, time.monotonic() - begun
     for one in readers:
         one.say()
@@ -292,6 +292,7 @@ def measured(server: Child, readers: Sequence[Child], run: Any) -> dict[str, Any
         "acknowledged": acknowledged,
         "seen": seen,
         "cpu": (after["cpu"] - before["cpu"]) / took,
+        "each_delivery": (after["cpu"] - before["cpu"]) / max(1, len(seen)),
         "clients": sum(one["cpu"] for one in told) / took,
         "machine": machine / took,
         "memory": after["memory"],
@@ -340,11 +341,22 @@ def strikes(count: int, rate: float, seconds: float, folder: Path) -> dict[str, 
 
 def show(title: str, found: dict[str, dict[str, Any]], seconds: float) -> None:
     table = Table(title=title)
-    for heading in ("", "deliveries/s", "p50", "p99", "most", "server", "all", "a client", "lost"):
+    for heading in (
+        "",
+        "deliveries/s",
+        "p50",
+        "p99",
+        "most",
+        "server",
+        "a delivery",
+        "all",
+        "a client",
+        "lost",
+    ):
         table.add_column(heading, justify="left" if not heading else "right")
     for name, one in found.items():
         if len(one["late"]) < 2:
-            table.add_row(name, "nothing arrived in time", *[""] * 6, str(one["lost"]))
+            table.add_row(name, "nothing arrived in time", *[""] * 7, str(one["lost"]))
             continue
         cuts = quantiles(one["late"], n=100)
         latencies = (f"{value * 1000:,.1f} ms" for value in (cuts[49], cuts[98], max(one["late"])))
@@ -353,6 +365,7 @@ def show(title: str, found: dict[str, dict[str, Any]], seconds: float) -> None:
             f"{len(one['late']) / seconds:,.0f}",
             *latencies,
             f"{one['cpu']:.2f} cores",
+            f"{one['each_delivery'] * 1e6:,.0f} µs",
             f"{one['machine']:.2f} cores",
             f"{one['each']:.0f} KiB",
             str(one["lost"]),
