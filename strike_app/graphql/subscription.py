@@ -9,7 +9,7 @@ from uuid import UUID
 
 import strawberry
 
-from strike_adapters.postgres.queries import EcoNow, Queries
+from strike_adapters.postgres.queries import EcoNow
 from strike_adapters.postgres.views.eco_timeline import ALERTS
 from strike_app.following import Change, Reader
 from strike_app.graphql.context import Context
@@ -53,8 +53,7 @@ class Subscription:
         async with aclosing(following.eco(_reader(context), eco_id)) as changes:
             async for change in changes:
                 if change is None:
-                    async with following.turn:
-                        now = await _settled(context.services.queries, tenant_id, eco_id)
+                    now = await _settled(context, tenant_id, eco_id)
                     told = now.position
                     if known is None or now.newest > known:
                         yield Eco.of({**now.row, "position": now.position})
@@ -130,18 +129,19 @@ async def _eco(context: Context, change: Change, *, row_position: bool = False) 
     return eco
 
 
-async def _settled(queries: Queries, tenant_id: UUID, eco_id: UUID) -> EcoNow:
+async def _settled(context: Context, tenant_id: UUID, eco_id: UUID) -> EcoNow:
     """The ECO as soon as all read models agree on it; as it is, if one of them stays behind."""
-    now = await _now(queries, tenant_id, eco_id)
+    now = await _now(context, tenant_id, eco_id)
     if not now.is_whole:
         with suppress(WaitTimedOut):
-            await queries.wait_for(now.newest, SETTLE_SECONDS)
-        now = await _now(queries, tenant_id, eco_id)
+            await context.services.queries.wait_for(now.newest, SETTLE_SECONDS)
+        now = await _now(context, tenant_id, eco_id)
     return now
 
 
-async def _now(queries: Queries, tenant_id: UUID, eco_id: UUID) -> EcoNow:
-    now = await queries.eco_now(tenant_id, eco_id)
+async def _now(context: Context, tenant_id: UUID, eco_id: UUID) -> EcoNow:
+    async with context.services.following.turn:
+        now = await context.services.queries.eco_now(tenant_id, eco_id)
     if now is None:
         raise NotFound("ECO")
     return now

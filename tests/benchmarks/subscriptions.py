@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -42,6 +42,7 @@ from strike_adapters.postgres.changes import FOLLOWED, POSITIONS
 from strike_adapters.postgres.people import save_link, save_tenant
 from strike_adapters.postgres.prepare import prepare
 from strike_app.bootstrap import Strike, open_services, open_strike
+from strike_app.following import Following
 from strike_app.server import create_app
 from strike_app.settings import Settings
 from strike_app.tokens import new_secret
@@ -85,22 +86,28 @@ def settings_for(url: str, folder: Path) -> Settings:
 # Processes of the server's side -------------------------------------------------------------
 
 
-async def serve(app: web.Application) -> None:
-    """Serve, print the port, and the CPU and memory used for each line that comes in."""
+async def serve(app: web.Application, count: Callable[[], int]) -> None:
+    """Serve, print the port, and for each line that comes in what it uses and who follows."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=4_096).start()
     say({"port": runner.addresses[0][1]})
     while await asyncio.to_thread(sys.stdin.readline):
-        say({"cpu": cpu(), "memory": memory()})
+        say({"cpu": cpu(), "memory": memory(), "open": count()})
     await runner.cleanup()
 
 
 def strike_server(url: str, folder: Path) -> None:
     settings = settings_for(url, folder)
     with open_strike(settings) as strike:
-        asyncio.run(serve(create_app(open_services(strike, settings))))
+        services = open_services(strike, settings)
+        asyncio.run(serve(create_app(services), lambda: _followers(services.following)))
     os._exit(0)
+
+
+def _followers(following: Following) -> int:
+    feeds = [one.feed for one in following._feeds._running.values()]
+    return sum(len(group) for feed in feeds for group in feed._followers.values())
 
 
 def follow(url: str, folder: Path) -> None:
@@ -125,6 +132,9 @@ class Plain:
         app.router.add_get("/graphql", self._open)
         app.on_startup.append(self._start)
         return app
+
+    def count(self) -> int:
+        return len(self._sockets)
 
     async def _start(self, app: web.Application) -> None:
         app[web.AppKey("task", asyncio.Task[None])] = asyncio.create_task(self._send())
@@ -331,7 +341,8 @@ def strikes(count: int, rate: float, seconds: float, folder: Path) -> dict[str, 
             time.sleep(2)
             empty = server.ask()["memory"]
             with clients(port, wanted, folder) as opened:
-                time.sleep(2)
+                while server.ask()["open"] < count:
+                    time.sleep(0.5)
                 write(strike, ecos, rate, 3)
                 found = measured(server, opened, lambda: write(strike, ecos, rate, seconds))
     at = found["acknowledged"]
@@ -393,7 +404,8 @@ def main() -> None:
     elif chosen.follow:
         follow(chosen.follow, Path(chosen.folder))
     elif chosen.plain:
-        asyncio.run(serve(Plain(chosen.rate, chosen.readers).app()))
+        plain_server = Plain(chosen.rate, chosen.readers)
+        asyncio.run(serve(plain_server.app(), plain_server.count))
     else:
         _run(chosen.clients, chosen.rate, chosen.seconds)
 
