@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Annotated
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import strawberry
 
+from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.queries import EcoNow
 from strike_adapters.postgres.views.eco_timeline import ALERTS
 from strike_app.following import Change, Reader
@@ -18,7 +20,7 @@ from strike_app.graphql.scalars import Position
 from strike_app.graphql.types import AlertKind, Eco, EcoChange, PagingAlert, StrikeInfo
 from strike_domain.access import Action
 from strike_domain.eco import PagingExhausted, PagingUnroutable
-from strike_domain.errors import NotFound, WaitTimedOut
+from strike_domain.errors import NotFound
 
 SETTLE_SECONDS = 0.25
 """How long a first answer waits for the slowest read model; a failed one delays no longer."""
@@ -133,10 +135,18 @@ async def _settled(context: Context, tenant_id: UUID, eco_id: UUID) -> EcoNow:
     """The ECO as soon as all read models agree on it; as it is, if one of them stays behind."""
     now = await _now(context, tenant_id, eco_id)
     if not now.is_whole:
-        with suppress(WaitTimedOut):
-            await context.services.queries.wait_for(now.newest, SETTLE_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await _until_reached(context.services.changes, now.newest)
         now = await _now(context, tenant_id, eco_id)
     return now
+
+
+async def _until_reached(changes: Changes, position: int) -> None:
+    """By what is heard alone: a thousand who come back at once must not all ask the database."""
+    with changes.watch() as watch:
+        while changes.reached() < position:
+            await watch.wait(SETTLE_SECONDS)
 
 
 async def _now(context: Context, tenant_id: UUID, eco_id: UUID) -> EcoNow:
