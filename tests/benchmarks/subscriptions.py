@@ -271,7 +271,10 @@ def write(
         for number in range(int(rate * seconds)):
             time.sleep(max(0.0, begun + number / rate - time.monotonic()))
             threads.submit(note, number)
+    done = time.monotonic()
     _until_followed(strike, max(acknowledged))
+    behind = time.monotonic() - done
+    err.print(f"Written in {done - begun:.1f} s; the read models were {behind:.1f} s behind")
     return acknowledged
 
 
