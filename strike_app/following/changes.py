@@ -32,18 +32,19 @@ class Change:
     whole_until: int
     again: bool = False
     answers: dict[Hashable, Any] = field(default_factory=dict)
-    """What was made of it once for all who ask for the same, as an encoded answer."""
+    """What was made of it once for all who ask for the same."""
+    size: int = field(init=False)
+    """How much memory it holds, in bytes, about."""
+
+    def __post_init__(self) -> None:
+        row = self.row or {}
+        texts = sum(len(str(row.get(name) or "")) for name in _TEXTS)
+        self.size = ROW_BYTES + len(self.line) + texts
 
     @property
     def promised(self) -> int:
         """Who goes on from here misses nothing."""
         return min(self.position, self.whole_until)
-
-    @property
-    def size(self) -> int:
-        """How much memory it holds, in bytes, about."""
-        row = self.row or {}
-        return ROW_BYTES + len(self.line) + sum(len(str(row.get(name) or "")) for name in _TEXTS)
 
 
 def change_of(found: Mapping[str, Any], whole_until: int) -> Change:

@@ -77,8 +77,11 @@ class Subscription:
         after = _after(context, after_position)
         async with aclosing(context.services.following.changes(_reader(context), after)) as found:
             async for change in found:
-                eco = await _eco(context, change, row_position=True)
-                yield EcoChange.of(change, eco)
+                shown = change.answers.get(EcoChange)
+                if shown is None:
+                    eco = await _eco(context, change, row_position=True)
+                    shown = change.answers[EcoChange] = EcoChange.of(change, eco)
+                yield shown
 
     @strawberry.subscription(
         description="Every ECO for which nobody is coming and nobody is being rung, at once: its "

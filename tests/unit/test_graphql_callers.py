@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -22,7 +24,7 @@ from strike_app.callers import actor_of
 from strike_app.services import SERVICES, Services
 from strike_app.settings import Settings
 from strike_domain import ManualClock
-from strike_domain.actors import Role, Side
+from strike_domain.actors import Actor, Role, Side
 from strike_domain.errors import Forbidden, OutcomeUnknown, Unavailable
 
 NOC = Membership(uuid4(), "Bluestem", Side.NOC, Role.OPERATOR)
@@ -67,6 +69,18 @@ class FakeChanges:
     async def stop(self) -> None: ...
 
 
+class FakeFollowing(FakeChanges):
+    """Whoever asks over a socket keeps the rights that they came with."""
+
+    @property
+    def standings(self) -> FakeFollowing:
+        return self
+
+    @asynccontextmanager
+    async def of(self, user: User, actor: Actor, tenant_id: UUID) -> AsyncIterator[Any]:
+        yield SimpleNamespace(check=lambda: None, actor=actor)
+
+
 def _services(settings: Settings | None = None) -> Services:
     nothing = cast(Any, None)
     return Services(
@@ -79,7 +93,7 @@ def _services(settings: Settings | None = None) -> Services:
         paging=nothing,
         queries=cast(Any, FakeQueries()),
         changes=cast(Any, FakeChanges()),
-        following=cast(Any, FakeChanges()),
+        following=cast(Any, FakeFollowing()),
         identity=cast(Any, FakeIdentity()),
         places=nothing,
         twilio_accounts=nothing,
