@@ -301,6 +301,7 @@ async def test_a_read_model_that_failed_delays_what_is_told_and_does_not_stop_it
         assert (change.position, change.promised) == (1, 0)
         assert (await single.next()).promised == 0
         log.advance("pager_run_views", 1, is_told=True)
+        log.advance("eco_map", 1, is_told=True)
         log.look()
         await _spin()
         assert (await single.next()).promised == 1
