@@ -59,7 +59,7 @@ def test_a_link_is_proposed_accepted_suspended_and_resumed(
     page = noc_admin.page
     page.get_by_label("The contractor's Strike number").fill(number)
     page.get_by_role("button", name="Propose").click()
-    row = page.locator("#links tr", has_text=name)
+    row = page.locator(f"#link-{osp}")
     row.get_by_text("proposed").wait_for()
     assert row.get_by_role("link").count() == 0
     theirs = at(osp_admin, osp, "links")
@@ -67,6 +67,7 @@ def test_a_link_is_proposed_accepted_suspended_and_resumed(
     theirs.get_by_text("Accepted.").wait_for()
     page.reload()
     row.get_by_text("active").wait_for()
+    row.scroll_into_view_if_needed()
     row.get_by_text("not ready").wait_for()
     row.get_by_role("combobox").select_option("MANUAL")
     row.get_by_role("button", name="Set").click()

@@ -68,8 +68,11 @@ async def contractor(viewer: Viewer) -> web.StreamResponse:
 
 
 async def contractor_state(viewer: Viewer) -> web.StreamResponse:
-    """The same in a line, for the table of links."""
-    _, readiness = await _contractor(viewer)
+    """The same in a line, for the table of links; nothing if it was suspended meanwhile."""
+    try:
+        _, readiness = await _contractor(viewer)
+    except NotFound:
+        readiness = None
     return render(viewer, "contractor_state.html", readiness=readiness)
 
 
