@@ -203,14 +203,15 @@ async def _conclude(
     _verdict(scenario, eco, ended, console)
     url = f"{world.gateway_url}/graphql"
     if options.keep:
-        console.print(f"\nEverything keeps running. GraphiQL: {url} (log in as anyone)")
+        console.print(f"\nEverything keeps running. The console: {world.gateway_url}/")
+        console.print(f"GraphiQL: {url} (log in as anyone)")
         console.print(f"Phones and field tasks, to play by hand: {world.mock_url}/_mock/")
         console.print(f"Database: psql {world.database_url!r}", highlight=False)
         console.print("Ctrl-C ends it.")
         while True:
             world.check()
             await asyncio.sleep(1)
-    console.print(f"\nGraphiQL was at {url}; with --keep it stays up for you to explore.")
+    console.print("\nWith --keep it stays up, with the web console, for you to explore.")
     return 0 if ended else 1
 
 
