@@ -14,7 +14,7 @@ _SETTINGS = {
     "port": "5432",
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "200",
+    "max_connections": "400",
     "shared_buffers": "256MB",
     "fsync": "on",
     "timezone": "UTC",
