@@ -176,7 +176,7 @@ def test_the_first_user_gets_a_durable_server_in_utc_without_tcp(tmp_path: Path)
         ]
         assert server.directory == tmp_path / "new" / "strike"
         assert exists(server.pid)
-    assert shown == ["on", "UTC", "", "200"]
+    assert shown == ["on", "UTC", "", "400"]
     assert not exists(server.pid)
 
 
