@@ -46,7 +46,7 @@ from strike_app.graphql.subscription import Subscription
 MAX_DEPTH = 12
 """Most levels of a query."""
 
-MAX_INTROSPECTION_DEPTH = 15
+MAX_INTROSPECTION_DEPTH = 20
 """Most levels of a question for the schema: as many as the usual one has."""
 
 MAX_TOKENS = 2_000

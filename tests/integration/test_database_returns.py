@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -19,6 +20,7 @@ from strike_adapters.postgres.registry import PostgresRecords, PostgresRegistry
 from strike_adapters.secrets import SecretBox
 from strike_domain.errors import OutcomeUnknown, StrikeError, Unavailable
 from strike_domain.geometry import parse_location
+from strike_domain.ports import Opening
 from tests.integration.stored import KEY, LISTS, TENANTS, eventually, execute, opened, rows
 from tests.unit.given import NOC, OSP
 
@@ -82,7 +84,11 @@ def test_a_command_of_the_directory_is_done_on_another_connection(
     found = command(PostgresDirectory(cut))
     assert cut.left == 0
     expected = command(PostgresDirectory(pool))
-    assert found == ("26-0001" if name == "next_job_number" else expected)
+    if isinstance(found, Opening):
+        # A number whose answer was lost is left out.
+        assert found.job_number == "26-0001"
+        found = replace(found, job_number=cast(Opening, expected).job_number)
+    assert found == expected
 
 
 def test_a_directory_that_stays_away_is_not_asked_for_ever(database_url: str, pool: Pool) -> None:
