@@ -150,7 +150,7 @@ async def test_who_was_told_half_a_state_is_told_the_rest_after_a_lost_connectio
 ) -> None:
     monkeypatch.setattr(subscription, "SETTLE_SECONDS", 0.05)
     monkeypatch.setattr(feeds, "HOLD_SECONDS", 0.05)
-    with _following(strike, "pager", "eco_views", "eco_timeline"):
+    with _following(strike, "pager", "eco_views", "eco_timeline", "eco_map"):
         created = await served.create()
         eco_id = created["eco"]["id"]
         await _until_it_has_a_row(served, eco_id)
@@ -161,7 +161,7 @@ async def test_who_was_told_half_a_state_is_told_the_rest_after_a_lost_connectio
                 half = await talk.eco()
     assert half["pagerRuns"] == []
     assert half["position"] < half["timeline"][-1]["position"], "It must not promise the run."
-    with _following(strike, "pager_run_views"):
+    with _following(strike, "pager_run_views", "eco_map"):
         await served.services.queries.wait_for(half["timeline"][-1]["position"])
     async with _talk(served) as talk:
         await talk.begin("1", CHANGED, {"id": eco_id, "after": half["position"]})
