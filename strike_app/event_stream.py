@@ -49,8 +49,10 @@ class ReaderGone(Exception):
 class EventStream:
     """Use it as a context: `async with EventStream(request) as stream: await stream.send(...)`."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, *, retry_ms: int | None = None) -> None:
+        """`retry_ms`: after how long a browser is to come back; None: as it likes."""
         self._request = request
+        self._begin = b":\n\n" if retry_ms is None else b"retry: %d\n\n" % retry_ms
         self.response = web.StreamResponse(headers=HEADERS)
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
@@ -64,7 +66,7 @@ class EventStream:
         if (transport := self._request.transport) is not None:
             transport.set_write_buffer_limits(WAITING_BYTES)
         self._request.app[OPEN].add(self)
-        await self._write(b":\n\n")  # So that the headers are on their way.
+        await self._write(self._begin)  # So that the headers are on their way.
         self._watch()
         return self
 

@@ -221,7 +221,7 @@ def create_app(services: Services, now: Now = time.monotonic) -> web.Application
             *Webhooks(services).routes(),
         ]
     )
-    console.install(app)
+    app.add_routes(console.routes())
     if ASSETS.is_dir():
         app.router.add_static("/assets", ASSETS)
     app.on_response_prepare.append(headers_for(settings))

@@ -17,7 +17,7 @@ from strike_app.following.changes import Change
 from strike_app.following.endings import StreamEnded, too_old, unknown
 from strike_app.following.feeds import Feeds
 from strike_app.following.seats import Most, Seats
-from strike_app.following.standings import Standing, Standings
+from strike_app.following.standings import MEMBER_SECONDS, Standing, Standings
 from strike_app.following.tenant_feed import PAGE, TenantFeed
 from strike_app.limits import TooMany
 from strike_domain.access import Action, require
@@ -67,6 +67,7 @@ class Following:
         watcher: Watcher,
         most: Most | None = None,
     ) -> None:
+        self._changes = changes
         self._lines = lines
         self._watcher = watcher
         self._seats = Seats(most or Most())
@@ -114,8 +115,30 @@ class Following:
                 while True:
                     yield self._delivered(await buffer.next())
 
+    async def wakings(self, reader: Reader, eco_id: UUID | None = None) -> AsyncGenerator[None]:
+        """Now, and whenever one ECO, or any of the tenant's, may have changed.
+
+        For whoever then asks anew: changes while it is busy are one. Close the generator. Raises
+        `Forbidden` or `TooMany`; it is not asked here whether there is such an ECO.
+        """
+        tenant_id = reader.tenant_id if eco_id is None else None
+        async with self._seated(reader) as standing:
+            with self._changes.watch(eco_id, tenant_id=tenant_id) as watch:
+                yield
+                while True:
+                    changed = await watch.wait(MEMBER_SECONDS)
+                    standing.check()
+                    if changed:
+                        yield
+
     @asynccontextmanager
     async def _open(self, reader: Reader) -> AsyncIterator[tuple[TenantFeed, Standing]]:
+        async with self._seated(reader) as standing, self._feeds.of(reader.tenant_id) as feed:
+            yield feed, standing
+
+    @asynccontextmanager
+    async def _seated(self, reader: Reader) -> AsyncIterator[Standing]:
+        """While somebody follows: counted, and allowed to."""
         require(reader.actor, Action.ECO_SEE)
         user, tenant_id = reader.user, reader.tenant_id
         self._watcher.stream_opened(reader.transport)
@@ -125,8 +148,7 @@ class Following:
                     rights = self.standings.of(user, reader.actor, tenant_id)
                     async with self.turn:
                         standing = await stack.enter_async_context(rights)
-                    feed = await stack.enter_async_context(self._feeds.of(tenant_id))
-                    yield feed, standing
+                    yield standing
         except (StreamEnded, TooMany, Forbidden) as error:
             self._watcher.stream_cut_off(error.code)
             raise

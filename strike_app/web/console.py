@@ -12,12 +12,5 @@ PAGES = (home, choices, live, board, create, eco, times, *SETTINGS)
 """Each has `routes()`."""
 
 
-def install(app: web.Application) -> None:
-    """Add the console to the server."""
-    app[live.STREAMS] = set()
-    app.add_routes(routes())
-    app.on_shutdown.append(live.hang_up)
-
-
 def routes() -> list[web.RouteDef]:
     return [one for part in (own_files, *PAGES) for one in part.routes()]
