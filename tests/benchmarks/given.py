@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from strike_adapters.postgres.directory import open_pool
 from strike_adapters.postgres.people import save_link, save_tenant
 from strike_domain import (
     Actor,
-    Eco,
     EcoOrder,
-    JobType,
     Link,
     LinkStatus,
     Role,
     Side,
     Tenant,
-    parse_location,
 )
-from tests.unit.given import BOULDER, stamp
+from tests.unit.given import BOULDER
 
 NOC, OSP = UUID(int=0xBE1), UUID(int=0xBE2)
 LINK = Link(noc_id=NOC, osp_id=OSP, status=LinkStatus.ACTIVE)
@@ -39,19 +36,6 @@ def an_order(reference: str | None = None) -> EcoOrder:
         job_type="FNOL",
         description=WHAT,
         client_reference=reference,
-    )
-
-
-def an_eco() -> Eco:
-    return Eco.create(
-        uuid4(),
-        stamp(),
-        noc_id=NOC,
-        osp_id=OSP,
-        location=parse_location(BOULDER),
-        job_type=JobType.FNOL,
-        description=WHAT,
-        job_number="26-0001",
     )
 
 

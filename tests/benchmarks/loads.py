@@ -23,8 +23,7 @@ from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.store import store_env
 from strike_domain import Eco, StrikeLog
-from tests.benchmarks.given import an_eco
-from tests.unit.given import stamp
+from tests.unit.given import new_eco, stamp
 
 WANTED = 5.0
 """Milliseconds for 1,000 events."""
@@ -45,7 +44,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def an_eco_with(log: StrikeLog, events: int) -> Eco:
-    eco = an_eco()
+    eco = new_eco()
     for number in range(1, events):
         eco.add_note(f"Note {number}: the crew is still looking for the break.", stamp())
     log.store(eco)

@@ -8,19 +8,10 @@ from typing import Any
 
 import httpx
 
+from strike_app.demo.operator import CREATE
 from strike_app.demo.seed import CONTRACTORS, NOC_ID
 
 BOULDER = (-105.27, 40.01)
-
-CREATE = """
-mutation Create($input: CreateEcoInput!) {
-  createEco(input: $input) {
-    __typename
-    ... on EcoChanged { position eco { id jobNumber } }
-    ... on Problem { code message path }
-  }
-}
-"""
 
 REACHED = """
 query Reached($id: UUID!, $position: Position!) {

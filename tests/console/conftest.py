@@ -13,6 +13,7 @@ import pytest
 
 from strike_app.demo.world import World, open_world
 from strike_mock.scenarios import load
+from tests.console.callouts import Noc
 from tests.console.person import Person, Screen
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ def people(world: World, browser: Browser) -> Iterator[list[Person]]:
     for one in known:
         one.leave()
     assert [fault for one in known for fault in one.faults] == []
+
+
+@pytest.fixture
+def noc(world: World) -> Iterator[Noc]:
+    """The operator of the first NOC, as another program asks for them."""
+    opened = Noc(world.gateway_url)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -17,13 +16,6 @@ from tests.console.person import Person, Screen
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-
-@pytest.fixture
-def noc(world: World) -> Iterator[Noc]:
-    opened = Noc(world.gateway_url)
-    yield opened
-    opened.close()
 
 
 def test_a_new_callout_appears_and_changes_by_itself(operator: Person, noc: Noc) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from strike_app.demo.world import World
 from tests.console.accessible import violations
 from tests.console.callouts import Noc
 from tests.console.person import Person
@@ -17,13 +15,6 @@ from tests.console.person import Person
 CANCEL = 'mutation($id: UUID!) { cancelEco(ecoId: $id, reason: "over") { __typename } }'
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}'
-
-
-@pytest.fixture
-def noc(world: World) -> Iterator[Noc]:
-    opened = Noc(world.gateway_url)
-    yield opened
-    opened.close()
 
 
 def test_the_ring_down_is_shown_as_it_happens(operator: Person, noc: Noc) -> None:

@@ -28,8 +28,8 @@ from strike_adapters.postgres.store import Factory, LogRecorder, ProcessRecorder
 from strike_adapters.postgres.together import MAX_BYTES
 from strike_domain import StrikeLog
 from tests.integration.stored import eventually, execute, rows
-from tests.integration.test_store import new_eco
 from tests.integration.writers import followed, made_up
+from tests.unit.given import new_eco
 
 # The library's tests import its older cipher, which wants a package that we do not use.
 sys.modules.setdefault("eventsourcing.cipher", eventsourcing.cryptography)

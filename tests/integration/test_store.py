@@ -24,18 +24,15 @@ from strike_app.bootstrap import Strike
 from strike_app.demo.seed import CONTRACTORS, NOC_ID
 from strike_domain import (
     Actor,
-    Eco,
     EcoOrder,
-    JobType,
     Role,
     Side,
     StrikeLog,
-    parse_location,
 )
 from strike_domain.memory import MEMORY_LOG, MemoryFactory, memory_env
 from tests.integration.stored import LongNight, eventually, rows, stored_night
 from tests.integration.stories import STORIES
-from tests.unit.given import BOULDER, NOC, OSP, stamp
+from tests.unit.given import OSP, new_eco, stamp
 
 # The library's tests import its older cipher, which wants a package that we do not use.
 sys.modules.setdefault("eventsourcing.cipher", eventsourcing.cryptography)
@@ -46,20 +43,6 @@ from eventsourcing.tests.persistence import (  # noqa: E402
     ProcessRecorderTestCase,
     TrackingRecorderTestCase,
 )
-
-
-def new_eco(eco_id: UUID | None = None) -> Eco:
-    return Eco.create(
-        eco_id or uuid4(),
-        stamp(),
-        noc_id=NOC,
-        osp_id=OSP,
-        location=parse_location(BOULDER),
-        job_type=JobType.FNOL,
-        description="A digger went through the cable.",
-        job_number="26-0001",
-    )
-
 
 # The library's own tests of what a recorder must do ------------------------------------------
 

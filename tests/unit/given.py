@@ -87,8 +87,8 @@ def replayed(aggregate: TAggregate) -> TAggregate:
     return cast(TAggregate, project(None, stored(aggregate.collect_events())))
 
 
-def given_eco(*happened: Callable[[Eco], object], **fields: Any) -> Eco:
-    """An ECO to which `happened` has happened, loaded from its events."""
+def new_eco(eco_id: UUID | None = None, **fields: Any) -> Eco:
+    """An ECO that was created, and is not stored yet."""
     asked: dict[str, Any] = {
         "noc_id": NOC,
         "osp_id": OSP,
@@ -97,7 +97,12 @@ def given_eco(*happened: Callable[[Eco], object], **fields: Any) -> Eco:
         "description": "A digger went through the cable.",
         "job_number": "26-0001",
     }
-    eco = Eco.create(uuid4(), stamp(), **asked | fields)
+    return Eco.create(eco_id or uuid4(), stamp(), **asked | fields)
+
+
+def given_eco(*happened: Callable[[Eco], object], **fields: Any) -> Eco:
+    """An ECO to which `happened` has happened, loaded from its events."""
+    eco = new_eco(**fields)
     for each in happened:
         each(eco)
     return replayed(eco)

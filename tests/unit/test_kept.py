@@ -9,17 +9,18 @@ from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
+from threading import Barrier
 from typing import Any, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
 
-from strike_domain import Eco, InvalidTransition, JobType, StrikeLog, memory_env, parse_location
+from strike_domain import Eco, InvalidTransition, StrikeLog, memory_env
 from strike_domain.eventsourced import project
 from tests.integration.stored import LongNight
 from tests.integration.stories import tell_all
-from tests.unit.given import BOULDER, NOC, OSP, stamp
+from tests.unit.given import new_eco, stamp
 
 VALUES = (str, bytes, int, float, type(None), UUID, date, datetime, timedelta, Enum)
 
@@ -35,19 +36,6 @@ def told() -> LongNight:
     night = LongNight()
     tell_all(night)
     return night
-
-
-def new_eco() -> Eco:
-    return Eco.create(
-        uuid4(),
-        stamp(),
-        noc_id=NOC,
-        osp_id=OSP,
-        location=parse_location(BOULDER),
-        job_type=JobType.FNOL,
-        description="A digger went through the cable.",
-        job_number="26-0001",
-    )
 
 
 def streams(night: LongNight) -> list[UUID]:
@@ -148,10 +136,13 @@ def test_many_threads_that_load_change_and_spoil_see_only_what_was_stored() -> N
         ecos = [new_eco() for _ in range(3)]
         for eco in ecos:
             one.store(eco)
-        end = time.monotonic() + 1.5
+        begin = Barrier(12)
 
         def work(number: int) -> int:
             log, done = (one, two)[number % 2], 0
+            # Those who have begun keep the others from being started for a second and more.
+            begin.wait()
+            end = time.monotonic() + 1.5
             while time.monotonic() < end:
                 eco_id = ecos[done % 3].id
                 if number < 4:
