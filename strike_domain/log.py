@@ -57,7 +57,7 @@ class StrikeLog(Application[UUID]):
     in memory by default, in PostgreSQL with `strike_adapters.postgres.store`."""
 
     name = LOG_NAME
-    env: ClassVar[dict[str, str]] = LOG_ENV | {"AGGREGATE_CACHE_MAXSIZE": str(KEPT)}
+    env: ClassVar[dict[str, str]] = LOG_ENV
 
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)
