@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from aiohttp import hdrs, web
@@ -17,7 +17,20 @@ HSTS_SECONDS = 31_536_000
 
 ASSETS_PATH = "/assets/"
 
-NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_DENIED = {
+    "default-src": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+def policy_of(allowed: Mapping[str, str]) -> str:
+    """A Content-Security-Policy that allows this, and nothing else."""
+    return "; ".join(f"{what} {sources}" for what, sources in (_DENIED | dict(allowed)).items())
+
+
+NOTHING = policy_of({})
 """The policy of an answer that is no page."""
 
 ALWAYS = {
@@ -64,7 +77,7 @@ def page_policy(request: web.Request, settings: Settings, nonce: str) -> str:
         "font-src": "'self' data:",
         "connect-src": " ".join(["'self'", *_sockets(request, settings)]),
     }
-    return "; ".join([NOTHING, *(f"{what} {sources}" for what, sources in own.items())])
+    return policy_of(own)
 
 
 @web.middleware

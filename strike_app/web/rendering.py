@@ -12,7 +12,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from strike_app.headers import NOTHING
+from strike_app.headers import policy_of
 from strike_app.settings import Settings
 from strike_app.web import filters, settings_wording, wording
 from strike_app.web.viewer import Viewer
@@ -54,8 +54,7 @@ def policy(settings: Settings) -> str:
         "connect-src": "'self'",
         "form-action": "'self'",
     }
-    base = NOTHING.replace("; form-action 'none'", "")
-    return "; ".join([base, *(f"{what} {sources}" for what, sources in own.items())])
+    return policy_of(own)
 
 
 @cache

@@ -26,19 +26,21 @@ async def board(viewer: Viewer) -> web.StreamResponse:
     """The page; for htmx, and when something changed, its rows and counts only."""
     chosen = BoardFilter.of(viewer.request.query)
     after = viewer.request.query.get("after") or None
-    data = await ask(viewer, "board", **chosen.variables(), first=PAGE, after=after)
+    is_part = HTMX in viewer.request.headers
+    data = await ask(
+        viewer, "board", **chosen.variables(), first=PAGE, after=after, isWhole=not is_part
+    )
     values = {
         "ecos": [edge["node"] for edge in data["ecos"]["edges"]],
         "page_info": data["ecos"]["pageInfo"],
         "total": data["ecos"]["totalCount"],
         "is_exact": data["ecos"]["totalCountIsExact"],
         "counts": counted(data["ecoCounts"]),
-        "others": others(viewer, data["links"]),
         "chosen": chosen,
     }
-    if HTMX in viewer.request.headers:
+    if is_part:
         return render(viewer, "board_rows.html" if after else "board_parts.html", **values)
-    response = render(viewer, "board.html", **values)
+    response = render(viewer, "board.html", **values, others=others(viewer, data["links"]))
     response.set_cookie(TENANT_COOKIE, str(viewer.here.tenant_id), httponly=True, samesite="Lax")
     return response
 

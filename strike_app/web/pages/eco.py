@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from aiohttp import web
 
@@ -85,8 +84,8 @@ async def _show(
     viewer: Viewer, at: datetime | None, status: int = 200, **values: Any
 ) -> web.StreamResponse:
     eco_id = uuid_in(viewer.request, "eco")
-    found = await _found(viewer, eco_id, at)
-    now = found if at is None else await _found(viewer, eco_id, None)
+    found = await _found(viewer, "eco", id=str(eco_id), asOf=at.isoformat() if at else None)
+    now = found if at is None else await _found(viewer, "eco_card", id=str(eco_id))
     if now is None:
         raise NotFound("ECO")
     is_part = HTMX in viewer.request.headers
@@ -95,9 +94,8 @@ async def _show(
     return render(viewer, template, status, eco=found, newest=now, at=at, **shown)
 
 
-async def _found(viewer: Viewer, eco_id: UUID, at: datetime | None) -> dict[str, Any] | None:
-    data = await ask(viewer, "eco", id=str(eco_id), asOf=at.isoformat() if at else None)
-    found: dict[str, Any] | None = data["eco"]
+async def _found(viewer: Viewer, document: str, **variables: Any) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = (await ask(viewer, document, **variables))["eco"]
     return found
 
 
