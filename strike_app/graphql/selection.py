@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from cachetools import LRUCache
 from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, SelectionSetNode
 
 KEPT = 1_000
@@ -13,7 +13,7 @@ KEPT = 1_000
 
 Fragments = dict[str, FragmentDefinitionNode]
 
-_known: OrderedDict[tuple[int, tuple[str, ...]], tuple[Any, frozenset[str]]] = OrderedDict()
+_known: LRUCache[tuple[int, tuple[str, ...]], tuple[Any, frozenset[str]]] = LRUCache(KEPT)
 
 
 def selected(info: Any, *path: str) -> frozenset[str] | None:
@@ -31,8 +31,6 @@ def selected(info: Any, *path: str) -> frozenset[str] | None:
     key = (id(nodes[0]), path)
     if (known := _known.get(key)) is None:
         known = _known[key] = nodes[0], _names(_at(nodes, path, raw.fragments), raw.fragments)
-        if len(_known) > KEPT:
-            _known.popitem(last=False)
     return known[1]
 
 

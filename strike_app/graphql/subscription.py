@@ -73,9 +73,7 @@ class Subscription:
         self, info: StrikeInfo, after_position: AfterPosition = None
     ) -> AsyncGenerator[EcoChange, None]:
         context = info.context
-        context.may(Action.ECO_SEE)
-        after = _after(context, after_position)
-        async with aclosing(context.services.following.changes(_reader(context), after)) as found:
+        async with _changes(context, after_position) as found:
             async for change in found:
                 shown = change.answers.get(EcoChange)
                 if shown is None:
@@ -92,9 +90,7 @@ class Subscription:
         self, info: StrikeInfo, after_position: AfterPosition = None
     ) -> AsyncGenerator[PagingAlert, None]:
         context = info.context
-        context.may(Action.ECO_SEE)
-        after = _after(context, after_position)
-        async with aclosing(context.services.following.changes(_reader(context), after)) as found:
+        async with _changes(context, after_position) as found:
             async for change in found:
                 if change.kind in ALERTS and change.at is not None:
                     yield PagingAlert(
@@ -108,6 +104,13 @@ class Subscription:
 
 
 _KINDS = {PagingExhausted.TOPIC: AlertKind.EXHAUSTED, PagingUnroutable.TOPIC: AlertKind.NO_LIST}
+
+
+def _changes(context: Context, after_position: Position | None) -> aclosing[AsyncGenerator[Change]]:
+    """The changes of the tenant, closed at the end. Raises `Forbidden`."""
+    context.may(Action.ECO_SEE)
+    after = _after(context, after_position)
+    return aclosing(context.services.following.changes(_reader(context), after))
 
 
 def _reader(context: Context) -> Reader:

@@ -28,26 +28,27 @@ TENANT_COOKIE = "strike_tenant"
 THEMES = ("auto", "light", "dark")
 
 
-BOTH = (Side.NOC, Side.OSP)
+Entry = tuple[str, str, str]
+"""Key and first part of the address, words, what one must be allowed to."""
 
-MENU: tuple[tuple[str, str, tuple[Side, ...], str], ...] = (
-    ("board", N_("Board"), BOTH, "eco.see"),
-    ("new", N_("New callout"), (Side.NOC,), "eco.create"),
-    ("times", N_("Response times"), BOTH, "eco.see"),
-    ("lists", N_("Pager lists"), (Side.OSP,), "lists.see"),
-    ("links", N_("Links"), BOTH, "link.see"),
-    ("settings", N_("Settings"), BOTH, "tenant.see"),
+MENU: tuple[Entry, ...] = (
+    ("board", N_("Board"), "eco.see"),
+    ("new", N_("New callout"), "eco.create"),
+    ("times", N_("Response times"), "eco.see"),
+    ("lists", N_("Pager lists"), "lists.see"),
+    ("links", N_("Links"), "link.see"),
+    ("settings", N_("Settings"), "tenant.see"),
 )
-"""Key and first part of the address, words, whose page it is, what one must be allowed to."""
+"""Each page, of either side: who may not do its action does not have it."""
 
 
-SECTIONS: tuple[tuple[str, str, tuple[Side, ...], str], ...] = (
-    ("settings", N_("Company and people"), BOTH, "tenant.see"),
-    ("settings/twilio", N_("Phone account"), (Side.NOC,), "twilio.see"),
-    ("settings/render", N_("Render"), (Side.OSP,), "render.see"),
-    ("settings/jobs", N_("Job numbers"), (Side.OSP,), "jobs.see"),
-    ("settings/tokens", N_("API tokens"), BOTH, "tokens.see"),
-    ("settings/audit", N_("Audit"), BOTH, "audit.see"),
+SECTIONS: tuple[Entry, ...] = (
+    ("settings", N_("Company and people"), "tenant.see"),
+    ("settings/twilio", N_("Phone account"), "twilio.see"),
+    ("settings/render", N_("Render"), "render.see"),
+    ("settings/jobs", N_("Job numbers"), "jobs.see"),
+    ("settings/tokens", N_("API tokens"), "tokens.see"),
+    ("settings/audit", N_("Audit"), "audit.see"),
 )
 """The pages of the settings, as in `MENU`."""
 
@@ -113,14 +114,8 @@ class Viewer:
         return "/".join([f"/t/{self.here.tenant_id}", *map(str, parts)])
 
 
-def _open_to(
-    actor: Actor, pages: tuple[tuple[str, str, tuple[Side, ...], str], ...]
-) -> list[tuple[str, str]]:
-    return [
-        (key, words)
-        for key, words, sides, action in pages
-        if actor.side in sides and may(actor, Action(action))
-    ]
+def _open_to(actor: Actor, pages: tuple[Entry, ...]) -> list[tuple[str, str]]:
+    return [(key, words) for key, words, action in pages if may(actor, Action(action))]
 
 
 async def viewer_of(request: web.Request) -> Viewer:

@@ -7,10 +7,9 @@ from aiohttp import web
 from strike_app.web.asking import Refused, ask, tell
 from strike_app.web.forms import Filled, form_of, see
 from strike_app.web.rendering import render
+from strike_app.web.settings_wording import ROLES
 from strike_app.web.shell import form, page
 from strike_app.web.viewer import Viewer, uuid_in
-
-ROLES = ("VIEWER", "OPERATOR", "ADMIN")
 
 
 async def company(viewer: Viewer) -> web.StreamResponse:
@@ -32,7 +31,7 @@ async def set_member(viewer: Viewer) -> web.StreamResponse:
     """Add somebody, or give them another role."""
     sent = await form_of(viewer.request)
     filled = Filled({name: sent.get(name, "") for name in ("email", "name", "role")})
-    role = filled.get("role") if filled.get("role") in ROLES else ROLES[0]
+    role = filled.get("role") if filled.get("role") in ROLES else "VIEWER"
     try:
         await tell(
             viewer, "set_member", email=filled.get("email"), name=filled.get("name"), role=role

@@ -9,11 +9,9 @@ from aiohttp import web
 from strike_app.web.asking import Refused, ask, tell
 from strike_app.web.forms import Filled, see, sent_by
 from strike_app.web.rendering import render
+from strike_app.web.settings_wording import ROLES, SCOPES
 from strike_app.web.shell import form, page
 from strike_app.web.viewer import Viewer, uuid_in
-
-ROLES = ("VIEWER", "OPERATOR", "ADMIN")
-SCOPES = ("READ", "CALLOUT", "ADMIN")
 
 
 async def tokens(viewer: Viewer) -> web.StreamResponse:
@@ -26,7 +24,7 @@ async def make_token(viewer: Viewer) -> web.StreamResponse:
     scopes = [one for one in sent.fields.getall("scopes", []) if one in SCOPES]
     filled = Filled({"name": sent["name"], "role": sent["role"], "days": sent["days"]})
     filled.values["scopes"] = scopes
-    role = sent["role"] if sent["role"] in ROLES else ROLES[0]
+    role = sent["role"] if sent["role"] in ROLES else "VIEWER"
     made = None
     try:
         days = filled.whole("days") or 0
