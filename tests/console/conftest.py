@@ -6,7 +6,8 @@ These tests need Debian's Chromium (`apt-get install chromium`); `.ci/run` insta
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "tests/console" in str(item.path):
                 item.add_marker(pytest.mark.skip(reason="needs Chromium (apt install chromium)"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed in a browser shows what was in the browser."""
+    report = yield
+    if report.failed and call.when == "call":
+        for person in getattr(item, "funcargs", {}).get("people", []):
+            with suppress(Exception):
+                report.sections.append(("in the browser", person.seen()))
+    return report
 
 
 @pytest.fixture(scope="module")

@@ -76,5 +76,12 @@ class Person:
         """The whole page, as it looks now."""
         self.page.screenshot(path=file, full_page=True)
 
+    def seen(self) -> str:
+        """The screen, the fields and the faults, for whoever reads of a failed test."""
+        fields = """() => [...document.querySelectorAll("input, textarea, select")]
+            .map((one) => `${one.name || one.id}=${one.value}`).join("\\n")"""
+        parts = [self.page.url, self.page.inner_text("body"), self.page.evaluate(fields)]
+        return "\n\n".join([*parts, *self.faults])
+
     def leave(self) -> None:
         self.context.close()

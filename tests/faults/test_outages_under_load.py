@@ -19,7 +19,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from strike_adapters.postgres.followers import FOLLOWER_NAMES, VIEWS
+from strike_adapters.postgres.followers import VIEWS
 from strike_adapters.postgres.store import store_env
 from strike_app.evidence import collect, pack, verify
 from strike_domain import Side, StrikeLog
@@ -28,7 +28,7 @@ from tests.faults.outage_clients import Clients
 from tests.faults.outage_faults import Fault, afflict, figures, schedule
 from tests.faults.outage_notes import Note, read
 from tests.faults.outage_world import LogReader, World, outage_world
-from tests.integration.stored import eventually, rows
+from tests.integration.stored import eventually, is_caught_up, rows
 
 KILLS = int(os.environ.get("STRIKE_OUTAGE_KILLS", "6"))
 RESTARTS = int(os.environ.get("STRIKE_OUTAGE_RESTARTS", "2"))
@@ -79,16 +79,9 @@ def _faults(world: World) -> list[Fault]:
 
 def _come_to_rest(world: World) -> None:
     """The last people are rung, and the followers have taken everything in."""
-    eventually(lambda: _is_caught_up(world.url) and not _unrest(world), REST)
+    eventually(lambda: is_caught_up(world.url) and not _unrest(world), REST)
     world.stop("worker")
-    eventually(lambda: _is_caught_up(world.url), REST)
-
-
-def _is_caught_up(url: str) -> bool:
-    head = rows(url, "SELECT coalesce(max(notification_id), 0) AS n FROM strike_events")[0]["n"]
-    names = ["strike" if name == "pager" else name for name in FOLLOWER_NAMES]
-    query = "SELECT notification_id AS n FROM {}_tracking WHERE application_name = 'strike'"
-    return all(rows(url, query.format(name)) == [{"n": head}] for name in names)
+    eventually(lambda: is_caught_up(world.url), REST)
 
 
 def _unrest(world: World) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from strike_adapters.memory import FakeFieldWork
 from strike_adapters.postgres.accounts import PostgresAccounts
 from strike_adapters.postgres.auditor import Runnable
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
-from strike_adapters.postgres.followers import VIEWS, open_view
+from strike_adapters.postgres.followers import FOLLOWER_NAMES, VIEWS, open_view
 from strike_adapters.postgres.people import save_link, save_tenant
 from strike_adapters.postgres.pools import Pool
 from strike_adapters.postgres.store import store_env
@@ -91,6 +91,18 @@ def eventually(probe: Callable[[], THING], seconds: float = 10) -> THING:
 def rows(url: str, query: str, *values: object) -> list[DictRow]:
     with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
         return connection.execute(query, values).fetchall()
+
+
+def is_caught_up(url: str) -> bool:
+    """Whether every follower, the pager among them, has come to the end of the log.
+
+    Once more after it was true: what the pager wrote meanwhile is for the others to follow.
+    """
+    ends = "SELECT coalesce(max(notification_id), 0) AS n FROM strike_events"
+    reached = "SELECT notification_id AS n FROM {}_tracking WHERE application_name = 'strike'"
+    end = rows(url, ends)
+    names = ["strike" if name == "pager" else name for name in FOLLOWER_NAMES]
+    return all(rows(url, reached.format(name)) == end for name in names) and rows(url, ends) == end
 
 
 def execute(url: str, statement: str, *values: object) -> None:

@@ -28,6 +28,7 @@ from tests.integration.stored import (
     eventually,
     follow,
     forget,
+    is_caught_up,
     rows,
     table,
     tables_of,
@@ -89,17 +90,6 @@ def elsewhere(tmp_path: Path) -> Iterator[EmbeddedServer]:
         yield server
 
 
-def caught_up(url: str) -> bool:
-    newest = rows(url, POSITION)[0]["position"]
-    return all(position(url, view.name) >= newest for view in VIEWS)
-
-
-def position(url: str, view: str) -> int:
-    query = "SELECT notification_id AS position FROM {}_tracking WHERE application_name = 'strike'"
-    found = rows(url, query.format(view))
-    return found[0]["position"] if found else 0
-
-
 def test_a_backup_taken_under_load_goes_on_in_another_cluster(
     strike: Strike, followers: None, elsewhere: EmbeddedServer, tmp_path: Path
 ) -> None:
@@ -117,7 +107,7 @@ def test_a_backup_taken_under_load_goes_on_in_another_cluster(
         with Running(*restored.followers()):
             before = rows(url, POSITION)[0]["position"]
             later = create(restored)
-            eventually(lambda: caught_up(url))
+            eventually(lambda: is_caught_up(url))
         assert restored.log.eco(later).job_number not in numbers_before(url, later)
         assert rows(url, POSITION)[0]["position"] > before
         account = restored.accounts.for_noc(NOC_ID)
