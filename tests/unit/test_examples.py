@@ -65,6 +65,12 @@ TELLS = {
         "CANCELLED: ",
         "It ends: API_TOKEN_INVALID",
     ),
+    "10_a_ticket_system.py": (
+        "1 answer lost on the way, 1 callout made.",
+        "Latitude first: ",
+        "Note: The road is closed.",
+        "Ticket 4711: CANCELLED. Light lost",
+    ),
 }
 
 
