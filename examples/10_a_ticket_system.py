@@ -85,7 +85,7 @@ async def ticket_system(url: str, token: str) -> None:
             cancelled = await strike.cancel_eco(made.eco.id, "It was a loose plug.")
             async for change in changes:
                 print(f"  {change.line}")
-                if change.position == cancelled.position:
+                if change.position >= cancelled.position:
                     break
 
         async for row in strike.ecos(Row):

@@ -177,7 +177,7 @@ class Counts(Answer):
     """How many ECOs a filter fits."""
 
     total: int
-    stale: bool
+    stale: int
     nobody_coming: int
     by_status: list[StatusCount]
     by_paging_state: list[PagingStateCount]

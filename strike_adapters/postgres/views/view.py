@@ -32,6 +32,16 @@ DUE = "strike_due"
 
 ANNOUNCE = f"SELECT pg_notify('{CHANGES}', %s)"
 
+RECORDED = """
+SELECT pg_notify(%s, told), set_config('synchronous_commit', 'off', true)
+FROM unnest(%s::text[]) AS told
+"""
+"""Announces what changed, and lets the commit not wait for the disk.
+
+Rows and position are one transaction: what a crash of the database takes of both is followed again.
+Whatever a worker makes of the rows is written to the disk after them, so never without them.
+"""
+
 LIVE = 100
 """A batch of no more events than that is told ECO by ECO; a longer one wakes everybody."""
 
@@ -157,8 +167,8 @@ class ViewRecorder(PostgresTrackingRecorder):
             for rows in batch.rows.values():
                 write(cursor, rows.values())
             self.settle(cursor, batch)
-            for told in batch.announcements(name, tracking.notification_id, behind=behind):
-                cursor.execute(ANNOUNCE, (told,))
+            told = batch.announcements(name, tracking.notification_id, behind=behind)
+            cursor.execute(RECORDED, (CHANGES, [*told]))
             if self.wakes_workers and batch.rows:
                 cursor.execute(f"NOTIFY {DUE}")
 
