@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, MutableMapping
 from uuid import UUID
 
@@ -14,11 +15,18 @@ from strike_app.claims import client_of
 from strike_app.limits import FAILURES
 from strike_app.services import Services
 from strike_app.tokens import TOKEN_PREFIX
-from strike_domain.actors import Actor
+from strike_domain.actors import Actor, Scope
 from strike_domain.administration import token_digest
 from strike_domain.errors import Forbidden
 
 TENANT_HEADER = "X-Tenant-ID"
+AGENT_HEADER = "X-Strike-Agent"
+"""A program that acts by itself on behalf of the login names itself there."""
+
+AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{0,39}")
+AGENT_SCOPES = frozenset({Scope.READ, Scope.CALLOUT})
+"""What an agent may use of what its login may: nothing that settings are changed by."""
+
 BEARER = f"Bearer {TOKEN_PREFIX}"
 
 GOOD_TOKENS = web.AppKey("good_tokens", MutableMapping[bytes, bool])
@@ -80,6 +88,20 @@ def actor_of(user: User, tenant: str | None, request_id: UUID | None = None) -> 
                 request_id=request_id,
             )
     raise Forbidden("You are not a member of this tenant.", "NOT_A_MEMBER")
+
+
+def acting_through(actor: Actor | None, agent: str | None) -> Actor | None:
+    """The actor, if it acts through an agent as one with less rights, named in all that it does.
+
+    Raises `Forbidden` (AGENT_NAME_INVALID).
+    """
+    if actor is None or agent is None:
+        return actor
+    if not AGENT_NAME.fullmatch(agent):
+        message = f"{AGENT_HEADER} is up to 40 letters, digits, spaces, dots, dashes and slashes."
+        raise Forbidden(message, "AGENT_NAME_INVALID")
+    scopes = AGENT_SCOPES if actor.scopes is None else actor.scopes & AGENT_SCOPES
+    return actor.model_copy(update={"name": f"{actor.name} via {agent}", "scopes": scopes})
 
 
 def tenant_named(request: web.Request, params: Mapping[str, object] | None = None) -> str | None:

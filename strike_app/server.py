@@ -20,7 +20,15 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from strike_adapters.identity import Unauthenticated
-from strike_app.callers import GOOD_TOKENS, actor_of, good_tokens, tenant_named, user_of
+from strike_app.callers import (
+    AGENT_HEADER,
+    GOOD_TOKENS,
+    acting_through,
+    actor_of,
+    good_tokens,
+    tenant_named,
+    user_of,
+)
 from strike_app.claims import check_content_type, check_origin, client_of, correlation_id
 from strike_app.event_stream import OPEN, accepts_events, open_streams, resumed_after
 from strike_app.graphiql import page
@@ -98,8 +106,10 @@ class StrikeView(GraphQLView[Context, None]):
         correlation = correlation_id(request)
         # Over a WebSocket many things are asked for, each with an id of its own.
         request_id = None if is_websocket else correlation
-        actor = actor_of(user, tenant_named(request), request_id)
+        agent = request.headers.get(AGENT_HEADER)
+        actor = acting_through(actor_of(user, tenant_named(request), request_id), agent)
         context = make_context(self._services, user, actor, correlation)
+        context.agent = agent
         _context.set(context)
         if is_websocket:
             return await super().__call__(request)
@@ -152,7 +162,8 @@ class StrikeView(GraphQLView[Context, None]):
         params = context.connection_params or {}
         if named := params.get("tenantId"):
             try:
-                context.actor = actor_of(context.user, str(named))
+                actor = actor_of(context.user, str(named))
+                context.actor = acting_through(actor, context.agent)
             except Forbidden as error:
                 raise ConnectionRejectionError({"code": error.code}) from error
         return await super().on_ws_connect(context)

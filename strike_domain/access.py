@@ -149,7 +149,7 @@ def require(actor: Actor, action: Action) -> None:
     if not actor.role.covers(rule.role):
         raise Forbidden(f"This needs the role {rule.role}; yours is {actor.role}.", "ROLE_MISSING")
     if actor.scopes is not None and rule.scope not in actor.scopes:
-        raise Forbidden(f"This API token lacks the scope {rule.scope}.", "SCOPE_MISSING")
+        raise Forbidden(f"This API token, or agent, lacks the scope {rule.scope}.", "SCOPE_MISSING")
 
 
 def may(actor: Actor, action: Action) -> bool:

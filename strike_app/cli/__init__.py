@@ -13,6 +13,7 @@ import typer
 
 from strike_app.cli import (
     accounts,
+    agents,
     audit,
     evidence,
     followers,
@@ -223,6 +224,7 @@ app.add_typer(followers.followers, name="followers")
 app.command("rebuild")(followers.rebuild)
 app.command("audit")(audit.audit)
 app.command("access")(audit.access)
+app.command("mcp")(agents.mcp)
 app.command("places", context_settings={"ignore_unknown_options": True})(places.places)
 
 

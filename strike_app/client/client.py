@@ -22,9 +22,11 @@ from strike_app.client.models import (
     Contractor,
     Counts,
     EcoFilter,
+    Evidence,
     GeoJson,
     Me,
     Place,
+    Readiness,
     selection,
 )
 from strike_domain import JobType, Priority
@@ -54,8 +56,10 @@ class StrikeClient:
     """One server and one login, for one event loop; use it as a context, which closes it.
 
     `url` is the address of `/graphql`; `token` an API token (`createApiToken`). `tenant_id` names
-    the company for a login that belongs to several. With `http`, that client's headers, proxies
-    and certificates are used, and it is left open; it carries the login unless `token` is given.
+    the company for a login that belongs to several. `agent` names a program that acts by itself:
+    it may change no settings, and the timeline names it. With `http`, that client's headers,
+    proxies and certificates are used, and it is left open; it carries the login unless `token` is
+    given.
 
     Every method raises `StrikeError`: `Refused` for a command that was not done, `Unreachable`
     after `patience.repeats` seconds without an answer. What is lost on the way is sent again:
@@ -68,6 +72,7 @@ class StrikeClient:
         token: str | SecretStr | None = None,
         *,
         tenant_id: UUID | None = None,
+        agent: str | None = None,
         patience: Patience | None = None,
         http: httpx.AsyncClient | None = None,
     ) -> None:
@@ -76,6 +81,8 @@ class StrikeClient:
         secret = token.get_secret_value() if isinstance(token, SecretStr) else token
         if secret:
             self._http.headers["Authorization"] = f"Bearer {secret}"
+        if agent:
+            self._http.headers["X-Strike-Agent"] = agent
         if tenant_id:
             self._http.headers["X-Tenant-ID"] = str(tenant_id)
         self._connection = Connection(self._http, url, patience or Patience())
@@ -121,10 +128,11 @@ class StrikeClient:
         where: EcoFilter | None = None,
         *,
         sort: str = "NEWEST",
+        page: int = PAGE,
         wait_for: int | None = None,
         as_of: datetime | None = None,
     ) -> AsyncGenerator[AnEco, None]:
-        """All ECOs that fit, page by page as they are taken.
+        """All ECOs that fit, asked for `page` at a time as they are taken.
 
         `sort`: NEWEST, OLDEST, RECENTLY_UPDATED or MOST_URGENT. With the last two, what changes
         its place meanwhile can be missed or come twice.
@@ -132,18 +140,18 @@ class StrikeClient:
         arguments = {
             "filter": ("EcoFilterInput", where.variable() if where else None),
             "sort": ("EcoSort!", sort),
-            "first": ("Int", PAGE),
+            "first": ("Int", page),
             "after": ("String", None),
             **_moment(wait_for, as_of),
         }
         wanted = f"edges {{ node {{ {selection(shown)} }} }} pageInfo {{ hasNextPage endCursor }}"
         while True:
-            page = await self._answer("query", "ecos", arguments, wanted)
-            for edge in page["edges"]:
+            found = await self._answer("query", "ecos", arguments, wanted)
+            for edge in found["edges"]:
                 yield _read(shown, edge["node"])
-            if not page["pageInfo"]["hasNextPage"]:
+            if not found["pageInfo"]["hasNextPage"]:
                 return
-            arguments["after"] = ("String", page["pageInfo"]["endCursor"])
+            arguments["after"] = ("String", found["pageInfo"]["endCursor"])
 
     async def counts(
         self, where: EcoFilter | None = None, *, wait_for: int | None = None
@@ -165,6 +173,16 @@ class StrikeClient:
         arguments = {"text": ("String!", text)}
         found = await self._answer("query", "places", arguments, selection(Place))
         return [_read(Place, one) for one in found]
+
+    async def readiness(self) -> Readiness:
+        """Whether your own lists would reach somebody; for contractors."""
+        return _read(Readiness, await self._answer("query", "readiness", {}, selection(Readiness)))
+
+    async def evidence(self, eco_id: UUID) -> Evidence | None:
+        """What proves afterwards what happened; None if the ECO is not yours."""
+        arguments = {"ecoId": ("UUID!", eco_id)}
+        found = await self._answer("query", "evidence", arguments, selection(Evidence))
+        return None if found is None else _read(Evidence, found)
 
     # Commands -----------------------------------------------------------------------------------
 

@@ -160,7 +160,9 @@ def _data(response: httpx.Response) -> dict[str, Any]:
         answer = orjson.loads(response.content)
         errors, data = answer.get("errors"), answer.get("data")
     except (orjson.JSONDecodeError, AttributeError):
-        errors, data = None, None
+        answer, errors, data = {}, None, None
+    if "code" in answer:  # Refused before any GraphQL was read.
+        raise StrikeError(answer["code"], answer.get("message", ""), answer.get("path", ()))
     if errors:
         known = errors[0].get("extensions", {})
         code = known.get("code", f"HTTP_{response.status_code}")

@@ -183,11 +183,46 @@ class Counts(Answer):
     by_paging_state: list[PagingStateCount]
 
 
+class WouldBeRung(Answer):
+    """Whom a callout would ring, and why; no list if it could ring nobody."""
+
+    list_id: UUID | None
+    list_name: str | None
+    contacts: list[str]
+    reason: str
+
+
 class Contractor(Answer):
     """A contractor that can be called out at a place; `covers` if a list of theirs is for there."""
 
     osp: Company
     covers: bool
+    would_be_rung: WouldBeRung
+
+
+class ReadinessProblem(Answer):
+    code: str
+    severity: str
+    said: str
+    cure: str
+
+
+class Readiness(Answer):
+    """Whether a contractor's lists would reach somebody."""
+
+    is_ready: bool
+    lists: int
+    contacts: int
+    problems: list[ReadinessProblem]
+
+
+class Evidence(Answer):
+    """The evidence of one ECO; `zip` is in base 64, and `strike verify` checks it."""
+
+    file_name: str
+    head: str
+    events: int
+    zip: str
 
 
 class Place(Answer):

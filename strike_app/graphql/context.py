@@ -30,6 +30,8 @@ class Context:
     actor: Actor | None
     correlation_id: UUID = field(default_factory=uuid4)
     connection_params: dict[str, Any] | None = None
+    agent: str | None = None
+    """The program that acts by itself for the user."""
     transport: str = "websocket"
     resumed_after: int | None = None
     """The position that a client's own memory of events says to go on after."""

@@ -33,20 +33,24 @@ from strike_app.client import (
     Box,
     Change,
     Changed,
+    Company,
     Contractor,
     Counts,
     Eco,
     EcoFilter,
     EcoWithHistory,
+    Evidence,
     Me,
     Patience,
     Period,
     Place,
+    Readiness,
     StrikeClient,
     StrikeError,
     point,
 )
 from strike_app.client.models import models_in
+from strike_domain import Side
 
 SCHEMA: GraphQLSchema = build_schema(files("strike_app").joinpath("schema.graphql").read_text())
 
@@ -62,6 +66,8 @@ TYPES: dict[type[Answer], str] = {
     Changed: "EcoChanged",
     Contractor: "ContractorFor",
     Place: "Place",
+    Readiness: "Readiness",
+    Evidence: "Evidence",
     Counts: "EcoCounts",
 }
 
@@ -105,6 +111,8 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
                 strike.counts(FILTER),
                 strike.contractors_for(place),
                 strike.places("Boulder"),
+                strike.readiness(),
+                strike.evidence(ID),
                 strike.create_eco(osp_id=ID, location=place, job_type="FNOL", description="Cut"),
                 strike.cancel_eco(ID, "A loose plug."),
                 strike.amend_eco(ID, description="Two cables.", location=place, priority="HIGH"),
@@ -216,9 +224,8 @@ NEWER = {"id": str(ID), "name": "N", "side": "MARTIAN"}
 
 
 def test_a_value_of_a_newer_server_is_a_plain_text() -> None:
-    contractor = Contractor.model_validate({"osp": NEWER, "covers": True})
-    assert contractor.osp.side == "MARTIAN"
-    assert Contractor.model_validate({"osp": NEWER | {"side": "OSP"}, "covers": True}).osp.side
+    assert Company.model_validate(NEWER).side == "MARTIAN"
+    assert Company.model_validate(NEWER | {"side": "OSP"}).side is Side.OSP
 
 
 @pytest.mark.parametrize(
@@ -228,7 +235,8 @@ def test_a_value_of_a_newer_server_is_a_plain_text() -> None:
         (200, b"[]", "ANSWER_NOT_UNDERSTOOD"),
         (404, b"{}", "ANSWER_NOT_UNDERSTOOD"),
         (200, b'{"data": {"me": {"id": 7}}}', "ANSWER_NOT_UNDERSTOOD"),
-        (401, b'{"errors": [{"message": "Who?", "extensions": {"code": "X"}}]}', "X"),
+        (200, b'{"errors": [{"message": "Who?", "extensions": {"code": "X"}}]}', "X"),
+        (401, b'{"code": "API_TOKEN_INVALID", "message": "No.", "path": []}', "API_TOKEN_INVALID"),
         (500, b'{"errors": [{"message": "Who?"}]}', "HTTP_500"),
     ],
 )
