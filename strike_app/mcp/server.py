@@ -45,7 +45,12 @@ Where = Annotated[
 
 def make_server(callers: Callers, now: Callable[[], datetime]) -> MCPServer:
     """The server for any transport; each call of a tool is its caller's."""
-    server = MCPServer("osprey-strike", title="Osprey Strike", instructions=INSTRUCTIONS.strip())
+    server = MCPServer(
+        "osprey-strike",
+        title="Osprey Strike",
+        instructions=INSTRUCTIONS.strip(),
+        log_level="WARNING",
+    )
     drafts = Drafts(now)
     _add_questions(server, callers)
     _add_callouts(server, callers, drafts)

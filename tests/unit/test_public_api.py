@@ -1,6 +1,8 @@
 """The public names of the domain: a change here is a change for everybody who embeds it."""
 
 import strike_domain
+from strike_domain import events
+from strike_domain.eventsourced import DomainEvent
 
 PUBLIC = [
     "Action",
@@ -97,3 +99,17 @@ def test_the_public_names_are_sorted_and_all_there() -> None:
 def test_every_public_class_and_function_says_what_it_is() -> None:
     undocumented = {name for name in PUBLIC if not getattr(strike_domain, name).__doc__}
     assert undocumented <= {"LinkStatus", "Tenant"}
+
+
+def test_every_event_is_public() -> None:
+    """A projection of yours finds each in `strike_domain.events`."""
+    known = {one for one in _below(DomainEvent) if "TOPIC" in vars(one)}
+    assert {getattr(events, name) for name in events.__all__} == {
+        one for one in known if one.__module__.startswith("strike_domain.")
+    }
+    assert sorted(events.__all__) == events.__all__
+
+
+def _below(parent: type) -> set[type]:
+    children: set[type] = set(parent.__subclasses__())
+    return children.union(*map(_below, children))
