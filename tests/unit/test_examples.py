@@ -94,7 +94,7 @@ TELLS = {
 def run(example: Path) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, str(example)], env=env, capture_output=True, text=True, timeout=180
+        [sys.executable, str(example)], env=env, capture_output=True, text=True, timeout=110
     )
 
 
