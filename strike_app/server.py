@@ -9,7 +9,7 @@ import time
 from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 import orjson
@@ -75,6 +75,8 @@ class StrikeView(GraphQLView[Context, None]):
     """GraphQL over POST and graphql-transport-ws, for users whom a trusted proxy vouches for."""
 
     graphql_transport_ws_handler_class = CountingHandler
+    # The library's own streams are neither counted nor ended with the rights they were opened with.
+    stream_transport_classes_by_protocol: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, services: Services, rates: Rates, schema: StrikeSchema = schema) -> None:
         super().__init__(
@@ -193,6 +195,8 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
         return _too_many(error)
     except StrikeError as error:
         return _refusal(_status_of(error), error.code, error.message, error.path)
+    except web.RequestPayloadError:
+        return _refusal(400, "BAD_REQUEST", "The body cannot be read in the encoding it names.")
     except TimeoutError:
         message = "The answer took too long. What was asked for may still happen."
         return _refusal(504, "TIMED_OUT", message)
