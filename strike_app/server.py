@@ -9,7 +9,7 @@ import time
 from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from weakref import WeakSet
 
 import orjson
@@ -75,8 +75,6 @@ class StrikeView(GraphQLView[Context, None]):
     """GraphQL over POST and graphql-transport-ws, for users whom a trusted proxy vouches for."""
 
     graphql_transport_ws_handler_class = CountingHandler
-    # The library's own streams are neither counted nor ended with the rights they were opened with.
-    stream_transport_classes_by_protocol: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, services: Services, rates: Rates, schema: StrikeSchema = schema) -> None:
         super().__init__(
@@ -86,6 +84,8 @@ class StrikeView(GraphQLView[Context, None]):
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
             connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
         )
+        # The library's streams would go on without the rights that they were opened with.
+        self.stream_transport_classes_by_protocol = {}
         self._services = services
         self._rates = rates
         self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()

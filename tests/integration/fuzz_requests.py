@@ -12,11 +12,13 @@ import json
 import random
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from graphql import (
     GraphQLField,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
     get_named_type,
     is_abstract_type,
     is_leaf_type,
@@ -26,7 +28,7 @@ from hypothesis import strategies as st
 
 from strike_domain import Role, Side
 from strike_domain.access import RULES
-from tests.integration.fuzz_values import Bare, Draw, Values, in_json, literal, odd_texts
+from tests.integration.fuzz_values import Draw, Values, in_json, literal, odd_texts
 from tests.integration.fuzz_world import COMPANIES
 from tests.integration.operations import OPERATIONS
 from tests.unit.graphql_asking import Asker, Composite
@@ -106,11 +108,17 @@ class Writer(Asker):
         asked = super().selection(kind, depth)
         return f"__typename {asked}" if is_abstract_type(kind) else asked
 
+    def _of_root(self, named: Any) -> str:
+        """What is asked of a root field; mostly also why a command was refused."""
+        problem = "... on Problem { code message path }"
+        is_told = isinstance(named, GraphQLUnionType) and self._perhaps(0.8)
+        return f"{{ {problem if is_told else ''} {self.selection(named, 0)} }}"
+
     def _rooted(self, root: GraphQLObjectType, name: str, alias: str) -> str:
         definition = root.fields[name]
         self.owner = name
         named = get_named_type(definition.type)
-        inner = "" if is_leaf_type(named) else f"{{ {self.selection(named, 1)} }}"
+        inner = "" if is_leaf_type(named) else self._of_root(named)
         written = f"{name}{self._arguments(name, definition)} {inner}"
         return f"{alias}: {written}" if alias else written
 
@@ -172,8 +180,8 @@ class Requests:
         assert root is not None
         many = 1 if kind == "subscription" else rng.choice((1, 1, 1, 1, 2, 3))
         names = rng.sample(list(root.fields), many)
-        values = Values(draw, rng, rng.choice((0, 0, 0.02, 0.1, 0.4)))
-        writer = Writer(self._schema, rng, left=rng.choice((6, 12, 25)), values=values)
+        values = Values(draw, rng, rng.choice((0, 0, 0, 0.05, 0.4)))
+        writer = Writer(self._schema, rng, left=rng.choice((8, 16, 32)), values=values)
         document = writer.operation(kind, names)
         headers = [("Content-Type", JSON)]
         if kind == "subscription" and rng.random() < 0.9 or rng.random() < 0.05:
@@ -187,7 +195,7 @@ class Requests:
         action = ACTIONS.get(name)
         sides = RULES[action].sides if action and rng.random() < 0.85 else tuple(Side)
         company = rng.choice([key for key, one in COMPANIES.items() if one.side in sides])
-        role = rng.choice((Role.ADMIN, Role.ADMIN, Role.ADMIN, Role.OPERATOR, Role.VIEWER))
+        role = rng.choice((Role.ADMIN,) * 5 + (Role.OPERATOR, Role.VIEWER))
         how = rng.choices(("person", "token", rng.choice(NOBODIES)), (75, 20, 5))[0]
         return Caller(company, role, how)
 
@@ -245,10 +253,16 @@ class Requests:
         method = rng.choice(("POST",) * 6 + ("GET", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"))
         path = "/graphql"
         if rng.random() < 0.2:
-            path = rng.choice(("/graphql/", "/graphql?query={me{id}}", "/graphql?query=subscription{ecosChanged{line}}", "//graphql", "/graphql?a=%00"))
-        return Sent(
-            "odd request", good.caller, good.body, method, path, tuple(headers.items())
-        )
+            path = rng.choice(
+                (
+                    "/graphql/",
+                    "/graphql?query={me{id}}",
+                    "/graphql?query=subscription{ecosChanged{line}}",
+                    "//graphql",
+                    "/graphql?a=%00",
+                )
+            )
+        return Sent("odd request", good.caller, good.body, method, path, tuple(headers.items()))
 
     def _page(self, draw: Draw, rng: random.Random) -> Sent:
         method, path = rng.choice(self._pages)
@@ -266,7 +280,9 @@ class Requests:
         form = "&".join(f"{name}={_quoted(draw, rng)}" for name in rng.sample(FORM, 8))
         if rng.random() < 0.1:
             headers["Content-Type"] = rng.choice(ODD_HEADERS["Content-Type"])
-            form = rng.choice((form, "--x\r\n", "--x\r\nContent-Disposition: form-data\r\n\r\n1", _PART))
+            form = rng.choice(
+                (form, "--x\r\n", "--x\r\nContent-Disposition: form-data\r\n\r\n1", _PART)
+            )
         return Sent("page", caller, form, method, _filled(path, rng), tuple(headers.items()))
 
 
@@ -318,8 +334,8 @@ FORM = [
     "fromNumber", "authToken", "baseUrl", "clientId", "project", "clientSecret", "year", "last",
     "text", "reason", "listId", "callId", "description", "location", "found", "place", "jobType",
     "priority", "ticket", "osp", "contacts", "phone", "language", "region", "rounds", "search",
-    "status", "sort", "after", "before", "first", "asOf", "at", "box", "west", "said", "by", "since",
-    "until", "zone", "tenant", "dark", "consented", "answerSeconds", "declineKeys", "file",
+    "status", "sort", "after", "before", "first", "asOf", "at", "box", "west", "said", "by",
+    "since", "until", "zone", "tenant", "dark", "consented", "answerSeconds", "declineKeys", "file",
     "pollingSeconds", "inactivityHours", "graceHours", "affectedCustomers", "clientReference",
 ]  # fmt: skip
 FILLED = (
@@ -331,13 +347,12 @@ FILLED = (
 
 
 def _quoted(draw: Draw, rng: random.Random) -> str:
-    from urllib.parse import quote
-
     return quote(draw(odd_texts), safe="@") if rng.random() < 0.2 else rng.choice(FILLED)
 
 
 _PART = (
-    '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n{"a": 1e999}\r\n--x--\r\n'
+    '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    '{"a": 1e999}\r\n--x--\r\n'
 )
 WHERE = {
     "tenant": ("@@tenant.own.0@@",) * 8 + ("@@tenant.foreign.0@@", "@@tenant.partner.0@@", "x"),
@@ -434,6 +449,3 @@ def _nested(levels: int) -> Any:
     for _ in range(levels):
         value = {"a": value}
     return value
-
-
-__all__ = ["Bare", "Caller", "Requests", "Sent"]

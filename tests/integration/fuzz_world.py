@@ -130,6 +130,10 @@ SELECT 'eco' AS kind, eco_id AS id, ARRAY[noc_id, osp_id] AS owners, position AS
 UNION ALL SELECT 'run', run_id, ARRAY[noc_id, osp_id], position FROM pager_run_views
 UNION ALL SELECT 'call', call_id, ARRAY[noc_id, osp_id], c.position
     FROM pager_calls c JOIN pager_run_views USING (run_id)
+UNION ALL SELECT kind, id, ARRAY[noc_id, osp_id], position FROM eco_views,
+    jsonb_array_elements(offers) AS o,
+    LATERAL (VALUES ('offer', (o ->> 'call_id')::uuid), ('offered', eco_id)) AS offers_of (kind, id)
+    WHERE paging_state NOT IN ('RUNNING', 'ACCEPTED')
 UNION ALL SELECT 'list', id, ARRAY[osp_id], 0 FROM pager_lists
 UNION ALL SELECT 'token', id, ARRAY[tenant_id], 0 FROM api_tokens
 UNION ALL SELECT 'user', user_id, array_agg(tenant_id), 0 FROM memberships GROUP BY user_id
@@ -164,7 +168,7 @@ class World:
             self._settle(company)
         for noc, osp in LINKS:
             self._work_together(noc, osp)
-        for _ in range(3):
+        for _ in range(2):
             self._go_on()
         self.turn()
 
@@ -212,9 +216,9 @@ class World:
             do.set_render(render_terms(company), secret, boss)
 
     def _work_together(self, noc: Company, osp: Company) -> None:
-        ends = {"noc_id": noc.tenant.id, "osp_id": osp.tenant.id, "status": LinkStatus.ACTIVE}
-        save_link(self.strike.pool, Link(**ends, paging_policy=PagingPolicy.AUTOMATIC))
-        for number in range(4):
+        link = Link(noc_id=noc.tenant.id, osp_id=osp.tenant.id, status=LinkStatus.ACTIVE)
+        save_link(self.strike.pool, link)
+        for number in range(3):
             self._callout(noc, osp, f"seed-{number}")
 
     def _callout(self, noc: Company, osp: Company, reference: str) -> None:
@@ -348,21 +352,19 @@ def _seers(
             yield one, seers
 
 
-NEWEST = 12
+OLDEST, NEWEST = 4, 12
+"""How many of a kind are chosen from."""
 
 
-def _pool(
-    things: list[tuple[UUID, frozenset[str]]], reader: str, whose: str
-) -> list[UUID]:
+def _pool(things: list[tuple[UUID, frozenset[str]]], reader: str, whose: str) -> list[UUID]:
     """The first and the newest that are the reader's own, only a partner's, or nobody's near."""
     partners = set(COMPANIES[reader].partners)
     found = [
         one
         for one, owners in things
-        if whose
-        == ("own" if reader in owners else "partner" if owners & partners else "foreign")
+        if whose == ("own" if reader in owners else "partner" if owners & partners else "foreign")
     ]
-    return found[:4] + found[4:][-NEWEST:]
+    return found[:OLDEST] + found[OLDEST:][-NEWEST:]
 
 
 def phone(company: Company, number: int) -> str:
