@@ -152,11 +152,14 @@ class Fuzz:
                 ) as response,
             ):
                 is_stream = response.content_type == "text/event-stream"
-                patience = FIRST_WORDS if "subscription" in said else PATIENCE
+                is_endless = sent.kind == "page" or "subscription" in said
+                patience = FIRST_WORDS if is_endless else PATIENCE
                 got = await (_first_words(response, patience) if is_stream else response.read())
                 return Answered(response.status, response.content_type, got, head, said)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             return Answered(599, "", f"the connection broke: {error!r}".encode(), head, said)
+        except TimeoutError:
+            return Answered(599, "", b"no answer", head, said)
         except (aiohttp.ClientError, ValueError) as error:
             return Answered(0, "", f"not sent, or not understood: {error!r}".encode(), head, said)
 
