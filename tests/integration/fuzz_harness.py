@@ -47,6 +47,12 @@ PATIENCE = 40.0
 """Seconds after which an answer of the server is missed: more than it gives itself."""
 
 
+ENDS = """
+SELECT (SELECT coalesce(max(notification_id), 0) FROM strike_events) AS event,
+       (SELECT coalesce(max(id), 0) FROM directory_audits) AS audit
+"""
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something wrong, and what was sent."""
@@ -81,7 +87,7 @@ class Fuzz:
         )
         routes = create_app(self.served.services).router.routes()
         self.requests = Requests(SCHEMA, _pages(routes))
-        self._seen, self._audited = strike.log.position(), self._last_audit()
+        self._seen, self._audited = self._ends()
         self._parties: dict[UUID, frozenset[UUID]] = {}
         structlog.configure(processors=[structlog.contextvars.merge_contextvars, self._lines])
         logging.getLogger().addHandler(self._library)
@@ -113,7 +119,7 @@ class Fuzz:
     def turn(self) -> None:
         """What the companies do by themselves is no request's doing."""
         self.world.turn()
-        self._seen, self._audited = self.strike.log.position(), self._last_audit()
+        self._seen, self._audited = self._ends()
         self.findings += [Finding(what, sent) for sent, what in self._checks.of_what_is_known_now()]
 
     def _wrong_with(
@@ -204,6 +210,8 @@ class Fuzz:
     # What was stored ------------------------------------------------------------------------
 
     def _wrongly_stored(self, sent: Sent, results: list[dict[str, Any]]) -> Iterator[str]:
+        if self._ends() == (self._seen, self._audited):
+            return
         stored = [*self._new_events(), *self._new_audits()]
         tenant = COMPANIES[sent.caller.company].tenant.id if sent.caller.is_somebody else None
         for what, by, parties in stored:
@@ -238,9 +246,10 @@ class Fuzz:
             self._audited = row["id"]
             yield row["action"], row["tenant_id"], frozenset(row["seen_by"])
 
-    def _last_audit(self) -> int:
-        row = self.world.database.execute("SELECT max(id) AS id FROM directory_audits").fetchone()
-        return int((row or {}).get("id") or 0)
+    def _ends(self) -> tuple[int, int]:
+        """The newest event and the newest audit."""
+        row = self.world.database.execute(ENDS).fetchone() or {}
+        return row["event"], row["audit"]
 
     def _remember_cursors(self, results: list[dict[str, Any]]) -> None:
         for told in results:

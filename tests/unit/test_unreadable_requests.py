@@ -31,7 +31,7 @@ CALL = f"/twilio/status/{uuid4()}/{uuid4()}"
 class _Served(TestServer):
     """As `strike serve` does it."""
 
-    async def _make_runner(self, **named: Any) -> web.BaseRunner[Any]:
+    async def _make_runner(self, **named: Any) -> web.BaseRunner:
         return StrikeRunner(self.app, **named)
 
 
