@@ -61,11 +61,6 @@ class Sent:
     path: str = "/graphql"
     headers: tuple[tuple[str, str], ...] = (("Content-Type", JSON),)
     document: str = ""
-    operation_name: str | None = None
-
-    @property
-    def is_stream(self) -> bool:
-        return ("Accept", SSE) in self.headers
 
 
 NOBODIES = ("nobody", "forged", "unknown", "foreign tenant", "no tenant", "odd tenant", "bad token")
