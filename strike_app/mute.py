@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import structlog
 from aiohttp import web
@@ -57,6 +59,13 @@ class _Handler(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("An answer has begun already.")
         return _refusal(status)
+
+    def log_exception(self, *args: Any, **named: Any) -> None:
+        """As the library's, without a traceback for the unread rest of an unreadable body."""
+        if isinstance(named.get("exc_info"), web.RequestPayloadError):
+            logger.warning("no request", reason="RequestPayloadError")
+        else:
+            super().log_exception(*args, **named)
 
 
 def _refusal(status: int) -> web.Response:

@@ -92,6 +92,8 @@ class StrikeView(GraphQLView[Context, None]):
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
             connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
         )
+        # The library's streams would go on without the rights that they were opened with.
+        self.stream_transport_classes_by_protocol = {}
         self._services = services
         self._rates = rates
         self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
@@ -204,6 +206,8 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
         return _too_many(error)
     except StrikeError as error:
         return _refusal(_status_of(error), error.code, error.message, error.path)
+    except web.RequestPayloadError:
+        return _refusal(400, "BAD_REQUEST", "The body cannot be read in the encoding it names.")
     except TimeoutError:
         message = "The answer took too long. What was asked for may still happen."
         return _refusal(504, "TIMED_OUT", message)

@@ -28,6 +28,7 @@ from graphql import (
     visit,
 )
 from graphql.execution import Executor, create_source_event_stream, execute_subscription_event
+from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.graphql import OperationType
 
@@ -146,7 +147,7 @@ async def _checked(schema: StrikeSchema, asked: Asked, context: Context) -> Docu
     async with runner.operation():
         try:
             mistake = await schema._prepare_operation_async(now, runner)
-        except CannotGetOperationTypeError:
+        except (CannotGetOperationTypeError, MissingQueryError):
             return None
     if mistake or now.operation_type is not OperationType.SUBSCRIPTION:
         return None

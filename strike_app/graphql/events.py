@@ -27,7 +27,7 @@ def asked_in(body: bytes) -> Asked:
         sent = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise _unreadable("The body is no JSON.") from None
-    if not isinstance(sent, dict) or not isinstance(sent.get("query"), str):
+    if not isinstance(sent, dict) or not isinstance(sent.get("query"), str) or not sent["query"]:
         raise _unreadable('Send one operation, as {"query": "...", "variables": {}}.')
     variables, name = sent.get("variables"), sent.get("operationName")
     if not isinstance(variables, dict | None) or not isinstance(name, str | None):

@@ -17,10 +17,9 @@ from strawberry.schema.base import BaseSchema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
+from strike_app.event_stream import EVENT_STREAM
 from strike_app.graphql.context import Context
-
-STREAMS = ("text/event-stream", "multipart/mixed")
-"""What a client accepts that wants an answer in parts."""
+from strike_domain.errors import Rejected
 
 ALLOWED = OperationType.from_http("POST")
 
@@ -28,9 +27,11 @@ ALLOWED = OperationType.from_http("POST")
 async def ordinary_answer(
     schema: BaseSchema, request: web.Request, context: Context
 ) -> web.Response | None:
-    """The answer to a query or mutation; None if the library is to answer. It may read it again."""
-    accept = request.headers.get("Accept", "")
-    if request.method != "POST" or any(one in accept for one in STREAMS):
+    """The answer to a query or mutation; None if the library is to answer. It may read it again.
+
+    Raises `Rejected` (REQUEST_INVALID) for a subscription: it has no single answer.
+    """
+    if request.method != "POST":
         return None
     asked = _asked(await request.read())
     if asked is None:
@@ -44,7 +45,10 @@ async def ordinary_answer(
             allowed_operation_types=ALLOWED,
             operation_extensions=asked.get("extensions"),
         )
-    except (CannotGetOperationTypeError, InvalidOperationTypeError, MissingQueryError):
+    except InvalidOperationTypeError:
+        message = f"To follow a subscription, send Accept: {EVENT_STREAM}, or open a WebSocket."
+        raise Rejected("REQUEST_INVALID", message) from None
+    except (CannotGetOperationTypeError, MissingQueryError):
         # Nothing has been run.
         return None
     body = orjson.dumps(process_result(result))

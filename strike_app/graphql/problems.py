@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import strawberry
 import structlog
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from strike_app.following import StreamEnded
 from strike_app.graphql.context import Context
@@ -103,6 +105,10 @@ def presentable(error: GraphQLError, context: Context | None) -> GraphQLError:
         if isinstance(cause, StreamEnded):
             told["position"] = cause.position
         return _entry(error, cause.message, told)
+    if isinstance(cause, CannotGetOperationTypeError):
+        return _entry(error, cause.as_http_error_reason(), {"code": "QUERY_INVALID"})
+    if isinstance(cause, MissingQueryError):
+        return _entry(error, "Send an operation.", {"code": "QUERY_INVALID"})
     if _is_the_callers(error):
         return _entry(error, error.message, {"code": "QUERY_INVALID"})
     correlation_id = str(context.correlation_id) if context else ""

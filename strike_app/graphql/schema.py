@@ -129,8 +129,11 @@ class StrikeSchema(strawberry.Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
-        """As the library's. A document that has passed all checks before goes straight to work."""
-        allowed = None if allowed_operation_types is None else set(allowed_operation_types)
+        """As the library's. A document that has passed all checks before goes straight to work.
+
+        Raises `InvalidOperationTypeError` for a subscription: it has no single answer.
+        """
+        allowed = set(allowed_operation_types or OperationType) - {OperationType.SUBSCRIPTION}
         document = self.prepared.get(query or "") if self._compiled else None
         if document is not None and _is_allowed(document, operation_name, allowed):
             executor = CostedExecutor.build(
@@ -176,14 +179,10 @@ async def _run(executor: list[GraphQLError] | Executor[Any]) -> ExecutionResult:
     return ExecutionResult(data=done.data, errors=done.errors)
 
 
-def _is_allowed(
-    document: DocumentNode, name: str | None, allowed: set[OperationType] | None
-) -> bool:
+def _is_allowed(document: DocumentNode, name: str | None, allowed: set[OperationType]) -> bool:
     """Whether the operation is there and may be run; if not, the library says why."""
     operation = get_operation_ast(document, name)
-    if operation is None:
-        return False
-    return allowed is None or OperationType(operation.operation.value) in allowed
+    return operation is not None and OperationType(operation.operation.value) in allowed
 
 
 def _make_presentable(result: Any, context: Context | None) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
 from multidict import MultiDict
 
 from strike_app.claims import check_origin
+from strike_app.posted import reading_a_form
 from strike_app.services import SERVICES
 from strike_app.web.asking import Refused
 from strike_domain.errors import Forbidden, Rejected
@@ -42,7 +43,8 @@ async def form_of(request: web.Request) -> dict[str, str]:
     check_same_site(request)
     if request.content_type not in FORM_TYPES:
         raise Rejected("FORM_EXPECTED", "Send the form of the page.")
-    sent = await request.post()
+    with reading_a_form():
+        sent = await request.post()
     return {name: value.strip() for name, value in sent.items() if isinstance(value, str)}
 
 
@@ -87,8 +89,13 @@ async def sent_by(request: web.Request) -> Sent:
         await form_of(request)
         posted = await request.post()
         return Sent(MultiDict((name, str(value).strip()) for name, value in posted.items()))
+    with reading_a_form():
+        return await _parts_of(await request.multipart())
+
+
+async def _parts_of(sent: MultipartReader) -> Sent:
     fields, file_name, file, room = MultiDict[str](), "", b"", MAX_TEXT
-    async for part in await request.multipart():
+    async for part in sent:
         if not isinstance(part, BodyPartReader):
             raise Rejected("FORM_EXPECTED", "Send the form of the page.")
         if part.filename is not None:

@@ -65,7 +65,7 @@ def told(handle: Handler) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         try:
             return await handle(request)
-        except (web.HTTPException, TooMany, Unauthenticated):
+        except (web.HTTPException, web.RequestPayloadError, TooMany, Unauthenticated):
             raise
         except (StrikeError, Refused) as error:
             return failure(request, error.code, error.message)

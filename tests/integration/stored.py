@@ -98,11 +98,13 @@ def is_caught_up(url: str) -> bool:
 
     Once more after it was true: what the pager wrote meanwhile is for the others to follow.
     """
-    ends = "SELECT coalesce(max(notification_id), 0) AS n FROM strike_events"
+    end = "SELECT coalesce(max(notification_id), 0) AS n FROM strike_events"
     reached = "SELECT notification_id AS n FROM {}_tracking WHERE application_name = 'strike'"
-    end = rows(url, ends)
     names = ["strike" if name == "pager" else name for name in FOLLOWER_NAMES]
-    return all(rows(url, reached.format(name)) == end for name in names) and rows(url, ends) == end
+    statements = [end, *map(reached.format, names), end]
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = [connection.execute(one.encode()).fetchone() for one in statements]
+    return len(set(found)) == 1
 
 
 def execute(url: str, statement: str, *values: object) -> None:
