@@ -46,7 +46,7 @@ from tests.integration.stored import (
 from tests.integration.stories import tell_all
 from tests.integration.test_followers import follower, position, reached
 from tests.integration.test_rebuild import everything
-from tests.unit.given import NOC, OPERATOR
+from tests.unit.given import OPERATOR
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 // The board: what has changed comes anew, and nothing else, without losing scroll or focus.
 import { say, showTimes } from "./console.js";
-import { lookAt, openMap, placeLayer } from "./map.js";
+import { Dots, lookAt, openMap, placeLayer } from "./map.js";
 import { whenChanged } from "./live.js";
 /* global L, htmx */
 
@@ -202,10 +202,12 @@ const element = document.getElementById("map");
 const drawn = new Map();
 let map = null;
 let places = null;
+let renderer = null;
 
-async function drawPoints() {
+async function drawPoints(isFirst = false) {
   if (!map) return;
   const { points } = await (await answered(box.dataset.points)).json();
+  if (isFirst && points.length) lookAt(map, boundsOf(points), 9);
   const wanted = new Set(points.map((one) => one.id));
   for (const id of [...drawn.keys()]) if (!wanted.has(id)) undraw(id);
   for (let from = 0; from < points.length; from += AT_ONCE) {
@@ -213,6 +215,11 @@ async function drawPoints() {
     await new Promise((done) => setTimeout(done));
   }
 }
+
+const boundsOf = (points) => L.latLngBounds(points.flatMap(({ place }) => {
+  const pairs = place.type === "Point" ? [place.coordinates] : place.coordinates;
+  return L.GeoJSON.coordsToLatLngs(pairs);
+}));
 
 function drawChanged(points, gone) {
   if (!map) return;
@@ -225,7 +232,7 @@ function draw(one) {
   const before = drawn.get(one.id);
   if (before?.key === key) return;
   undraw(one.id);
-  const layer = placeLayer(one.place, one.tone, { radius: one.tone === "bad" ? 10 : 7 });
+  const layer = placeLayer(one.place, one.tone, { radius: one.tone === "bad" ? 10 : 7, renderer });
   layer.eachLayer((part) => { part.told = one; });
   drawn.set(one.id, { key, layer });
   places.addLayer(layer);
@@ -246,12 +253,12 @@ function label(layer) {
 
 if (element) {
   map = await openMap(element);
+  renderer = Dots();
   places = L.featureGroup().addTo(map);
   // One tooltip and one listener for all places: two thousand of each take long to make.
   places.bindTooltip(label);
   places.on("click", (event) => location.assign(`${box.dataset.eco}/${event.propagatedFrom.told.id}`));
-  await drawPoints();
-  if (drawn.size) lookAt(map, places, 9);
+  await drawPoints(true);
 }
 
 whenChanged(box.dataset.live, look);

@@ -26,7 +26,7 @@ function showPlace() {
   drawn = key;
   layer?.remove();
   layer = placeLayer(JSON.parse(parts().dataset.place), parts().dataset.tone).addTo(map);
-  if (isFirst) lookAt(map, layer);
+  if (isFirst) lookAt(map, layer.getBounds());
 }
 
 // The parts ------------------------------------------------------------------------------------
