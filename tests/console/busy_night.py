@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 from uuid import UUID
 
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
@@ -65,7 +65,7 @@ class Night:
             wanted = (CRITICAL if number % 40 == 0 else NORMAL for number in range(count))
             self.ecos += callers.map(self.create, range(count), wanted)
 
-    def changes(self, seen: Sequence[UUID], spared: UUID) -> Iterator[Callable[[int], Any]]:
+    def changes(self, seen: Sequence[UUID], spared: UUID) -> Iterator[Callable[[int], object]]:
         """Changes to make, each of which is given its number, for ever.
 
         Half correct a description among those `seen`; the others correct one elsewhere, change a
@@ -74,27 +74,30 @@ class Night:
         seen = [one for one in seen if one != spared]
         others = [one for one in self.ecos if one not in {*seen, spared}]
         while True:
-            one, other = self.chance.choice(seen), self.chance.choice(others)
-            yield lambda number, eco=one: self.correct(eco, number)
-            yield lambda number, eco=other: self.correct(eco, number)
-            second = self.chance.choice(seen)
-            yield lambda number, eco=second: self.correct(eco, number)
+            one, second = self.chance.choice(seen), self.chance.choice(seen)
+            other = self.chance.choice(others)
+            yield partial(self.correct, one)
+            yield partial(self.correct, other)
+            yield partial(self.correct, second)
             kind = self.chance.choice(("priority", "create", "cancel"))
             if kind == "priority":
                 level = self.chance.choice((Priority.LOW, Priority.HIGH, CRITICAL))
-                yield lambda _, eco=other, to=level: self.callouts.amend_eco(
-                    eco, OPERATOR, priority=to
-                )
+                yield partial(self.give, other, level)
             elif kind == "create":
-                yield lambda number: self.create(10_000 + number)
+                yield self.create
             else:
-                gone = others.pop(self.chance.randrange(len(others)))
-                yield lambda _, eco=gone: self.callouts.cancel_eco(eco, "mended", OPERATOR)
+                yield partial(self.cancel, others.pop(self.chance.randrange(len(others))))
 
     def correct(self, eco: UUID, number: int) -> None:
         """Its description names the change from then on."""
         text = f"Cable cut between two towers; the newest word is change {number}."
         self.callouts.amend_eco(eco, OPERATOR, description=text)
+
+    def give(self, eco: UUID, priority: Priority, _: int) -> None:
+        self.callouts.amend_eco(eco, OPERATOR, priority=priority)
+
+    def cancel(self, eco: UUID, _: int) -> None:
+        self.callouts.cancel_eco(eco, "mended", OPERATOR)
 
     def go_on(self, seen: Sequence[UUID], spared: UUID, rate: float, seconds: float) -> Told:
         """Make `rate` changes a second, at fixed times."""
