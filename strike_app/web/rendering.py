@@ -79,6 +79,7 @@ def environment(language: str) -> Environment:
         "PAGING": wording.PAGING,
         "PLACE_KINDS": wording.PLACE_KINDS,
         "STATUS": wording.STATUS,
+        "TASKS": wording.TASKS,
         "OVER": wording.OVER,
         "SORTS": wording.SORTS,
         "tone_of": wording.tone_of,

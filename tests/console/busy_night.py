@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class Night:
             wanted = (CRITICAL if number % 40 == 0 else NORMAL for number in range(count))
             self.ecos += callers.map(self.create, range(count), wanted)
 
-    def changes(self, seen: Sequence[UUID], spared: UUID) -> Iterator[Callable[[int], object]]:
+    def changes(self, seen: Sequence[UUID], spared: UUID) -> Iterator[partial[object]]:
         """Changes to make, each of which is given its number, for ever.
 
         Half correct a description among those `seen`; the others correct one elsewhere, change a
@@ -98,6 +98,7 @@ class Night:
 
     def cancel(self, eco: UUID, _: int) -> None:
         self.callouts.cancel_eco(eco, "mended", OPERATOR)
+        self.ecos.remove(eco)
 
     def go_on(self, seen: Sequence[UUID], spared: UUID, rate: float, seconds: float) -> Told:
         """Make `rate` changes a second, at fixed times."""

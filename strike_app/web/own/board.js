@@ -78,11 +78,15 @@ function more(fresh) {
   if (put) { body.append(put); htmx.process(put); }
 }
 
-/** What is looked at stays where it is, whatever comes or goes above it. */
+/** The row with the focus, or else the first in sight, stays where it is, whatever comes or goes. */
 function held(change, moving) {
   const top = document.querySelector("header.top").getBoundingClientRect().bottom;
-  const isSeen = (row) => row.getBoundingClientRect().top >= Math.max(top, 0);
-  const row = scrollY > 0 ? rowsOf(document).find((one) => !moving.has(idOf(one)) && isSeen(one)) : null;
+  const isStill = (row) => {
+    const { top: from, bottom: to } = row.getBoundingClientRect();
+    return from >= Math.max(top, 0) && to <= innerHeight && !moving.has(idOf(row));
+  };
+  const focused = document.activeElement?.closest?.("tr[data-row]");
+  const row = scrollY > 0 ? [...(focused ? [focused] : []), ...rowsOf(document)].find(isStill) : null;
   const before = row?.getBoundingClientRect().top;
   change();
   if (row?.isConnected) scrollBy({ top: row.getBoundingClientRect().top - before, behavior: "instant" });
