@@ -84,7 +84,7 @@ class Night:
                 level = self.chance.choice((Priority.LOW, Priority.HIGH, CRITICAL))
                 yield partial(self.give, other, level)
             elif kind == "create":
-                yield self.create
+                yield partial(self.create)
             else:
                 yield partial(self.cancel, others.pop(self.chance.randrange(len(others))))
 
