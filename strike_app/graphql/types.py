@@ -173,12 +173,12 @@ class PagerRun:
     @classmethod
     def of(cls, row: dict[str, Any], past: Past | None = None) -> PagerRun:
         """From a row of `pager_run_views`, with its `calls` if it has them; `past`: as then."""
-        same = ("osp_id", "list_id", "list_name", "started_at", "ended_at")
-        same += ("accepted_by", "total_calls")
+        same = ("osp_id", "list_id", "list_name", "started_at", "ended_at", "accepted_by")
         return cls(
             id=row["run_id"],
             state=RunState(row["state"]),
             known_calls=past.calls[row["run_id"]] if past else row.get("calls"),
+            total_calls=row["total_calls"],
             **{name: row[name] for name in same},
         )
 

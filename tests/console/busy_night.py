@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
@@ -65,7 +66,7 @@ class Night:
             wanted = (CRITICAL if number % 40 == 0 else NORMAL for number in range(count))
             self.ecos += callers.map(self.create, range(count), wanted)
 
-    def changes(self, seen: Sequence[UUID], spared: UUID) -> Iterator[partial[object]]:
+    def changes(self, seen: Sequence[UUID], spared: UUID) -> Iterator[partial[Any]]:
         """Changes to make, each of which is given its number, for ever.
 
         Half correct a description among those `seen`; the others correct one elsewhere, change a
