@@ -52,7 +52,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend. `list_id` is None where it concerns all lists, `contact` is a name."""
+    """One thing to mend. `list_id` is None where it concerns all lists, `contact` is a name.
+
+    `between`: the names of the two lists of an overlap.
+    """
 
     code: str
     severity: Severity
@@ -61,6 +64,7 @@ class Problem:
     list_id: UUID | None = None
     list_name: str | None = None
     contact: str | None = None
+    between: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,8 @@ def _of_ground(
             f"{_where(one.geometry)}: {one.first} is rung there."
         )
         cure = "Move a border, if that is not meant so."
-        yield Problem("REGION_OVERLAP", Severity.WARNING, said, cure)
+        between = (one.first, one.second)
+        yield Problem("REGION_OVERLAP", Severity.WARNING, said, cure, between=between)
 
 
 def _gaps(shapes: Sequence[BaseGeometry], service_area: dict[str, Any] | None) -> Iterator[Gap]:

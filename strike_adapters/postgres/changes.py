@@ -50,18 +50,13 @@ class Watch:
     """One who waits. Many changes while it is busy are one wake-up: the latest state wins."""
 
     eco_id: UUID | None = None
-    tenant_id: UUID | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def concerns(self, told: Mapping[str, Any]) -> bool:
         """Whether an announcement is about what is waited for."""
         if told.get("all"):
             return True
-        if self.eco_id is not None:
-            return bool(told["eco_id"] == str(self.eco_id))
-        if self.tenant_id is not None:
-            return str(self.tenant_id) in (told["noc_id"], told["osp_id"])
-        return True
+        return self.eco_id is None or bool(told["eco_id"] == str(self.eco_id))
 
     def wake(self) -> None:
         self._woken.set()
@@ -113,11 +108,9 @@ class Changes:
                 await self._task
 
     @contextmanager
-    def watch(
-        self, eco_id: UUID | None = None, *, tenant_id: UUID | None = None
-    ) -> Iterator[Watch]:
-        """Be woken by changes of one ECO or of a tenant's, or by every progress of a read model."""
-        one = Watch(eco_id, tenant_id)
+    def watch(self, eco_id: UUID | None = None) -> Iterator[Watch]:
+        """Be woken by changes of one ECO, or by every progress of a read model."""
+        one = Watch(eco_id)
         self._watches.add(one)
         try:
             yield one

@@ -77,6 +77,7 @@ class Box:
 class EcoFilter:
     """Which ECOs are wanted: those for which all of it is true. None, or empty: whatever it is."""
 
+    ids: Sequence[UUID] | None = None
     status: Sequence[str] | None = None
     paging_state: Sequence[str] | None = None
     render_state: Sequence[str] | None = None
@@ -110,6 +111,7 @@ CONDITIONS = {
         name: f"{name} = ANY(%({name})s)"
         for name in ("status", "paging_state", "render_state", "job_type", "priority")
     },
+    "ids": "eco_id = ANY(%(ids)s)",
     "other_side": "{other} = ANY(%(other_side)s)",
     "stale": "stale = %(stale)s",
     **{f"{name}_since": f"{name}_at >= %({name}_since)s" for name in PERIODS},

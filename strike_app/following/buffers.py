@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from uuid import UUID
 
 from strike_app.following.changes import Change
@@ -68,9 +69,17 @@ class Buffer:
         while True:
             self.check()
             if self._waiting:
-                change = self._waiting.popleft()
-                self._bytes -= change.size
-                self.position = max(change.position, self.position)
-                return change
+                return self._next()
             self._filled.clear()
             await self._filled.wait()
+
+    def rest(self) -> Iterator[Change]:
+        """All others that wait by now."""
+        while self._waiting:
+            yield self._next()
+
+    def _next(self) -> Change:
+        change = self._waiting.popleft()
+        self._bytes -= change.size
+        self.position = max(change.position, self.position)
+        return change

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -90,16 +90,28 @@ class Following:
         `after`: all that came after that position; None: from now on. Close the generator.
         Raises `StreamEnded`, `Forbidden` or `TooMany`: see `endings`.
         """
-        async with self._open(reader) as (feed, standing):
-            position = feed.last if after is None else after
-            await self._check(feed, position)
-            buffer = Buffer(position)
-            with _attached(buffer, feed, standing):
-                while not feed.attach(buffer):
-                    async for change in self._missed(feed, buffer):
-                        yield self._delivered(change)
-                while True:
-                    yield self._delivered(await buffer.next())
+        async with self._from(reader, after) as (feed, buffer):
+            while not feed.attach(buffer):
+                async for change in self._missed(feed, buffer):
+                    yield self._delivered(change)
+            while True:
+                yield self._delivered(await buffer.next())
+
+    async def batches(
+        self, reader: Reader, after: int | None = None
+    ) -> AsyncGenerator[Sequence[Change]]:
+        """As `changes`, all that wait at once together; an empty one as soon as it is open.
+
+        For whoever only wants to know what has changed, and takes its time between two of them.
+        """
+        async with self._from(reader, after) as (feed, buffer):
+            yield ()
+            while not feed.attach(buffer):
+                if page := [self._delivered(one) async for one in self._missed(feed, buffer)]:
+                    yield page
+            while True:
+                first = await buffer.next()
+                yield [self._delivered(one) for one in (first, *buffer.rest())]
 
     async def eco(self, reader: Reader, eco_id: UUID) -> AsyncGenerator[Change | None]:
         """None as soon as nothing can be missed any more; then the latest change of one ECO.
@@ -115,21 +127,32 @@ class Following:
                 while True:
                     yield self._delivered(await buffer.next())
 
-    async def wakings(self, reader: Reader, eco_id: UUID | None = None) -> AsyncGenerator[None]:
-        """Now, and whenever one ECO, or any of the tenant's, may have changed.
+    async def wakings(self, reader: Reader, eco_id: UUID) -> AsyncGenerator[None]:
+        """Now, and whenever one ECO may have changed.
 
         For whoever then asks anew: changes while it is busy are one. Close the generator. Raises
         `Forbidden` or `TooMany`; it is not asked here whether there is such an ECO.
         """
-        tenant_id = reader.tenant_id if eco_id is None else None
         async with self._seated(reader) as standing:
-            with self._changes.watch(eco_id, tenant_id=tenant_id) as watch:
+            with self._changes.watch(eco_id) as watch:
                 yield
                 while True:
                     changed = await watch.wait(MEMBER_SECONDS)
                     standing.check()
                     if changed:
                         yield
+
+    @asynccontextmanager
+    async def _from(
+        self, reader: Reader, after: int | None
+    ) -> AsyncIterator[tuple[TenantFeed, Buffer]]:
+        """A buffer of the tenant's changes after a position, not yet attached to the feed."""
+        async with self._open(reader) as (feed, standing):
+            position = feed.last if after is None else after
+            await self._check(feed, position)
+            buffer = Buffer(position)
+            with _attached(buffer, feed, standing):
+                yield feed, buffer
 
     @asynccontextmanager
     async def _open(self, reader: Reader) -> AsyncIterator[tuple[TenantFeed, Standing]]:

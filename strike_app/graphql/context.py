@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from strike_adapters.postgres.queries import User
 from strike_app.services import Services
 from strike_domain.access import Action, require
 from strike_domain.actors import Actor
-from strike_domain.errors import Forbidden
+from strike_domain.errors import Forbidden, NotFound
 from strike_domain.ports import Tenant
 
 
@@ -52,7 +52,7 @@ class Context:
     @property
     def loaders(self) -> Loaders:
         if self._loaders is None:
-            self._loaders = Loaders(self.services, self.acting()[1])
+            self._loaders = Loaders(self.services, *self.acting())
         return self._loaders
 
 
@@ -62,7 +62,7 @@ class Loaders:
     They keep nothing: a WebSocket lives for hours, and each of its answers is to be of now.
     """
 
-    def __init__(self, services: Services, tenant_id: UUID) -> None:
+    def __init__(self, services: Services, actor: Actor, tenant_id: UUID) -> None:
         queries = services.queries
 
         async def tenants(ids: list[UUID]) -> list[Tenant]:
@@ -80,7 +80,22 @@ class Loaders:
         async def pasts(keys: list[tuple[UUID, datetime]]) -> list[Past | None]:
             return await services.run(lambda: _pasts(services, tenant_id, keys))
 
+        async def regions(osp_ids: list[UUID]) -> list[Mapping[UUID, Any]]:
+            return await services.run(
+                lambda: [_regions(services, actor, tenant_id, one) for one in osp_ids]
+            )
+
+        self.regions: DataLoader[UUID, Mapping[UUID, Any]] = DataLoader(regions, cache=False)
         self.pasts: DataLoader[tuple[UUID, datetime], Past | None] = DataLoader(pasts, cache=False)
+
+
+def _regions(services: Services, actor: Actor, tenant_id: UUID, osp_id: UUID) -> Mapping[UUID, Any]:
+    """The regions of a contractor's lists by the lists' ids; none where the actor may not look."""
+    try:
+        lists = services.paging_seen_by(tenant_id).lists_of(osp_id, actor)
+    except (Forbidden, NotFound):
+        return {}
+    return {one.id: one.region for one in lists}
 
 
 def _pasts(

@@ -48,6 +48,10 @@ def _when(what: str) -> Any:
 
 @strawberry.input(description="Which ECOs are wanted: those for which all of it is true.")
 class EcoFilterInput:
+    ids: list[UUID] | None = strawberry.field(
+        default=None,
+        description="Only those of these that are yours and as all else says; null or empty: all.",
+    )
     status: list[EcoStatus] | None = _any_of("in one of these")
     paging_state: list[PagingState] | None = _any_of("where paging is in one of these")
     render_state: list[RenderState] | None = _any_of("where the field tasks are in one of these")

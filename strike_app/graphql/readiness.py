@@ -23,6 +23,7 @@ class ListProblem:
     list_id: UUID | None = strawberry.field(description="Null: it concerns all lists.")
     list_name: str | None = strawberry.field(description="Its name.")
     contact: str | None = strawberry.field(description="Whom it concerns.")
+    between: list[str] = strawberry.field(description="Of an overlap, the names of its two lists.")
 
 
 @strawberry.type(description="Ground between regions, or inside one, that no region covers.")
@@ -64,7 +65,9 @@ class Readiness:
             is_ready=found.is_ready,
             lists=found.lists,
             contacts=found.contacts,
-            problems=[ListProblem(**vars(one)) for one in found.problems],
+            problems=[
+                ListProblem(**{**vars(one), "between": list(one.between)}) for one in found.problems
+            ],
             gaps=[RegionGap(**vars(one)) for one in found.gaps],
             overlaps=[RegionOverlap(**vars(one)) for one in found.overlaps],
             regions=[

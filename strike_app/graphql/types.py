@@ -153,7 +153,16 @@ class PagerRun:
     ended_at: datetime | None = strawberry.field(description="When it ended; null until then.")
     accepted_by: str | None = strawberry.field(description="Name of whoever accepted.")
     total_calls: int = strawberry.field(description="How many calls it makes at the most.")
+    osp_id: strawberry.Private[UUID]
     known_calls: strawberry.Private[list[dict[str, Any]] | None] = None
+
+    @strawberry.field(
+        description="The region of its list, as it is drawn now, for whoever may ask whom the "
+        "contractor would ring; null for others, for a default list, and for one that is gone."
+    )
+    async def region(self, info: StrikeInfo) -> GeoJSON | None:
+        found = (await info.context.loaders.regions.load(self.osp_id)).get(self.list_id)
+        return None if found is None else GeoJSON(found)
 
     @strawberry.field(description="Its calls, in the order in which people were rung.")
     async def calls(self, info: StrikeInfo) -> list[Call]:
@@ -164,11 +173,12 @@ class PagerRun:
     @classmethod
     def of(cls, row: dict[str, Any], past: Past | None = None) -> PagerRun:
         """From a row of `pager_run_views`, with its `calls` if it has them; `past`: as then."""
-        same = ("list_id", "list_name", "started_at", "ended_at", "accepted_by", "total_calls")
+        same = ("osp_id", "list_id", "list_name", "started_at", "ended_at", "accepted_by")
         return cls(
             id=row["run_id"],
             state=RunState(row["state"]),
             known_calls=past.calls[row["run_id"]] if past else row.get("calls"),
+            total_calls=row["total_calls"],
             **{name: row[name] for name in same},
         )
 

@@ -18,11 +18,16 @@ PROBLEMS = frozenset({"Rejected", "InvalidTransition", "NotFound", "Forbidden", 
 
 
 class Refused(Exception):
-    """A command was refused; nothing was stored. `path` names the wrong field, if there is one."""
+    """A command was refused; nothing was stored. `path` names the wrong field, if there is one.
 
-    def __init__(self, code: str, message: str, path: tuple[str, ...] = ()) -> None:
+    `where`: what is wrong inside of that field, as a file has many parts.
+    """
+
+    def __init__(
+        self, code: str, message: str, path: tuple[str, ...] = (), where: str = ""
+    ) -> None:
         super().__init__(message)
-        self.code, self.message, self.path = code, message, path
+        self.code, self.message, self.path, self.where = code, message, path, where
 
     @property
     def field(self) -> str:

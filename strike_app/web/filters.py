@@ -10,6 +10,8 @@ import orjson
 from babel.dates import format_datetime
 from markupsafe import Markup, escape
 
+from strike_app.web.refusals import said
+
 MOMENT = "yyyy-MM-dd HH:mm:ss 'UTC'"
 
 
@@ -18,6 +20,7 @@ def of_language(language: str) -> dict[str, Callable[..., Any]]:
     return {
         "moment": lambda value, kind="time": moment(value, language, kind),
         "duration": duration,
+        "said": lambda error: said(error, language),
     }
 
 

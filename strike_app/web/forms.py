@@ -14,6 +14,7 @@ from strike_app.claims import check_origin
 from strike_app.posted import reading_a_form
 from strike_app.services import SERVICES
 from strike_app.web.asking import Refused
+from strike_app.web.refusals import Coded
 from strike_domain.errors import Forbidden, Rejected
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -122,7 +123,7 @@ class Filled:
     """What a form holds, and what is wrong with it, by name of the field; "" is all of it."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, Coded] = field(default_factory=dict)
 
     def get(self, name: str) -> Any:
         return self.values.get(name, "")
@@ -132,7 +133,7 @@ class Filled:
         if refused.code in ("ROLE_MISSING", "WRONG_SIDE", "SCOPE_MISSING"):
             raise Forbidden(refused.message, refused.code)
         is_known = refused.field in self.values
-        self.errors[refused.field if is_known else ""] = refused.message
+        self.errors[refused.field if is_known else ""] = refused
 
     def whole(self, name: str) -> int | None:
         """A whole number, None for an empty field. Raises `Refused` (NUMBER_EXPECTED)."""

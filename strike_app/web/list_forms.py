@@ -140,10 +140,10 @@ class ListForm(Filled):
         steps = [step for step in refused.path if step != "input"]
         match steps:
             case ["contacts", index, what]:
-                self.errors[f"{what}-{self.people[int(index)].key}"] = refused.message
+                self.errors[f"{what}-{self.people[int(index)].key}"] = refused
             case ["region", *_] | ["afterMinutes" | "times"]:
                 name = ALIASES.get(steps[0], "region")
-                super().refuse(Refused(refused.code, refused.message, (name,)))
+                super().refuse(Refused(refused.code, refused.message, (name,), refused.where))
             case _:
                 super().refuse(refused)
 

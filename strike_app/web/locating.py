@@ -10,6 +10,7 @@ import orjson
 
 from strike_adapters.geojson_files import NamedGeometry, callout_geometry_in
 from strike_app.web.asking import ask
+from strike_app.web.refusals import said
 from strike_app.web.viewer import Viewer
 from strike_domain.errors import Rejected
 
@@ -48,7 +49,7 @@ async def suggestions(
         return []
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
         found = callout_geometry_in(text.strip("\ufeff \t\r\n"))
-        return [_of_file(one) for one in found[:MOST_OF_A_FILE]]
+        return [_of_file(one, viewer.language) for one in found[:MOST_OF_A_FILE]]
     data = await ask(viewer, "places", text=text, near=near, first=SUGGESTIONS)
     return [
         Suggestion(one["label"], one["kind"], _people(one["population"]), one["location"])
@@ -65,10 +66,10 @@ def geometry_of(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _of_file(one: NamedGeometry) -> Suggestion:
+def _of_file(one: NamedGeometry, language: str) -> Suggestion:
     if one.location is None:
         wrong: Rejected | None = one.error
-        return Suggestion(one.name, GEOMETRY, error=wrong.message if wrong else "")
+        return Suggestion(one.name, GEOMETRY, error=said(wrong, language) if wrong else "")
     location = one.location
     return Suggestion(one.name, GEOMETRY, location.describe(), location.geojson())
 

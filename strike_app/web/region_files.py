@@ -10,7 +10,7 @@ from strike_adapters.geojson_files import shapes_in
 from strike_app.admin.imports import Wanted, regions_of
 from strike_app.web.asking import Refused
 from strike_app.web.list_forms import ListForm
-from strike_domain.errors import Rejected
+from strike_domain.errors import Rejected, StrikeError
 
 MOST_OFFERED = 50
 
@@ -24,7 +24,7 @@ class Offer:
 
     name: str
     region: str = ""
-    problem: str = ""
+    problem: Refused | None = None
 
 
 def offers_of(content: bytes | str, file_name: str, buffer: float) -> list[Offer]:
@@ -40,8 +40,8 @@ def take_only(form: ListForm, offers: list[Offer]) -> list[Offer]:
     """
     good = [one for one in offers if one.region]
     if not good:
-        message = offers[0].problem if offers else "There is nothing in it."
-        raise Refused("NO_REGION", message, ("paste",))
+        wrong = offers[0].problem if offers else None
+        raise wrong or Refused("NO_REGION", "There is nothing in it.", ("paste",))
     if len(offers) > 1:
         return offers
     form.values |= {"region": good[0].region, "ground": "region", "paste": ""}
@@ -53,9 +53,15 @@ def take_only(form: ListForm, offers: list[Offer]) -> list[Offer]:
 def _offer(wanted: Wanted) -> Offer:
     if wanted.region is None:
         error = wanted.error or Rejected("REGION_EMPTY", "There is no region.")
-        where = ".".join(map(str, error.path or wanted.path))
-        return Offer(wanted.name, problem=f"{error.message} ({where})" if where else error.message)
+        return Offer(wanted.name, problem=refused_file(error, wanted.path))
     text = json.dumps(wanted.region, separators=(",", ":"))
     if len(text) > MAX_REGION:
-        return Offer(wanted.name, problem="This region is too detailed; simplify its geometry.")
+        message = "This region is too detailed; simplify its geometry."
+        return Offer(wanted.name, problem=Refused("REGION_TOO_DETAILED", message, ("paste",)))
     return Offer(wanted.name, text)
+
+
+def refused_file(error: StrikeError, path: tuple[str | int, ...] = ()) -> Refused:
+    """What is wrong with a file, and where in it: the error's own path, or else `path`."""
+    where = ".".join(map(str, error.path or path))
+    return Refused(error.code, error.message, ("paste",), where)

@@ -27,9 +27,13 @@ HTMX = "HX-Request"
 
 def render(viewer: Viewer, template: str, status: int = 200, **values: Any) -> web.Response:
     """A page, or the part of one that htmx asks for, in the viewer's language."""
+    return html(text_of(viewer, template, **values), viewer.services.settings, status)
+
+
+def text_of(viewer: Viewer, template: str, **values: Any) -> str:
+    """The text of a page, or of a part of one, in the viewer's language."""
     values |= {"viewer": viewer, "own": own_path, "languages": LANGUAGES}
-    text = environment(viewer.language).get_template(template).render(values)
-    return html(text, viewer.services.settings, status)
+    return environment(viewer.language).get_template(template).render(values)
 
 
 def html(
@@ -75,6 +79,7 @@ def environment(language: str) -> Environment:
         "PAGING": wording.PAGING,
         "PLACE_KINDS": wording.PLACE_KINDS,
         "STATUS": wording.STATUS,
+        "TASKS": wording.TASKS,
         "OVER": wording.OVER,
         "SORTS": wording.SORTS,
         "tone_of": wording.tone_of,

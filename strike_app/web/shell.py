@@ -14,9 +14,9 @@ from strike_app.limits import TooMany
 from strike_app.services import SERVICES
 from strike_app.web.asking import Refused
 from strike_app.web.forms import check_same_site
+from strike_app.web.refusals import Coded
 from strike_app.web.rendering import environment, html, own_path
-from strike_app.web.viewer import Viewer, viewer_of
-from strike_app.web.words import language_of
+from strike_app.web.viewer import Viewer, language_in, viewer_of
 from strike_domain.errors import StrikeError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -68,10 +68,10 @@ def told(handle: Handler) -> Handler:
         except (web.HTTPException, web.RequestPayloadError, TooMany, Unauthenticated):
             raise
         except (StrikeError, Refused) as error:
-            return failure(request, error.code, error.message)
+            return failure(request, error)
         except Exception:
             logger.exception("page failed", path=request.path)
-            return failure(request, "INTERNAL", "Something went wrong here.")
+            return failure(request, StrikeError("INTERNAL", "Something went wrong here."))
 
     return guarded
 
@@ -86,18 +86,19 @@ async def in_words(request: web.Request, handler: Handler) -> web.StreamResponse
     if not (wants_page and is_refusal and isinstance(response, web.Response)):
         return response
     told = orjson.loads(response.body or b"{}")  # type: ignore[arg-type]
-    page = failure(request, told.get("code", "INTERNAL"), told.get("message", ""))
+    page = failure(request, StrikeError(told.get("code", "INTERNAL"), told.get("message", "")))
     page.set_status(response.status)
     if "Retry-After" in response.headers:
         page.headers["Retry-After"] = response.headers["Retry-After"]
     return page
 
 
-def failure(request: web.Request, code: str, message: str) -> web.Response:
-    language = language_of(request.headers.get("Accept-Language", ""))
+def failure(request: web.Request, error: Coded) -> web.Response:
+    language = language_in(request)
+    number = correlation_id(request)
     text = (
         environment(language)
         .get_template("failure.html")
-        .render(code=code, message=message, own=own_path, correlation_id=correlation_id(request))
+        .render(error=error, language=language, own=own_path, correlation_id=number)
     )
-    return html(text, request.app[SERVICES].settings, STATUSES.get(code, 400))
+    return html(text, request.app[SERVICES].settings, STATUSES.get(error.code, 400))

@@ -70,11 +70,7 @@ class Viewer:
 
     @cached_property
     def language(self) -> str:
-        """As chosen, or as the browser asks for it."""
-        chosen = self.request.cookies.get(LANGUAGE_COOKIE, "")
-        if chosen in LANGUAGES:
-            return chosen
-        return language_of(self.request.headers.get("Accept-Language", ""))
+        return language_in(self.request)
 
     @cached_property
     def now(self) -> datetime:
@@ -141,6 +137,14 @@ async def person_of(request: web.Request) -> User:
     if user.is_machine:
         raise Forbidden("Pages are for people; a token asks GraphQL.", "NOT_A_PERSON")
     return user
+
+
+def language_in(request: web.Request) -> str:
+    """As chosen, or as the browser asks for it."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    return language_of(request.headers.get("Accept-Language", ""))
 
 
 def uuid_in(request: web.Request, name: str) -> UUID:

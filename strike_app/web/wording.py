@@ -84,10 +84,23 @@ PRIORITIES = ("CRITICAL", "HIGH", "NORMAL", "LOW")
 
 OVER = ("CLOSED", "CANCELLED")
 
+ACTIVE = ("OPEN", "IN_PROGRESS")
+"""While these last, somebody has to come; the counts say so, too."""
+
+TASKS = {
+    "planned": N_("planned"),
+    "assigned": N_("assigned"),
+    "ready to start": N_("ready to start"),
+    "crew at work": N_("crew at work"),
+    "at risk": N_("at risk"),
+    "done": N_("done"),
+}
+"""Of a field task, as GraphQL says it."""
+
 
 def is_alarm(eco: Mapping[str, Any]) -> bool:
     """Nobody is coming and nobody is being rung, or the field has been silent for too long."""
-    if eco["status"] in OVER:
+    if eco["status"] not in ACTIVE:
         return False
     return eco["pagingState"] in ("EXHAUSTED", "NO_LIST") or bool(eco["stale"])
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from strike_adapters.postgres.directory import open_pool
+from strike_adapters.postgres.people import save_link
+from strike_app.demo.seed import CONTRACTORS, NOC_ID
+from strike_app.demo.world import World
+from strike_domain.ports import Link, LinkStatus
 from tests.console.accessible import violations
 from tests.console.callouts import Noc
 from tests.console.person import Person
@@ -154,3 +160,24 @@ def test_other_sites_and_viewers_can_do_nothing(operator: Person, noc: Noc) -> N
         answer = operator.page.request.post(address, form={"text": "x"}, headers=headers)
         assert answer.status == 403, headers
         assert "ORIGIN_FOREIGN" in answer.text()
+
+
+def test_the_map_shows_the_region_that_is_rung_as_long_as_the_link_is_active(
+    world: World, operator: Person, dispatcher: Person, noc: Noc
+) -> None:
+    eco = noc.create()
+    for one in (operator, dispatcher):
+        one.go("eco", eco["id"])
+        one.page.get_by_text("The map shows its region as it is drawn now.").wait_for()
+    assert _region(operator) == _region(dispatcher)
+    assert _region(operator)["type"] in ("Polygon", "MultiPolygon")
+    link = Link(noc_id=NOC_ID, osp_id=CONTRACTORS[0].id, status=LinkStatus.SUSPENDED)
+    with open_pool(world.database_url) as pool:
+        save_link(pool, link)
+        assert _region(operator) is None
+        assert _region(dispatcher) is not None
+        save_link(pool, link.model_copy(update={"status": LinkStatus.ACTIVE}))
+
+
+def _region(person: Person) -> Any:
+    return person.page.request.get(f"{person.page.url}/region").json()

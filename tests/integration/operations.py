@@ -113,7 +113,7 @@ QUESTIONS = (
         "eco",
         Action.ECO_SEE,
         "eco(id: $id) { id description noc { name } osp { name } timeline { line actor } "
-        "pagerRuns { listName calls { contactName } } }",
+        "pagerRuns { listName region calls { contactName } } }",
         _eco,
         "($id: UUID!)",
         "null",

@@ -160,10 +160,12 @@ def filters(found: Rows) -> list[tuple[EcoFilter, Callable[[dict[str, Any]], boo
     late = Period(since=middle)
     early = Period(until=middle)
     both = Period(middle - HOUR, middle + HOUR)
+    some = [row["eco_id"] for row in found[:2]]
     cases: list[tuple[EcoFilter, Callable[[dict[str, Any]], bool]]] = [
         (EcoFilter(stale=True), lambda row: row["stale"]),
         (EcoFilter(stale=False), lambda row: not row["stale"]),
         (EcoFilter(status=[]), lambda _: True),
+        (EcoFilter(ids=some), lambda row: row["eco_id"] in some),
         (EcoFilter(other_side=[CREWED, LISTLESS]), lambda r: r["osp_id"] in (CREWED, LISTLESS)),
         (EcoFilter(created=early), lambda row: row["created_at"] < middle),
         (EcoFilter(created=both), lambda r: middle - HOUR <= r["created_at"] < middle + HOUR),

@@ -46,7 +46,7 @@ from tests.integration.stored import (
 from tests.integration.stories import tell_all
 from tests.integration.test_followers import follower, position, reached
 from tests.integration.test_rebuild import everything
-from tests.unit.given import NOC, OPERATOR
+from tests.unit.given import OPERATOR
 
 
 @pytest.fixture
@@ -158,10 +158,10 @@ async def test_what_is_told_of_a_batch_wakes_all_whom_it_concerns(night: StoredN
     assert {json.loads(one)["eco_id"] for one in told} == {str(one) for one in ecos}
     changes = Changes(night.url)
     for payloads in (told, general):
-        with changes.watch(ecos[1]) as of_eco, changes.watch(tenant_id=NOC) as of_tenant:
+        with changes.watch(ecos[1]) as of_eco, changes.watch() as of_all:
             for payload in payloads:
                 changes.take(payload)
-            assert await of_eco.wait(0) and await of_tenant.wait(0)
+            assert await of_eco.wait(0) and await of_all.wait(0)
 
 
 # An event that fails --------------------------------------------------------------------------

@@ -330,6 +330,28 @@ async def test_a_restored_backup_ends_streams_instead_of_silencing_them() -> Non
     await feeds.stop()
 
 
+async def test_who_takes_batches_is_told_the_same_all_that_wait_at_once() -> None:
+    log = Log()
+    log.may_read.set()
+    log.tenants += [OURS, THEIRS, OURS] * 100
+    log.views = dict.fromkeys(FOLLOWED, len(log.tenants))
+    following = _following(log)
+    log.look()
+    async with aclosing(following.batches(READER, 0)) as batches:
+        assert await anext(batches) == ()
+        got = [one.position for one in await anext(batches)]
+        assert got == log.positions(OURS)
+        following_on = asyncio.ensure_future(anext(batches))
+        await _spin()
+        log.tenants += [OURS] * 30
+        for view in FOLLOWED:
+            log.advance(view, 30, is_told=True)
+        got += [one.position for one in await following_on]
+        while len(got) < len(log.positions(OURS)):
+            got += [one.position for one in await anext(batches)]
+    assert got == log.positions(OURS)
+
+
 async def test_a_tenant_that_nobody_follows_costs_nothing() -> None:
     log, watcher = Log(), Quiet()
     following = _following(log, watcher)

@@ -34,7 +34,7 @@ def told(language: str) -> dict[str, bool]:
             message.string if isinstance(message.string, tuple | list) else [message.string]
         )
         for message in catalog
-        if message.id
+        if message.id and message.context is None
     }
 
 

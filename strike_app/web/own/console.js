@@ -48,7 +48,8 @@ export function say(text, kind = "info") {
 
 /** Tell whether the server can be reached. */
 export function showLink(isUp) {
-  document.getElementById("link-state").hidden = isUp;
+  const line = document.getElementById("link-state");
+  if (line.hidden !== isUp) line.hidden = isUp;
 }
 
 const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;

@@ -52,7 +52,7 @@ function draw(look) {
   if (!map) return;
   shown?.remove();
   shown = geometry() ? placeLayer(geometry()).addTo(map) : null;
-  if (shown && look) lookAt(map, shown, 9);
+  if (shown && look) lookAt(map, shown.getBounds(), 9);
 }
 
 const written = (at) => `${at.lat.toFixed(6)}, ${at.lng.toFixed(6)}`;

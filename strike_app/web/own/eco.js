@@ -1,6 +1,6 @@
 // The ECO's page: parts come anew when something changed, seconds count down, time goes back.
 import { now, showTimes, words } from "./console.js";
-import { lookAt, openMap, placeLayer } from "./map.js";
+import { lookAt, openMap, placeLayer, regionLayer } from "./map.js";
 import { whenChanged } from "./live.js";
 /* global htmx */
 
@@ -26,7 +26,28 @@ function showPlace() {
   drawn = key;
   layer?.remove();
   layer = placeLayer(JSON.parse(parts().dataset.place), parts().dataset.tone).addTo(map);
-  if (isFirst) lookAt(map, layer);
+  if (isFirst) lookAt(map, layer.getBounds());
+}
+
+// The region of the list that is rung ----------------------------------------------------------
+
+let list = "";
+let region = null;
+
+/** Fetched once for each list: it can be large, and does not change with a call. */
+async function showRegion() {
+  if (parts().dataset.list !== list) {
+    list = parts().dataset.list;
+    region?.remove();
+    region = null;
+    const answer = list ? await fetch(`${box.dataset.address}/region`) : null;
+    const geometry = answer?.ok ? await answer.json() : null;
+    if (geometry) {
+      region = regionLayer(geometry, { interactive: false }).addTo(map).bringToBack();
+      lookAt(map, region.getBounds().extend(layer.getBounds()));
+    }
+  }
+  for (const line of document.querySelectorAll("[data-region-told]")) line.hidden = region === null;
 }
 
 // The parts ------------------------------------------------------------------------------------
@@ -66,6 +87,7 @@ async function look() {
 function shown() {
   showTimes(parts());
   showPlace();
+  showRegion();
   tick();
 }
 

@@ -100,7 +100,7 @@ form.addEventListener("change", (event) => {
 document.addEventListener("htmx:afterSwap", (event) => { if (event.target === check) showFound(); });
 
 read();
-lookAt(map, mine.getLayers().length ? mine : others, 12);
+lookAt(map, (mine.getLayers().length ? mine : others).getBounds(), 12);
 showFound();
 showPart();
 if (text.value) askAgain();

@@ -9,7 +9,7 @@ const told = document.getElementById("ground-data");
 if (box) {
   const map = await openMap(box);
   const all = drawGround(map, JSON.parse(told.dataset.ground), { overlap: told.dataset.overlap, gap: told.dataset.gap, ink: colour("side") });
-  lookAt(map, all);
+  lookAt(map, all.getBounds());
   let place = null;
   const form = document.querySelector("[data-drill]");
 

@@ -16,6 +16,7 @@ from aiohttp import web
 from strike_app.web.asking import Refused, ask, tell
 from strike_app.web.forms import form_of
 from strike_app.web.locating import Suggestion, geometry_of, suggestions
+from strike_app.web.refusals import said
 from strike_app.web.rendering import render
 from strike_app.web.shell import form, page
 from strike_app.web.viewer import Viewer
@@ -89,7 +90,7 @@ async def places(viewer: Viewer) -> web.StreamResponse:
     try:
         found = await suggestions(viewer, sent.get("text", ""), geometry_of(sent.get("near", "")))
     except StrikeError as refused:
-        error = refused.message
+        error = said(refused, viewer.language)
     return render(viewer, "new_places.html", found=found, error=error)
 
 
@@ -130,7 +131,7 @@ async def _search(viewer: Viewer, draft: Draft) -> None:
     try:
         draft.found = await suggestions(viewer, values["place"])
     except StrikeError as refused:
-        draft.refuse("place", refused.message)
+        draft.refuse("place", said(refused, viewer.language))
         return
     exact = [one for one in draft.found if one.is_exact]
     if len(exact) == 1:
@@ -171,7 +172,7 @@ async def _created(viewer: Viewer, draft: Draft, customers: int | None) -> Mappi
     try:
         eco: Mapping[str, Any] = (await tell(viewer, "create", input=order))["eco"]
     except Refused as refused:
-        draft.refuse(refused.field or "description", refused.message)
+        draft.refuse(refused.field or "description", said(refused, viewer.language))
         return None
     if _is_another(eco, order):
         draft.already = str(eco["id"])
@@ -194,7 +195,7 @@ async def _preview(viewer: Viewer, draft: Draft) -> None:
     except StrikeError as refused:
         if refused.path[:1] != ("location",):
             raise
-        draft.refuse("place", refused.message)
+        draft.refuse("place", said(refused, viewer.language))
         return
     draft.contractors = data["contractorsFor"]
     draft.unlinked = [one for one in data["links"] if one["status"] != "ACTIVE"]

@@ -54,6 +54,16 @@ async def command(viewer: Viewer) -> web.StreamResponse:
     raise web.HTTPSeeOther(viewer.path("eco", eco_id))
 
 
+async def region(viewer: Viewer) -> web.StreamResponse:
+    """The region of the list that was rung last, for who may see it; else null."""
+    found = await _found(viewer, "eco_region", id=str(uuid_in(viewer.request, "eco")))
+    if found is None:
+        raise NotFound("ECO")
+    response = web.json_response(found["pagerRuns"][-1]["region"] if found["pagerRuns"] else None)
+    response.enable_compression()
+    return response
+
+
 async def evidence(viewer: Viewer) -> web.StreamResponse:
     """The bundle that `strike verify` checks, as a file."""
     found = await ask(viewer, "evidence", id=str(uuid_in(viewer.request, "eco")))
@@ -104,5 +114,6 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get(address, page(eco)),
         web.get(f"{address}/evidence", page(evidence)),
+        web.get(f"{address}/region", page(region)),
         web.post(f"{address}/{{command:[a-z_]+}}", form(command)),
     ]

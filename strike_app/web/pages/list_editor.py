@@ -10,7 +10,7 @@ from strike_app.web.asking import Refused, ask, tell
 from strike_app.web.forms import Sent, see, sent_by
 from strike_app.web.list_forms import DECLINE_KEYS, ListForm
 from strike_app.web.pages.lists import ground_of
-from strike_app.web.region_files import Offer, offers_of, take_only
+from strike_app.web.region_files import Offer, offers_of, refused_file, take_only
 from strike_app.web.rendering import render
 from strike_app.web.shell import form, page
 from strike_app.web.viewer import Viewer, uuid_in
@@ -103,22 +103,16 @@ async def _found(viewer: Viewer, filled: ListForm) -> dict[str, Any]:
     except Forbidden:
         raise
     except (Refused, StrikeError) as error:
-        return {"problem": error.message}
+        return {"problem": error}
     mine = given["name"].strip()
     overlaps = [one for one in found["overlaps"] if mine in (one["first"], one["second"])]
     problems = [
         one
         for one in found["problems"]
-        if one["listName"] == mine or one["code"] == "REGION_GAP" or _is_about(one, overlaps)
+        if one["listName"] == mine or one["code"] == "REGION_GAP" or mine in one["between"]
     ]
     problems.sort(key=lambda one: not one["code"].startswith("REGION_"))
     return {"problems": problems, "ground": {**ground_of(found), "overlaps": overlaps}}
-
-
-def _is_about(problem: dict[str, Any], overlaps: list[dict[str, Any]]) -> bool:
-    said = str(problem["said"])
-    starts = tuple(f"{one['first']} and {one['second']} overlap" for one in overlaps)
-    return problem["code"] == "REGION_OVERLAP" and said.startswith(starts)
 
 
 async def _imported(viewer: Viewer, filled: ListForm, sent: Sent) -> list[Offer]:
@@ -130,9 +124,7 @@ async def _imported(viewer: Viewer, filled: ListForm, sent: Sent) -> list[Offer]
     try:
         offers = await viewer.services.run(lambda: offers_of(content, sent.file_name, buffer))
     except StrikeError as error:
-        where = ".".join(map(str, error.path))
-        message = f"{error.message} ({where})" if where else error.message
-        raise Refused(error.code, message, ("paste",)) from None
+        raise refused_file(error) from None
     return take_only(filled, offers)
 
 

@@ -47,7 +47,7 @@ async def drill(viewer: Viewer, form: Filled) -> dict[str, Any] | None:
     except Forbidden:
         raise
     except StrikeError as error:
-        form.errors[""] = error.message
+        form.errors[""] = error
     else:
         return {**found, "place": place}
     return None
