@@ -23,6 +23,7 @@ from strike_adapters.render.field_work import RenderFieldWork
 from strike_adapters.render.instance import RenderInstance
 from strike_adapters.render.patience import Patience
 from strike_adapters.twilio.accounts import TwilioAccount, WebhookUrls
+from strike_adapters.twilio.links import SignedLinks
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.services import Services
 from strike_app.settings import Settings
@@ -41,6 +42,7 @@ from strike_domain.pager_run import CallPlaced, PagerRun
 from strike_domain.paging import Paging
 from strike_domain.ringer import Ringer
 from strike_domain.routing import Router
+from strike_domain.texter import Texter
 from strike_mock.scenarios import Scenario
 from strike_mock.server import Mock
 from strike_mock.settings import Account, MockSettings, RenderClient
@@ -90,6 +92,7 @@ class System:
         self.paging = Paging(self.log, self.router, self.directory, self.clock, new_id)
         self.network = Network(self.outside, Random(f"network/{seed}"))  # noqa: S311
         urls = WebhookUrls(PUBLIC)
+        links = SignedLinks(_Accounts(), urls)
         self.telephone = TwilioTelephone(
             _Accounts(),
             urls,
@@ -97,6 +100,7 @@ class System:
             transport=self.network,
             monotonic=self.loop.time,
         )
+        self.texter = Texter(self.log, self.telephone, links, self.clock, new_id=self._ids.new)
         self.field_work = RenderFieldWork(
             _Instances(),
             clock=self.clock,
@@ -116,6 +120,8 @@ class System:
             changes=cast(Any, None),
             following=cast(Any, None),
             identity=cast(Any, None),
+            technicians=cast(Any, None),
+            links=links,
             twilio_accounts=_Accounts(),
             webhook_urls=urls,
             executor=cast(Any, None),
@@ -214,7 +220,15 @@ class System:
 
     def _worker(self, name: str) -> Callable[[], Coroutine[Any, Any, None]]:
         async def main() -> None:
-            ringer = Ringer(self.log, self.telephone, self.clock, self, self._ids.new, self.router)
+            ringer = Ringer(
+                self.log,
+                self.telephone,
+                self.clock,
+                self,
+                self._ids.new,
+                self.router,
+                self.texter,
+            )
             await self._threads(lambda: self._ring(name, ringer))
 
         return main
