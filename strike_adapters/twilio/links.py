@@ -56,7 +56,8 @@ class SignedLinks:
     def is_signed(self, claimed: Claimed, noc_id: UUID, link: JobLink) -> bool:
         """Whether `claimed` is the token of `link`, of that NOC. Does not look at the time."""
         key = self._key(noc_id)
-        if key is None or claimed.expires_at != link.expires_at:
+        stands_for = (link.run_id, link.number, link.expires_at)
+        if key is None or stands_for != (claimed.run_id, claimed.number, claimed.expires_at):
             return False
         return hmac.compare_digest(claimed.signature, _signed(key, link))
 

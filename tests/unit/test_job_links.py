@@ -29,7 +29,7 @@ LINK = JobLink(
 
 
 class Accounts:
-    def __init__(self, **tokens: str) -> None:
+    def __init__(self) -> None:
         self._tokens = {NOC: "the token of one", OTHER: "the token of another"}
 
     def for_noc(self, noc_id: UUID) -> TwilioAccount | None:
