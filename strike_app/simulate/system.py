@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any, cast
 from uuid import UUID
@@ -100,7 +101,7 @@ class System:
             transport=self.network,
             monotonic=self.loop.time,
         )
-        self.texter = Texter(self.log, self.telephone, links, self.clock, new_id=self._ids.new)
+        self._links = links
         self.field_work = RenderFieldWork(
             _Instances(),
             clock=self.clock,
@@ -220,21 +221,30 @@ class System:
 
     def _worker(self, name: str) -> Callable[[], Coroutine[Any, Any, None]]:
         async def main() -> None:
-            ringer = Ringer(
+            texts: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
+            texter = Texter(
                 self.log,
                 self.telephone,
+                self._links,
                 self.clock,
-                self,
+                texts.put_nowait,
                 self._ids.new,
-                self.router,
-                self.texter,
             )
-            await self._threads(lambda: self._ring(name, ringer))
+            ringer = Ringer(
+                self.log, self.telephone, self.clock, self, self._ids.new, self.router, texter
+            )
+            await self._threads(lambda: self._ring(name, ringer), lambda: self._text(texts))
 
         return main
 
-    async def _threads(self, work: Callable[[], Any]) -> None:
-        tasks = [asyncio.create_task(work()) for _ in range(THREADS)]
+    async def _text(self, texts: asyncio.Queue[Callable[[], None]]) -> None:
+        while True:
+            work = await texts.get()
+            with suppress(PersistenceError):
+                await blocking(work)
+
+    async def _threads(self, *works: Callable[[], Any]) -> None:
+        tasks = [asyncio.create_task(work()) for work in works for _ in range(THREADS)]
         try:
             await asyncio.gather(*tasks)
         finally:

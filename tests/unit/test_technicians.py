@@ -9,6 +9,7 @@ import pytest
 
 from strike_domain import (
     CallOutcome,
+    Eco,
     EcoStatus,
     FieldTask,
     InvalidTransition,
@@ -246,11 +247,10 @@ def test_a_cancelled_callout_can_no_longer_be_accepted() -> None:
 
 def test_a_call_that_is_still_being_placed_can_be_accepted_and_is_ended_then() -> None:
     night = Night(ANA, texted=TEXTED)
-    accepts = lambda: night.page(ANA).accepts()  # noqa: E731
     night.switchboard.faults = [(True, OutcomeUnknown("Lost."))]
     night.create()
     assert night.calls[0].sid is None
-    accepts()
+    night.page(ANA).accepts()
     night.eco_is(paging_state=PagingState.ACCEPTED)
     night.phone(ANA).answers().hears("yours").is_dismissed()
 
@@ -301,7 +301,7 @@ def test_where_field_tasks_exist_their_word_counts_and_the_technicians_is_a_note
     night = given_night()
     task = FieldTask(id="t1", name="Investigate", state=TaskState.ALLOCATED)
 
-    def tasked(eco):  # type: ignore[no-untyped-def]
+    def tasked(eco: Eco) -> None:
         eco.request_tasking(stamp(1))
         eco.record_tasking("P", "S", "t1", stamp(2))
         eco.record_tasks(TaskSnapshot.of([task]), timedelta(hours=1), stamp(3))
