@@ -65,7 +65,7 @@ def link_in(text: dict[str, Any]) -> str:
 def is_stopped(world: World, number: str) -> Callable[[], bool]:
     def stopped() -> bool:
         last = [one for one in told(world, "calls") if one["to"] == number][-1]
-        return last["status"] == "canceled"
+        return bool(last["status"] == "canceled")
 
     return stopped
 

@@ -229,7 +229,7 @@ def test_a_list_comes_back_as_it_was_stored(lists: Lists) -> None:
     plain = stored.model_copy(
         update={"decline_keys": DECLINE_KEYS, "ring_again": None, "contacts": (BEN,)}
     )
-    nobody = {"consented": frozenset(), "texted": frozenset()}
+    nobody: dict[str, object] = {"consented": frozenset(), "texted": frozenset()}
     lists.save_list(plain.model_copy(update=nobody))
     assert lists.get(OSP, stored.id) == plain.model_copy(update=nobody)
     assert lists.get(OTHER, stored.id) is None

@@ -165,7 +165,8 @@ def a_list(**changed: Any) -> dict[str, Any]:
 
 async def test_a_list_is_saved_with_its_region_and_rung_from_then_on(served: Served) -> None:
     saved = await as_dispatcher(served, LIST, a_list(rounds=2, ringAgainMinutes=5))
-    assert saved["contacts"] == [person | {"phone": "+13035550177"}]
+    flags = {"consented": True, "texted": True}
+    assert saved["contacts"] == [{"name": "Ana", "phone": "+13035550177", **flags}]
     query = """query ($osp: UUID!, $place: GeoJSON!) {
       whoWouldBeRung(ospId: $osp, location: $place) { listName contacts } }"""
     place = {"type": "Point", "coordinates": [0.5, 0.5]}

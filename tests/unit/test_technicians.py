@@ -22,6 +22,7 @@ from strike_domain import (
     TaskState,
     Unavailable,
 )
+from strike_domain.evidence_parts import calls_of
 from strike_domain.technicians import Standing, Word
 from strike_domain.timeline import Teller
 from tests.unit.given import ANA, BEN, CEM, DISPATCHER, OPERATOR, Night, stamp
@@ -158,6 +159,10 @@ def test_accepting_while_it_rings_makes_it_theirs_and_stops_the_phone() -> None:
     night.phone(ANA).is_silent()
     assert night.run.due_at is None
     assert "Ana accepted by the link in the text" in told(night)
+    (call,) = calls_of(night.strike.log.histories([night.eco_id])[night.eco_id])
+    assert [(one["key"], one["meaning"]) for one in call["keys"]] == [
+        (None, "accepted by the link in the text")
+    ]
     assert night.happened().count("ResponderAssigned") == 1
 
 
