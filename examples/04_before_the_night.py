@@ -1,7 +1,8 @@
 """Before the night: are the lists ready? And in the night: somebody who could come, but not soon.
 
 Lists and regions are checked, a drill rings nobody, and then a list is rung on which Ana needs more
-than an hour and Ben cannot come. The NOC takes up Ana's offer: she is rung alone, and presses 1.
+than an hour and Ben, who also gets a text, cannot come. The NOC takes up Ana's offer: she is rung
+alone, and presses 1.
 Run it with `python examples/04_before_the_night.py`.
 """
 
@@ -42,6 +43,7 @@ north = PagerList(
     contacts=(ana, ben),
     region=square(-105.4, 40.001, -105.1, 40.2),
     consented=agreed,
+    texted=frozenset({ben.phone}),
 )
 south = PagerList(
     id=uuid4(),
@@ -62,7 +64,7 @@ for moment in drill(north, place, "covers the point").moments:
     print(f"  {moment.seconds:3.0f} s  {moment.line}")
 
 telephone = PaperTelephone()
-strike = StrikeInMemory(telephone)
+strike = StrikeInMemory(telephone, texts=telephone)
 strike.directory.add(Link(noc_id=noc, osp_id=osp, status=LinkStatus.ACTIVE), north, south)
 operator = Actor(name="nina@noc.example", tenant_id=noc, side=Side.NOC, role=Role.OPERATOR)
 order = EcoOrder(osp_id=osp, location=place, job_type="FNOL", description="A digger again.")
@@ -74,6 +76,7 @@ for person, key in ((ana, "4"), (ben, "3")):
     speech = strike.paging.key_pressed(telephone.answers(person.phone), key)
     print(f"  {person.name} presses {key}:", *speech.sentences)
     strike.settle()
+print("  Ben had been sent a text, too:", telephone.texts[-1].body)
 eco = strike.log.eco(eco_id)
 (offer,) = eco.offers
 print(f"  {eco.paging_state}: {offer.name} could come, in more than {offer.minutes} minutes")

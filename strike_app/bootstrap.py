@@ -39,6 +39,7 @@ from strike_adapters.postgres.render_health import RenderReporter
 from strike_adapters.postgres.store import store_env
 from strike_adapters.render import RememberedInstances, RenderFieldWork
 from strike_adapters.twilio.accounts import WebhookUrls
+from strike_adapters.twilio.links import SignedLinks
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.account_checks import AccountChecks
 from strike_app.clock import ScaledClock
@@ -48,6 +49,7 @@ from strike_app.metrics import METRICS
 from strike_app.scrubbing import hide
 from strike_app.services import Services
 from strike_app.settings import Settings
+from strike_app.texting import TextThreads
 from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
 from strike_domain.errors import Rejected
@@ -56,6 +58,8 @@ from strike_domain.log import StrikeLog
 from strike_domain.paging import Paging
 from strike_domain.ringer import Ringer
 from strike_domain.routing import Router
+from strike_domain.technicians import Technicians
+from strike_domain.texter import Texter
 
 if TYPE_CHECKING:
     from strike_adapters.jetstream import Publisher
@@ -112,6 +116,14 @@ class Strike:
             METRICS,
         )
 
+    def links(self) -> SignedLinks:
+        """The links in texts."""
+        return SignedLinks(self.accounts, WebhookUrls(self.settings.webhook_base))
+
+    def technicians(self) -> Technicians:
+        """What whoever follows such a link may ask for."""
+        return Technicians(self.log, self.paging(), self.directory, self.clock)
+
     def telephone(self) -> TwilioTelephone:
         urls = WebhookUrls(self.settings.webhook_base)
         base_url = self.settings.twilio_base_url
@@ -123,7 +135,11 @@ class Strike:
         """One for the telephone, one for the field: a failing Render never delays paging."""
         telephone = self.telephone()
         telephone.warm_up()
-        ringer = Ringer(self.log, telephone, self.clock, self.directory, router=self.router)
+        threads = TextThreads()
+        texter = Texter(self.log, telephone, self.links(), self.clock, threads.submit)
+        ringer = Ringer(
+            self.log, telephone, self.clock, self.directory, router=self.router, texter=texter
+        )
         instances = RememberedInstances(self.accounts, terms=self.directory.field_terms)
         crews = RenderFieldWork(instances, clock=self.clock)
         desk = CrewDesk(self.log, crews, self.clock, instances)
@@ -142,7 +158,8 @@ class Strike:
                 (field_work(desk), settings.field_threads),
             )
         ]
-        return [*workers, RenderReporter(self.pool, crews, self.clock, METRICS.render_answered)]
+        reporter = RenderReporter(self.pool, crews, self.clock, METRICS.render_answered)
+        return [*workers, reporter, threads]
 
 
 @contextmanager
@@ -269,6 +286,8 @@ def open_services(strike: Strike, settings: Settings) -> Services:
         checks=strike.checks(),
         identity=open_identities(settings),
         places=GeoNamesPlaces(),
+        technicians=strike.technicians(),
+        links=SignedLinks(strike.accounts, WebhookUrls(settings.webhook_base)),
         twilio_accounts=strike.accounts,
         webhook_urls=WebhookUrls(settings.webhook_base),
         executor=ThreadPoolExecutor(settings.command_threads, thread_name_prefix="command"),

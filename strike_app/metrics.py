@@ -31,6 +31,8 @@ from strike_domain.pager_run import (
     CallRinging,
     PagerRun,
     PagerRunExhausted,
+    TextFailed,
+    TextSent,
 )
 
 SOON = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)
@@ -64,6 +66,9 @@ class Metrics:
             **own,
         )
         self.calls = Counter("calls", "Calls that ended, by outcome.", ["outcome"], **own)
+        self.texts = Counter(
+            "texts", "Texts beside calls, by what came of them.", ["result"], **own
+        )
         self.webhooks = Counter("webhooks", "Webhooks, by what came of them.", ["result"], **own)
         self.requested = Counter("calls_requested", "Calls whose intent was stored.", **own)
         self.runs = Counter("runs_ended", "Pager runs that ended, by state.", ["state"], **own)
@@ -152,6 +157,10 @@ class Metrics:
                 self.runs.labels("ACCEPTED").inc()
             case CallEnded():
                 self.calls.labels(event.outcome).inc()
+            case TextSent():
+                self.texts.labels("taken").inc()
+            case TextFailed():
+                self.texts.labels("failed").inc()
             case PagerRunExhausted():
                 self.runs.labels("EXHAUSTED").inc()
             case _:

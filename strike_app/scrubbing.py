@@ -44,6 +44,8 @@ _AS_NAME = re.compile(rf"(?:\w+_)?(?:{_NAMES}|token|secret)", re.IGNORECASE)
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\beyJ[\w-]+={0,2}\.[\w-]+={0,2}(?:\.[\w-]*={0,2})?"), HIDDEN),
     (re.compile(r"\bstrike_[\w-]{43,}"), HIDDEN),
+    # The link in a text lets whoever has it act.
+    (re.compile(r"(/j/)[\w-]{40,}"), rf"\1{HIDDEN}"),
     # In a URL, a password ends at the last @ before the path.
     (
         re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)[^\s/'\"]+@", re.IGNORECASE),

@@ -19,6 +19,7 @@ from strike_adapters.identity import Identities
 from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.queries import Queries
 from strike_adapters.twilio.accounts import TwilioAccounts, WebhookUrls
+from strike_adapters.twilio.links import SignedLinks
 from strike_app.account_checks import AccountChecks
 from strike_app.following import Following
 from strike_app.settings import Settings
@@ -28,6 +29,7 @@ from strike_domain.errors import OutcomeUnknown
 from strike_domain.paging import Paging
 from strike_domain.places import Places
 from strike_domain.ports import Clock
+from strike_domain.technicians import Technicians
 
 T = TypeVar("T")
 
@@ -57,6 +59,8 @@ class Services:
     following: Following
     identity: Identities
     places: Places
+    technicians: Technicians
+    links: SignedLinks
     twilio_accounts: TwilioAccounts
     webhook_urls: WebhookUrls
     executor: Executor

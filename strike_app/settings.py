@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that `strike serve` listens on.")
     port: int = Field(8080, ge=0, le=65_535, description="Port of `strike serve`; 0: a free one.")
     public_url: AnyHttpUrl | None = Field(
-        None, description="Where Twilio reaches this server; signatures are checked against it."
+        None,
+        description="Where Twilio, and who follows a text's link, reaches this server; signatures "
+        "are checked against it.",
     )
     twilio_base_url: AnyHttpUrl | None = Field(
         None, description="Instead of api.twilio.com: a mock or a regional edge."

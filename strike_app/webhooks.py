@@ -1,4 +1,5 @@
-"""What Twilio calls: to hear what to say, to tell the key that was pressed, how a call goes.
+"""What Twilio calls: to hear what to say, to tell the key that was pressed, how a call goes, what
+became of a text.
 
 Only a valid signature is believed. Every answer to a person is given within 5 seconds: if the
 database delays it, they hear "one moment", and a redirect makes Twilio bring the same key again.
@@ -72,7 +73,7 @@ class TwilioSide(Protocol):
 
 
 class Webhooks:
-    """The three addresses of one call: `/twilio/voice|key|status/{run}/{call}`."""
+    """The four addresses of one call: `/twilio/voice|key|status|text/{run}/{call}`."""
 
     def __init__(self, services: TwilioSide) -> None:
         self._services = services
@@ -84,6 +85,7 @@ class Webhooks:
             web.post(f"/twilio/voice/{where}", _refusing(self.voice)),
             web.post(f"/twilio/key/{where}", _refusing(self.key)),
             web.post(f"/twilio/status/{where}", _refusing(self.status)),
+            web.post(f"/twilio/text/{where}", _refusing(self.text)),
         ]
 
     async def voice(self, request: web.Request) -> web.Response:
@@ -109,6 +111,17 @@ class Webhooks:
         await self._verify(request, params)
         report = _report(request, params)
         await self._services.run(lambda: self._services.paging.reported(report))
+        return web.Response(status=204)
+
+    async def text(self, request: web.Request) -> web.Response:
+        """What became of the text beside the call; only a failure is news."""
+        params = await _params(request)
+        await self._verify(request, params)
+        run_id, call_id = _call(request)
+        reason = _undelivered(params)
+        await self._services.run(
+            lambda: self._services.paging.text_reported(run_id, call_id, reason)
+        )
         return web.Response(status=204)
 
     async def _speak(
@@ -220,6 +233,13 @@ def _report(request: web.Request, params: Params) -> CallReport:
         state=CALL_STATES.get(params.get("CallStatus", "")),
         answered_by=params.get("AnsweredBy"),
     )
+
+
+def _undelivered(params: Params) -> str | None:
+    """https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks"""
+    if params.get("MessageStatus") not in ("failed", "undelivered"):
+        return None
+    return f"Twilio did not deliver it (error {params.get('ErrorCode') or 'unknown'})."
 
 
 def _call(request: web.Request) -> tuple[UUID, UUID]:

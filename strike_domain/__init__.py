@@ -62,6 +62,8 @@ from strike_domain.ports import (
     Directory,
     FieldTerms,
     FieldWork,
+    JobLink,
+    JobLinks,
     Link,
     LinkStatus,
     PagerLists,
@@ -69,11 +71,15 @@ from strike_domain.ports import (
     ProviderCallState,
     Telephone,
     Tenant,
+    TextOrder,
+    Texts,
 )
 from strike_domain.regions import RegionChoice, choose_region, parse_region
 from strike_domain.registry import Registry
 from strike_domain.ringer import Ringer
 from strike_domain.routing import NoRoute, Route, Router
+from strike_domain.technicians import Job, Standing, Technicians
+from strike_domain.texter import Texter
 
 __all__ = [
     "Action",
@@ -101,6 +107,9 @@ __all__ = [
     "FieldWork",
     "Forbidden",
     "InvalidTransition",
+    "Job",
+    "JobLink",
+    "JobLinks",
     "JobType",
     "Language",
     "Link",
@@ -139,14 +148,19 @@ __all__ = [
     "Scope",
     "Side",
     "Stamp",
+    "Standing",
     "StrikeError",
     "StrikeInMemory",
     "StrikeLog",
     "SystemClock",
     "TaskSnapshot",
     "TaskState",
+    "Technicians",
     "Telephone",
     "Tenant",
+    "TextOrder",
+    "Texter",
+    "Texts",
     "Unavailable",
     "WaitTimedOut",
     "choose_region",

@@ -44,6 +44,10 @@ class Scope(StrEnum):
     """Change the tenant's settings."""
 
 
+LINK = "link:"
+"""How the name of an actor begins who used the link in a text; a key press has `contact:`."""
+
+
 class Actor(BaseModel):
     """A person, a machine, or a part of Strike, acting for one tenant (`None`: for the system).
 

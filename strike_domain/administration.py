@@ -368,7 +368,7 @@ def _keep_an_admin(members: Any, leaving: Member) -> None:
 
 
 def _checked_list(given: PagerList) -> PagerList:
-    """With numbers in E.164 form, also of those who agreed to be rung by a machine."""
+    """With numbers in E.164 form, also of those who agreed to be rung, and who get texts."""
     numbers = {
         one.phone: parse_phone(one.phone, ("contacts", index, "phone"))
         for index, one in enumerate(given.contacts)
@@ -382,8 +382,12 @@ def _checked_list(given: PagerList) -> PagerList:
         )
         for index, one in enumerate(given.contacts)
     )
-    consented = frozenset(numbers.get(phone, phone) for phone in given.consented)
-    update = {"contacts": people, "name": _name(given.name), "consented": consented}
+    update = {
+        "contacts": people,
+        "name": _name(given.name),
+        "consented": frozenset(numbers.get(phone, phone) for phone in given.consented),
+        "texted": frozenset(numbers.get(phone, phone) for phone in given.texted),
+    }
     return given.model_copy(update=update)
 
 

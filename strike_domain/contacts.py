@@ -82,7 +82,7 @@ class PagerList(BaseModel):
     `region` is a GeoJSON Polygon or MultiPolygon, WGS 84. `rounds` is how often the list is gone
     through, `answer_seconds` how long one phone may ring. `consented` are the numbers whose owners
     agreed to be rung by a machine: that is reported before the night, and keeps nobody from being
-    rung in it.
+    rung in it. Whose numbers are among `texted` gets a text with a link as well, when rung.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -97,6 +97,7 @@ class PagerList(BaseModel):
     decline_keys: tuple[DeclineKey, ...] = DECLINE_KEYS
     ring_again: RingAgain | None = None
     consented: frozenset[str] = frozenset()
+    texted: frozenset[str] = frozenset()
 
     @model_validator(mode="after")
     def _keys_differ(self) -> Self:

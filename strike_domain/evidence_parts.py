@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from strike_domain.actors import LINK
 from strike_domain.contacts import DeclineReason
 from strike_domain.eco import Eco
 from strike_domain.evidence_map import draw_place
@@ -26,6 +27,8 @@ from strike_domain.pager_run import (
 )
 from strike_domain.paging import why
 from strike_domain.timeline import Teller
+
+BY_LINK = " by the link in the text"
 
 DERIVED = ("calls.json", "timeline.txt", "response_times.json", "map.svg")
 """The parts that follow from the events."""
@@ -111,9 +114,17 @@ def _moment(event: Any) -> dict[str, Any]:
 
 
 def _keys(event: Any, run: PagerRun) -> list[dict[str, Any]]:
-    """What is known of keys from an event. A repeated prompt does not say what made it repeat."""
+    """What is known of keys from an event. A repeated prompt does not say what made it repeat.
+
+    Who answers by the link in the text has pressed no key, and is here for the same reason.
+    """
+    is_linked = event.actor.startswith(LINK)
     if isinstance(event, CallAccepted):
-        return [_key(event, "1", "accepted")]
+        return [
+            _key(event, None, f"accepted{BY_LINK}") if is_linked else _key(event, "1", "accepted")
+        ]
+    if isinstance(event, CallEnded) and event.outcome is CallOutcome.DECLINED and is_linked:
+        return [_key(event, None, f"declined{BY_LINK}")]
     if isinstance(event, CallEnded) and event.outcome is CallOutcome.DECLINED:
         return [_key(event, *_declined(event, run))]
     if isinstance(event, PromptRepeated):

@@ -17,17 +17,22 @@ from strike_domain.eco import EcoCreated, EcoEvent
 from strike_domain.errors import NotFound
 from strike_domain.field_work import CrewDesk, Look, first_look
 from strike_domain.log import StrikeLog
-from strike_domain.memory import ManualClock, MemoryDirectory, memory_env
+from strike_domain.memory import ManualClock, MemoryDirectory, PaperLinks, memory_env
 from strike_domain.pager_process import PagerProcess
 from strike_domain.pager_run import CallPlaced, PagerRun, PagerRunStarted, RunEvent
 from strike_domain.paging import Paging
-from strike_domain.ports import FieldWork, Telephone
+from strike_domain.ports import FieldWork, Telephone, Texts
 from strike_domain.ringer import Ringer
 from strike_domain.routing import Router
+from strike_domain.technicians import Technicians
+from strike_domain.texter import Texter
 
 
 class StrikeInMemory:
-    """Log, commands, pager process and workers, on one clock that is moved by hand."""
+    """Log, commands, pager process and workers, on one clock that is moved by hand.
+
+    Without `texts` nobody gets a text.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,7 @@ class StrikeInMemory:
         field_work: FieldWork | None = None,
         directory: MemoryDirectory | None = None,
         clock: ManualClock | None = None,
+        texts: Texts | None = None,
     ) -> None:
         env = memory_env()
         self.clock = clock or ManualClock()
@@ -44,7 +50,11 @@ class StrikeInMemory:
         self.process = PagerProcess(router, self.clock, env)
         self.callouts = Callouts(self.log, self.directory, self.clock)
         self.paging = Paging(self.log, router, self.directory, self.clock)
-        self.ringer = Ringer(self.log, telephone, self.clock, claims=self, router=router)
+        self.technicians = Technicians(self.log, self.paging, self.directory, self.clock)
+        texter = Texter(self.log, texts, PaperLinks(), self.clock) if texts else None
+        self.ringer = Ringer(
+            self.log, telephone, self.clock, claims=self, router=router, texter=texter
+        )
         self.desk = None
         if field_work is not None:
             self.desk = CrewDesk(self.log, field_work, self.clock, self.directory)

@@ -21,12 +21,14 @@ from strike_domain.paging import CallReport
 from strike_domain.ports import (
     CallOrder,
     FieldTerms,
+    JobLink,
     Link,
     LinkStatus,
     Opening,
     ProviderCall,
     ProviderCallState,
     Tenant,
+    TextOrder,
     job_number,
 )
 from strike_domain.regions import Matches, RegionCandidate, match_regions
@@ -148,6 +150,13 @@ class MemoryDirectory:
         return sorted(found, key=lambda one: (one.region is None, one.name, one.id))
 
 
+class PaperLinks:
+    """`JobLinks` on paper: they prove nothing, and everybody can read what they stand for."""
+
+    def address(self, noc_id: UUID, link: JobLink) -> str:
+        return f"https://strike.example/j/{link.run_id}/{link.number}"
+
+
 @dataclass
 class PaperCall:
     """One call of the paper telephone, as its provider would know it."""
@@ -165,10 +174,18 @@ class PaperCall:
 
 
 class PaperTelephone:
-    """A `Telephone` on paper, for tests and learning: it rings nobody, and says what you say."""
+    """A `Telephone` on paper, for tests and learning: it rings nobody, and says what you say.
+
+    It takes `texts`, too, in their order, and sends nobody any.
+    """
 
     def __init__(self) -> None:
         self.calls: list[PaperCall] = []
+        self.texts: list[TextOrder] = []
+
+    def send_text(self, order: TextOrder) -> str:
+        self.texts.append(order)
+        return f"paper-text-{len(self.texts)}"
 
     def place(self, order: CallOrder) -> str:
         call = PaperCall(order, f"paper-{len(self.calls) + 1}")

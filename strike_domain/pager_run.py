@@ -88,6 +88,8 @@ class RunPlan(BaseModel):
     queue_seconds: int
     decline_keys: tuple[DeclineKey, ...] = ()
     ring_again: RingAgain | None = None
+    texted: tuple[str, ...] = ()
+    """Numbers that also get a text with a link when they are rung."""
 
     @classmethod
     def snapshot(
@@ -105,14 +107,15 @@ class RunPlan(BaseModel):
             queue_seconds=queue_seconds,
             decline_keys=pager_list.decline_keys,
             ring_again=pager_list.ring_again,
+            texted=tuple(sorted(pager_list.texted)),
         )
 
-    def again(self, contacts: tuple[Contact, ...]) -> RunPlan:
-        """The plan for ringing `contacts` once more, with one time less to go."""
+    def again(self) -> RunPlan:
+        """The plan for ringing the list once more, with one time less to go."""
         left = self.ring_again
         if left is not None:
             left = left.model_copy(update={"times": left.times - 1})
-        return self.model_copy(update={"contacts": contacts, "ring_again": left})
+        return self.model_copy(update={"ring_again": left})
 
     def decline_key(self, key: str) -> DeclineKey | None:
         return next((one for one in self.decline_keys if one.key == key), None)
@@ -122,9 +125,21 @@ class RunPlan(BaseModel):
         return len(self.contacts) * self.rounds
 
 
+class TextState(StrEnum):
+    """How far the text beside a call is known to have come."""
+
+    REQUESTED = "REQUESTED"
+    """Intent stored; whether the provider has it is not known, and it is not given it again."""
+    SENT = "SENT"
+    FAILED = "FAILED"
+
+
 @dataclass
 class Call:
-    """One call of a run. `deadline` is when Strike must look at it again."""
+    """One call of a run. `deadline` is when Strike must look at it again.
+
+    `is_left_up`: it was answered by the link in the text, and the phone still has to be ended.
+    """
 
     id: UUID
     number: int
@@ -142,6 +157,8 @@ class Call:
     ringing_at: datetime | None = None
     answered_at: datetime | None = None
     ended_at: datetime | None = None
+    text: TextState | None = None
+    is_left_up: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -156,10 +173,11 @@ class RunEvent(AggregateEvent):
 
 
 class PagerRunStarted(AggregateCreated):
-    """Version 2: keys with a reason, ringing again, and where it is as numbers."""
+    """Version 2: keys with a reason, ringing again, and where it is as numbers. Version 3: who gets
+    a text as well."""
 
     TOPIC = "strike.run.started"
-    class_version = 2
+    class_version = 3
     eco_id: UUID
     noc_id: UUID
     osp_id: UUID
@@ -171,6 +189,11 @@ class PagerRunStarted(AggregateCreated):
         """Whom such a run rings was never told of other keys, so they mean nothing in it."""
         state["plan"] |= {"decline_keys": [], "ring_again": None}
         state["briefing"] |= {"position": None, "length_m": 0}
+
+    @staticmethod
+    def upcast_v2_v3(state: dict[str, Any]) -> None:
+        """Nobody was sent any text in such a run."""
+        state["plan"] |= {"texted": []}
 
 
 class CallRequested(RunEvent):
@@ -250,6 +273,40 @@ class CallEnded(RunEvent):
     reason: str | None
 
 
+class CallLeftUp(RunEvent):
+    """Its link was answered, and the call itself goes on: a worker ends it."""
+
+    TOPIC = "strike.run.call-left-up"
+    call_id: UUID
+
+
+class CallTakenDown(RunEvent):
+    """What was left up is ended; `reason`: why it could not be, and ends by itself."""
+
+    TOPIC = "strike.run.call-taken-down"
+    call_id: UUID
+    reason: str | None
+
+
+class TextRequested(RunEvent):
+    """The intent, stored before the provider is given the text: it is given it once."""
+
+    TOPIC = "strike.run.text-requested"
+    call_id: UUID
+
+
+class TextSent(RunEvent):
+    TOPIC = "strike.run.text-sent"
+    call_id: UUID
+    sid: str
+
+
+class TextFailed(RunEvent):
+    TOPIC = "strike.run.text-failed"
+    call_id: UUID
+    reason: str
+
+
 class PagerRunExhausted(RunEvent):
     TOPIC = "strike.run.exhausted"
     eco_id: UUID
@@ -314,11 +371,18 @@ class HangUp:
 
 
 @dataclass(frozen=True)
+class TakeDown:
+    """This call was answered by its link: end it, before anybody else is rung."""
+
+    call: Call
+
+
+@dataclass(frozen=True)
 class RingListAgain:
     """Nobody accepted, the list asks to be rung again, and the pause is over."""
 
 
-Step = PlaceNext | PlaceAgain | ResolveUnknown | ReadBack | HangUp | RingListAgain
+Step = PlaceNext | PlaceAgain | ResolveUnknown | ReadBack | HangUp | TakeDown | RingListAgain
 
 RESOLVE_AFTER = timedelta(seconds=10)
 """How long the process that stored an intent has for placing it (specification: 10 s)."""
@@ -328,6 +392,12 @@ MAX_EXTENSIONS = 4
 
 MAX_PLACEMENTS = 3
 """How many times the provider is given one call that it refuses for passing reasons."""
+
+TEXT_WITHIN = timedelta(minutes=2)
+"""How long after a call was requested its text is still worth sending."""
+
+LINK_LASTS = timedelta(days=7)
+"""How long after a call was requested the link in its text can be used."""
 
 
 class PagerRun(Aggregate):
@@ -439,6 +509,28 @@ class PagerRun(Aggregate):
         self.ready_at = event.timestamp
 
     @evolve.register
+    def _(self, event: CallLeftUp) -> None:
+        self.calls[event.call_id].is_left_up = True
+        self.ready_at = event.timestamp
+
+    @evolve.register
+    def _(self, event: CallTakenDown) -> None:
+        self.calls[event.call_id].is_left_up = False
+        self.ready_at = event.timestamp
+
+    @evolve.register
+    def _(self, event: TextRequested) -> None:
+        self.calls[event.call_id].text = TextState.REQUESTED
+
+    @evolve.register
+    def _(self, event: TextSent) -> None:
+        self.calls[event.call_id].text = TextState.SENT
+
+    @evolve.register
+    def _(self, event: TextFailed) -> None:
+        self.calls[event.call_id].text = TextState.FAILED
+
+    @evolve.register
     def _(self, event: PagerRunExhausted) -> None:
         self.state = RunState.EXHAUSTED
         self.ended_at = event.timestamp
@@ -465,6 +557,11 @@ class PagerRun(Aggregate):
         return next((call for call in self.calls.values() if call.is_live), None)
 
     @property
+    def left_up(self) -> Call | None:
+        """A call that was answered by its link and is to be ended."""
+        return next((call for call in self.calls.values() if call.is_left_up), None)
+
+    @property
     def next_contact(self) -> Contact | None:
         """Who is rung next; None when the list is through."""
         made = len(self.calls)
@@ -486,6 +583,8 @@ class PagerRun(Aggregate):
     def due_at(self) -> datetime | None:
         """When a worker has to look at this run; None if never again."""
         call = self.live_call
+        if self.left_up:
+            return self.ready_at
         if call is None:
             return self.ready_at if self.state is RunState.RUNNING else self.ring_again_at
         # Even of a run that is over: whoever is just placing this call gets the time to say so.
@@ -497,6 +596,8 @@ class PagerRun(Aggregate):
         due_at = self.due_at
         if due_at is None or due_at > now:
             return None
+        if left_up := self.left_up:
+            return TakeDown(left_up)
         call = self.live_call
         is_running = self.state is RunState.RUNNING
         if call is None:
@@ -652,6 +753,45 @@ class PagerRun(Aggregate):
         self.emit(CallEnded, stamp, call_id=call_id, outcome=outcome, reason=reason)
         if self.state is RunState.RUNNING and self.next_contact is None:
             self.emit(PagerRunExhausted, stamp, eco_id=self.eco_id, calls=len(self.calls))
+
+    def leave_up(self, call_id: UUID, stamp: Stamp) -> None:
+        """The link of a live call is answered: what the provider has of it is to be ended."""
+        call = self.call(call_id)
+        if call.is_live and call.sid is not None and not call.is_left_up:
+            self.emit(CallLeftUp, stamp, call_id=call_id)
+
+    def call_taken_down(self, call_id: UUID, stamp: Stamp, reason: str | None = None) -> None:
+        """It was ended; with a `reason` it could not be, and rings until its time is over."""
+        if self.call(call_id).is_left_up:
+            self.emit(CallTakenDown, stamp, call_id=call_id, reason=reason)
+
+    def texts_due(self, now: datetime) -> list[Call]:
+        """Calls whose person also gets a text, and for whom none was tried yet."""
+        if self.accepted_by or self.state is RunState.CANCELLED:
+            return []
+        return [
+            call
+            for call in self.calls.values()
+            if call.text is None
+            and call.contact.phone in self.plan.texted
+            and now - call.requested_at < TEXT_WITHIN
+        ]
+
+    def request_text(self, call_id: UUID, stamp: Stamp) -> bool:
+        """Store the intent to send a call's text; False if it is not due, or not any more."""
+        is_due = any(call.id == call_id for call in self.texts_due(stamp.at))
+        if is_due:
+            self.emit(TextRequested, stamp, call_id=call_id)
+        return is_due
+
+    def text_sent(self, call_id: UUID, sid: str, stamp: Stamp) -> None:
+        if self.call(call_id).text is TextState.REQUESTED:
+            self.emit(TextSent, stamp, call_id=call_id, sid=sid)
+
+    def text_failed(self, call_id: UUID, reason: str, stamp: Stamp) -> None:
+        """It was refused, or did not arrive. Said once, and changes nothing else."""
+        if self.call(call_id).text in (TextState.REQUESTED, TextState.SENT):
+            self.emit(TextFailed, stamp, call_id=call_id, reason=reason)
 
     def settle_ringing_again(
         self, stamp: Stamp, *, next_run_id: UUID | None = None, reason: str = ""

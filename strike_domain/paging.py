@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from strike_domain.access import Action, reaches, require
-from strike_domain.actors import Actor, Stamp
+from strike_domain.actors import LINK, Actor, Stamp
 from strike_domain.callouts import is_repeat, visible
 from strike_domain.contacts import DeclineKey, DeclineReason, PagerList
 from strike_domain.eco import Eco, Offer, Responder
@@ -189,6 +189,38 @@ class Paging:
 
         run = self.log.change_run(report.run_id, command).aggregate
         return run, run.call(report.call_id)
+
+    def text_reported(self, run_id: UUID, call_id: UUID, reason: str | None) -> None:
+        """What the provider says later of a call's text: why it failed, or None if it did not.
+
+        Unknown run or call: `NotFound`.
+        """
+
+        def command(run: PagerRun) -> None:
+            call = run.call(call_id)
+            if reason is not None:
+                stamp = self._stamp("strike:telephone", None, run.correlation_id)
+                run.text_failed(call.id, reason, stamp)
+
+        self.log.change_run(run_id, command)
+
+    def answered_by_link(self, run_id: UUID, call_id: UUID, key: str) -> Speech:
+        """The link in a call's text did what `key`, ACCEPT or DECLINE, does in the call.
+
+        A call that is still up is left to a worker, who ends it. Raises `NotFound`.
+        """
+        return while_others_are_faster(lambda: self._answered_by_link(run_id, call_id, key))
+
+    def _answered_by_link(self, run_id: UUID, call_id: UUID, key: str) -> Speech:
+        run = self.log.run(run_id)
+        call = run.call(call_id)
+        stamp = self._stamp(f"{LINK}{call.contact.name}", None, run.correlation_id)
+        run.leave_up(call.id, stamp)
+        if key == ACCEPT:
+            return self._accept(run, call, stamp)
+        speech = self._other_key(run, call, DECLINE, stamp)
+        self.log.store(run)
+        return speech
 
     def key_pressed(self, report: CallReport, key: str) -> Speech:
         """What the key did is stored before it is said. An empty `key` is silence."""

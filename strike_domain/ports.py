@@ -181,6 +181,46 @@ class Telephone(Protocol):
         """End a call in whatever state it is. A call that is over already is no error."""
 
 
+@dataclass(frozen=True)
+class TextOrder:
+    """A text beside a call. `body` is all of it, with the link."""
+
+    noc_id: UUID
+    run_id: UUID
+    call_id: UUID
+    to: str
+    body: str
+
+
+class Texts(Protocol):
+    """Sends texts to people who are rung."""
+
+    def send_text(self, order: TextOrder) -> str:
+        """Hand the text over, once, and return the provider's id for it.
+
+        Raises `Unavailable` if it was certainly not taken, `OutcomeUnknown` if it may have been.
+        """
+
+
+@dataclass(frozen=True)
+class JobLink:
+    """What a link stands for: one call of a run, for the person who was rung, until a moment."""
+
+    run_id: UUID
+    call_id: UUID
+    phone: str
+    number: int
+    """Of the call within its run, from 1."""
+    expires_at: datetime
+
+
+class JobLinks(Protocol):
+    """Makes addresses that prove by themselves what they stand for."""
+
+    def address(self, noc_id: UUID, link: JobLink) -> str:
+        """The address, of that NOC. Raises `Unavailable` if it cannot be made."""
+
+
 # Work in the field -------------------------------------------------------------------------
 
 

@@ -35,10 +35,12 @@ from strike_domain.pager_run import (
     RingListAgain,
     RunState,
     Step,
+    TakeDown,
 )
 from strike_domain.paging import take_state, unanswered
 from strike_domain.ports import CallOrder, Clock, ProviderCall, ProviderCallState, Telephone
 from strike_domain.routing import Router, start_run
+from strike_domain.texter import Texter
 
 RINGER = Actor.system("ringer")
 
@@ -118,7 +120,8 @@ class Kept:
 class Ringer:
     """Does what runs have due.
 
-    A list that is rung again is rung as it is by then; without a `router`, as it was.
+    A list that is rung again is rung as it is by then; without a `router`, as it was. Without a
+    `texter` nobody gets a text.
     """
 
     def __init__(
@@ -129,8 +132,10 @@ class Ringer:
         claims: CallClaims | None = None,
         new_id: Callable[[], UUID] = uuid4,
         router: Router | None = None,
+        texter: Texter | None = None,
     ) -> None:
         self.log = log
+        self._texter = texter
         self._router = router
         self._telephone = telephone
         self._clock = clock
@@ -156,6 +161,8 @@ class Ringer:
                     run = self._do(run, step)
             except (IntegrityError, InvalidTransition):
                 run = self.log.run(run_id)
+        if self._texter is not None:
+            self._texter.look_at(run)
         self._kept.keep(run)
         return run
 
@@ -180,6 +187,8 @@ class Ringer:
                 return self._read_back(run, call)
             case HangUp(call):
                 return self._hang_up(run, call)
+            case TakeDown(call):
+                return self._take_down(run, call)
             case RingListAgain():
                 return self._ring_list_again(run)
 
@@ -306,6 +315,15 @@ class Ringer:
             run, lambda r, s: r.call_ended(call.id, CallOutcome.CANCELLED, s, "No longer needed.")
         )
 
+    def _take_down(self, run: PagerRun, call: Call) -> PagerRun:
+        """One try: the next person is not kept waiting for a phone that stops by itself."""
+        reason: str | None = None
+        try:
+            self._telephone.end(run.noc_id, str(call.sid))
+        except Unavailable as error:
+            reason = error.message
+        return self._record(run, lambda r, s: r.call_taken_down(call.id, s, reason))
+
     def _ring_list_again(self, run: PagerRun) -> PagerRun:
         """A new run in place of the one that found nobody; or none, if somebody was faster."""
         eco, stamp = self.log.eco(run.eco_id), self._stamp(run)
@@ -316,8 +334,8 @@ class Ringer:
             run.settle_ringing_again(stamp, reason="The ECO no longer needs it.")
             self.log.store(run, eco)
             return run
-        contacts = self._router.contacts_now(run.osp_id, run.plan) if self._router else None
-        plan = run.plan.again(contacts or run.plan.contacts)
+        plan = self._router.people_now(run.osp_id, run.plan) if self._router else run.plan
+        plan = plan.again()
         again = start_run(eco, plan, "rung again: nobody had accepted", stamp)
         run.settle_ringing_again(stamp, next_run_id=again.id)
         self.log.store(run, again, eco)

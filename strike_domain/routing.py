@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from strike_domain.actors import Stamp
-from strike_domain.contacts import Contact, PagerList, is_callable
+from strike_domain.contacts import PagerList, is_callable
 from strike_domain.eco import Eco
 from strike_domain.geometry import Location, length_m
 from strike_domain.pager_run import Briefing, PagerRun, RunPlan
@@ -67,10 +67,16 @@ class Router:
         """Every list of an OSP by name, the default list last."""
         return self._lists.lists_of(osp_id)
 
-    def contacts_now(self, osp_id: UUID, plan: RunPlan) -> tuple[Contact, ...]:
-        """Whom to ring when a list is rung again: as it is by now; as it was, if that is nobody."""
+    def people_now(self, osp_id: UUID, plan: RunPlan) -> RunPlan:
+        """The plan with whom to ring when a list is rung again, and who of them gets a text.
+
+        That is as the list is by now; as it was, if that is nobody.
+        """
         route = self.chosen(osp_id, plan.list_id)
-        return route.pager_list.contacts if isinstance(route, Route) else plan.contacts
+        if isinstance(route, NoRoute):
+            return plan
+        now = RunPlan.snapshot(route.pager_list)
+        return plan.model_copy(update={"contacts": now.contacts, "texted": now.texted})
 
     def _with_somebody(self, found: PagerList | None, reason: str) -> Route | NoRoute:
         if found is None:

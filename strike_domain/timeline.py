@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from strike_domain import eco, pager_run
+from strike_domain.actors import LINK
 from strike_domain.eco import Eco
 from strike_domain.eventsourced import singledispatchmethod
 from strike_domain.pager_run import PagerRun
@@ -159,13 +160,38 @@ class Teller:
 
     @line.register
     def _(self, event: pager_run.CallAccepted, after: PagerRun) -> str:
+        if event.actor.startswith(LINK):
+            return f"{event.contact.name} accepted by the link in the text"
         return f"{event.contact.name} pressed 1 to accept"
 
     @line.register
     def _(self, event: pager_run.CallEnded, after: PagerRun) -> str:
         outcome = event.outcome.replace("_", " ").lower()
         reason = f": {event.reason}" if event.reason else ""
-        return f"Call to {_who(event, after)} ended, {outcome}{reason}"
+        how = " by the link in the text" if event.actor.startswith(LINK) else ""
+        return f"Call to {_who(event, after)} ended, {outcome}{how}{reason}"
+
+    @line.register
+    def _(self, event: pager_run.CallLeftUp, after: PagerRun) -> str:
+        return f"{_who(event, after)} answered by the link in the text: the phone is to stop"
+
+    @line.register
+    def _(self, event: pager_run.CallTakenDown, after: PagerRun) -> str:
+        if event.reason:
+            return f"{_who(event, after)}'s phone could not be stopped: {event.reason}"
+        return f"{_who(event, after)}'s phone was stopped"
+
+    @line.register
+    def _(self, event: pager_run.TextRequested, after: PagerRun) -> str:
+        return f"Sending a text to {_who(event, after)}"
+
+    @line.register
+    def _(self, event: pager_run.TextSent, after: PagerRun) -> str:
+        return f"The provider has the text to {_who(event, after)}"
+
+    @line.register
+    def _(self, event: pager_run.TextFailed, after: PagerRun) -> str:
+        return f"The text to {_who(event, after)} failed: {event.reason}"
 
     @line.register
     def _(self, event: pager_run.PagerRunExhausted, after: PagerRun) -> str:
@@ -197,7 +223,12 @@ def _who(
     | pager_run.CallAnswered
     | pager_run.CallDeadlineExtended
     | pager_run.PromptRepeated
-    | pager_run.CallEnded,
+    | pager_run.CallEnded
+    | pager_run.CallLeftUp
+    | pager_run.CallTakenDown
+    | pager_run.TextRequested
+    | pager_run.TextSent
+    | pager_run.TextFailed,
     after: PagerRun,
 ) -> str:
     return after.calls[event.call_id].contact.name

@@ -1,4 +1,5 @@
-"""What a person who is rung gets to hear. Words only; how they are spoken is an adapter's."""
+"""What a person who is rung gets to hear, and to read. Words only; how they are spoken is an
+adapter's."""
 
 from __future__ import annotations
 
@@ -67,6 +68,8 @@ _TEXT: dict[Language, dict[str, str]] = {
         "over": "This callout is no longer needed. Goodbye.",
         "silence": "No key was pressed. Goodbye.",
         "wrong_key": "That key has no meaning here.",
+        "text": "Osprey Strike: emergency callout, job {number}. {description}. Place: {place}. "
+        "Accept or decline: {link}",
     },
     Language.SPANISH: {
         "greeting": "Esto es Osprey Strike con un aviso de emergencia para {name}.",
@@ -100,6 +103,8 @@ _TEXT: dict[Language, dict[str, str]] = {
         "over": "Este aviso ya no hace falta. Adiós.",
         "silence": "No se ha pulsado ninguna tecla. Adiós.",
         "wrong_key": "Esa tecla no sirve aquí.",
+        "text": "Osprey Strike: aviso de emergencia, trabajo {number}. {description}. "
+        "Lugar: {place}. Aceptar o rechazar: {link}",
     },
 }
 
@@ -207,6 +212,20 @@ class Voice:
     def _silence(self, sentences: tuple[str, ...]) -> int:
         spoken = sum(map(len, sentences)) // CHARACTERS_PER_SECOND
         return max(MIN_KEY_SECONDS, self._plan.key_seconds - spoken)
+
+
+def text_of(contact: Contact, briefing: Briefing, link: str) -> str:
+    """The text beside a call, in the contact's language. The place is latitude, longitude."""
+    place = briefing.place
+    if briefing.position is not None:
+        longitude, latitude = briefing.position
+        place = f"{latitude:.5f}, {longitude:.5f}"
+    return _TEXT[contact.language]["text"].format(
+        number=briefing.job_number,
+        description=speakable(briefing.description).rstrip("."),
+        place=speakable(place),
+        link=link,
+    )
 
 
 def spelt(number: str, language: Language = Language.ENGLISH) -> str:

@@ -83,6 +83,7 @@ class ControlApi:
         router.add_get("/_mock/state", self._state)
         router.add_get("/_mock/calls", self._calls)
         router.add_post("/_mock/calls/{sid}", self._by_hand)
+        router.add_get("/_mock/texts", self._texts)
         router.add_get("/_mock/tasks", self._tasks)
         router.add_post("/_mock/tasks", self._add_task)
         router.add_post("/_mock/tasks/{id}", self._move_task)
@@ -124,6 +125,9 @@ class ControlApi:
         except NotNow as error:
             return _refuse(409, str(error))
         return web.json_response(call.as_story())
+
+    async def _texts(self, request: web.Request) -> web.Response:
+        return web.json_response({"texts": self._whole.texts()})
 
     async def _tasks(self, request: web.Request) -> web.Response:
         return web.json_response({"tasks": self._whole.tasks()})

@@ -20,12 +20,13 @@ Params = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Letter:
-    """A request to Strike: for TwiML, or to tell a status or who answered. `token` signs it.
+    """A request to Strike: for TwiML, or to tell a status, who answered, what became of a text.
 
-    `sealed` is the signature it was given before somebody changed it on the way.
+    `call_sid` is the text's in that case. `token` signs it. `sealed` is the signature it was given
+    before somebody changed it on the way.
     """
 
-    kind: Literal["status", "twiml", "amd"]
+    kind: Literal["status", "twiml", "amd", "text"]
     call_sid: str
     method: str
     url: str

@@ -29,6 +29,7 @@ from strike_mock.render import RenderApi, refusals_in_form
 from strike_mock.scenarios import Scenario, load
 from strike_mock.settings import MockSettings
 from strike_mock.stage import Stage
+from strike_mock.texts import PostOffice
 from strike_mock.twilio import TwilioApi
 from strike_mock.whole import Whole
 
@@ -63,6 +64,7 @@ class Mock:
         self.journal = Journal(self.clock)
         out = self.faults.around(self.journal.around(courier or self._http_courier))
         self.exchange = Exchange(self.clock, out, self.stage, ids)
+        self.post = PostOffice(self.clock, out, self.stage, ids)
         self.accounts = Accounts(settings.accounts, self.clock, ids)
         clients = {client.id: client for client in settings.render_clients}
         self.render = RenderApi(self.clock, self.stage, ids, clients)
@@ -111,6 +113,7 @@ class Mock:
         while self._runners:
             await self._runners.pop().cleanup()
         await self.exchange.close()
+        await self.post.close()
         await self.render.crew.close()
         await self._http_courier.close()
         await self._proxy.close()
@@ -147,10 +150,18 @@ class Mock:
         """
         edges = self._edges if on_a_wire else self._edges[1:]
         app = web.Application(middlewares=[rest_edge(edges)])
-        TwilioApi(self.exchange, self.accounts).add_routes(app.router)
+        TwilioApi(self.exchange, self.post, self.accounts).add_routes(app.router)
         self.render.add_routes(app.router)
         app.router.add_get("/keys/{kid}", self._key)
-        whole = Whole(self.clock, self.stage, self.exchange, self.render, self.faults, self.journal)
+        whole = Whole(
+            self.clock,
+            self.stage,
+            self.exchange,
+            self.post,
+            self.render,
+            self.faults,
+            self.journal,
+        )
         ControlApi(whole, self._proxy).add_routes(app.router)
         Dashboard(whole).add_to(app)
         IdentityControl(self.identity).add_routes(app.router)

@@ -1,6 +1,7 @@
-"""Twilio's Calls resource over HTTP, in Twilio's shapes: the official SDK works unchanged.
+"""Twilio's Calls and Messages over HTTP, in Twilio's shapes: the official SDK works unchanged.
 
 https://www.twilio.com/docs/voice/api/call-resource
+https://www.twilio.com/docs/messaging/api/message-resource
 """
 
 from __future__ import annotations
@@ -12,20 +13,31 @@ from strike_mock.calls import Call, CallStatus, Document
 from strike_mock.errors import TwilioRefusal
 from strike_mock.exchange import Exchange
 from strike_mock.settings import Account
+from strike_mock.texts import PostOffice
 from strike_mock.twilio_forms import (
+    check_may_text,
     check_permitted,
     read_call_request,
     read_call_update,
     read_filters,
+    read_text_request,
 )
-from strike_mock.twilio_shapes import API, call_resource, not_found, page_of, refused
+from strike_mock.twilio_shapes import (
+    API,
+    call_resource,
+    not_found,
+    page_of,
+    refused,
+    text_resource,
+)
 
 
 class TwilioApi:
     """The routes. Each refusal is answered in Twilio's error form by number."""
 
-    def __init__(self, exchange: Exchange, accounts: Accounts) -> None:
+    def __init__(self, exchange: Exchange, post: PostOffice, accounts: Accounts) -> None:
         self._exchange = exchange
+        self._post = post
         self._accounts = accounts
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -37,6 +49,11 @@ class TwilioApi:
         router.add_get(calls, guarded(opened, self._list), name="twilio.calls.list")
         router.add_get(one, guarded(opened, self._fetch), name="twilio.calls.fetch")
         router.add_post(one, guarded(opened, self._update), name="twilio.calls.update")
+        texts = API + "/Accounts/{account}/Messages.json"
+        text = API + "/Accounts/{account}/Messages/{sid}.json"
+        router.add_post(texts, guarded(opened, self._send), name="twilio.messages.create")
+        router.add_get(texts, guarded(opened, self._list_texts), name="twilio.messages.list")
+        router.add_get(text, guarded(opened, self._fetch_text), name="twilio.messages.fetch")
         AccountsApi(self._accounts).add_routes(router)
         router.add_route("*", API + "/{rest:.*}", _nothing_there)
 
@@ -68,6 +85,24 @@ class TwilioApi:
         wanted = read_filters(request.query)
         found = [c for c in self._exchange.book.of(account.sid) if all(f(c) for f in wanted)]
         return page_of(request, "calls", found, call_resource)
+
+    async def _send(self, request: web.Request, account: Account) -> web.Response:
+        if not self._accounts.is_active(account):
+            raise TwilioRefusal(400, 10001, "Account is not active")
+        asked = read_text_request(await request.post())
+        check_may_text(account, asked, self._exchange.phone(asked.to))
+        return web.json_response(text_resource(self._post.send(account, asked)), status=201)
+
+    async def _fetch_text(self, request: web.Request, account: Account) -> web.Response:
+        text = self._post.find(account.sid, request.match_info["sid"])
+        if text is None:
+            raise not_found(request.path)
+        return web.json_response(text_resource(text))
+
+    async def _list_texts(self, request: web.Request, account: Account) -> web.Response:
+        to = request.query.get("To")
+        found = [one for one in self._post.of(account.sid) if to in (None, one.request.to)]
+        return page_of(request, "messages", found, text_resource)
 
     def _find(self, request: web.Request, account: Account) -> Call:
         call = self._exchange.book.find(account.sid, request.match_info["sid"])

@@ -14,11 +14,13 @@ from strike_mock.calls import Call, CallRequest, CallStatus, Detection, Detectio
 from strike_mock.errors import TwilioRefusal
 from strike_mock.scenarios import Phone
 from strike_mock.settings import Account
+from strike_mock.texts import TextRequest
 from strike_mock.twilio_shapes import whole_number
 
 EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 _METHODS = ("GET", "POST")
+_MOST_CHARACTERS = 1600
 
 
 def read_call_request(form: Mapping[str, Any]) -> CallRequest:
@@ -75,6 +77,46 @@ def check_permitted(account: Account, request: CallRequest, phone: Phone) -> Non
         raise TwilioRefusal(400, 21216, f"Account not allowed to call {request.to}")
     if phone.unreachable:
         raise TwilioRefusal(400, 21214, f"'To' phone number cannot be reached: {request.to}")
+
+
+def read_text_request(form: Mapping[str, Any]) -> TextRequest:
+    """Return the request that a POST to Messages.json makes.
+
+    Raises TwilioRefusal: 21211 wrong To, 21212 wrong From, 21602 no Body, 21617 one that is too
+    long, 21609 wrong StatusCallback.
+    """
+    fields = texts(form)
+    body = fields.get("Body", "")
+    if not body:
+        raise TwilioRefusal(400, 21602, "Message body is required")
+    if len(body) > _MOST_CHARACTERS:
+        message = f"The concatenated message body exceeds the {_MOST_CHARACTERS} character limit"
+        raise TwilioRefusal(400, 21617, message)
+    return TextRequest(
+        to=_number(fields, "To", 21211),
+        from_=_number(fields, "From", 21212),
+        body=body,
+        status_callback=_callback(fields, "StatusCallback"),
+    )
+
+
+def check_may_text(account: Account, request: TextRequest, phone: Phone) -> None:
+    """Refuse a text that the account may not send, or that cannot be sent.
+
+    Raises TwilioRefusal: 21606 From is not the account's, 21408 a country it may not text, 21610 a
+    number that wants none, 21614 one that takes none.
+    https://www.twilio.com/docs/iam/test-credentials#test-sms-messages
+    """
+    if account.numbers is not None and request.from_ not in account.numbers:
+        message = f"The 'From' phone number {request.from_} is not a valid message-capable number"
+        raise TwilioRefusal(400, 21606, f"{message} for this destination.")
+    if account.countries is not None and not request.to.startswith(account.countries):
+        message = "Permission to send an SMS has not been enabled for the region of the 'To' number"
+        raise TwilioRefusal(400, 21408, f"{message}: {request.to}.")
+    if phone.blocked:
+        raise TwilioRefusal(400, 21610, "Attempt to send to unsubscribed recipient")
+    if phone.unreachable:
+        raise TwilioRefusal(400, 21614, f"'To' number is not a valid mobile number: {request.to}")
 
 
 def read_filters(query: MultiMapping[str]) -> list[Callable[[Call], bool]]:

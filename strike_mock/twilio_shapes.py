@@ -13,6 +13,7 @@ from multidict import MultiMapping
 
 from strike_mock.calls import Call
 from strike_mock.errors import TwilioRefusal
+from strike_mock.texts import Text
 
 API = "/2010-04-01"
 _PAGE_SIZE = 50
@@ -72,6 +73,34 @@ def call_resource(call: Call) -> dict[str, Any]:
         "annotation": None,
         "uri": f"{uri}.json",
         "subresource_uris": {"events": f"{uri}/Events.json"},
+    }
+
+
+def text_resource(text: Text) -> dict[str, Any]:
+    """Return the text as Twilio's JSON shows it."""
+    request, is_over = text.request, text.updated != text.created
+    uri = f"{API}/Accounts/{text.account.sid}/Messages/{text.sid}"
+    return {
+        "sid": text.sid,
+        "account_sid": text.account.sid,
+        "messaging_service_sid": None,
+        "to": request.to,
+        "from": request.from_,
+        "body": request.body,
+        "status": text.status.value,
+        "error_code": text.error,
+        "error_message": None,
+        "date_created": rfc2822(text.created),
+        "date_updated": rfc2822(text.updated),
+        "date_sent": rfc2822(text.updated) if is_over else None,
+        "direction": "outbound-api",
+        "api_version": "2010-04-01",
+        "num_segments": "1",
+        "num_media": "0",
+        "price": None,
+        "price_unit": "USD",
+        "uri": f"{uri}.json",
+        "subresource_uris": {"media": f"{uri}/Media.json"},
     }
 
 

@@ -1,4 +1,4 @@
-"""The mock as whoever looks at it sees it: calls, tasks, time, story, faults, requests."""
+"""The mock as whoever looks at it sees it: calls, texts, tasks, time, story, faults, requests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from strike_mock.journal import Journal
 from strike_mock.render import RenderApi
 from strike_mock.stage import Stage
 from strike_mock.tasks import Project, Subsector, Task
+from strike_mock.texts import PostOffice
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Whole:
     clock: Clock
     stage: Stage
     exchange: Exchange
+    post: PostOffice
     render: RenderApi
     faults: Faults
     journal: Journal
@@ -31,6 +33,7 @@ class Whole:
             "clock": self.time(),
             "scenario": self.stage.scenario.model_dump(mode="json"),
             "calls": self.calls(),
+            "texts": self.texts(),
             "tasks": self.tasks(),
             "faults": dict(self.faults.counts),
             "requests": self.requests(),
@@ -51,6 +54,13 @@ class Whole:
         return [
             call.as_story() | {"who": self.exchange.phone(call.request.to).who}
             for call in self.exchange.book.all()
+        ]
+
+    def texts(self) -> list[dict[str, Any]]:
+        """Every text, oldest first, with whose phone it is."""
+        return [
+            text.as_story() | {"who": self.exchange.phone(text.request.to).who}
+            for text in self.post.all()
         ]
 
     def tasks(self) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from strike_domain.errors import OutcomeUnknown, Unavailable
 from strike_domain.memory import SystemClock
-from strike_domain.ports import CallOrder, Clock, ProviderCall, ProviderCallState
+from strike_domain.ports import CallOrder, Clock, ProviderCall, ProviderCallState, TextOrder
 
 
 class _Loss(Enum):
@@ -31,16 +31,17 @@ class _Placed:
 
 
 class FakeTelephone:
-    """A `Telephone` for tests; may be used from any number of threads.
+    """A `Telephone` that takes texts, too, for tests; may be used from any number of threads.
 
     `orders` holds every order that was tried to be placed, in order, and `ended` the ids of the
-    calls that were ended while they were live. While `reachable` is False every method raises
-    `Unavailable`. `clock` tells when a call starts.
+    calls that were ended while they were live; `texts` holds the texts that were taken. While
+    `reachable` is False every method raises `Unavailable`. `clock` tells when a call starts.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.orders: list[CallOrder] = []
         self.ended: list[str] = []
+        self.texts: list[TextOrder] = []
         self.reachable = True
         self._clock = clock or SystemClock()
         self._placed: dict[str, _Placed] = {}
@@ -55,11 +56,11 @@ class FakeTelephone:
         *,
         can_retry: bool = False,
     ) -> None:
-        """Let the next `place` that nothing else is in line for raise `Unavailable`."""
+        """Let the next order or text that nothing else is in line for raise `Unavailable`."""
         self._script.append(Unavailable(reason, code, can_retry=can_retry))
 
     def lose_next(self, *, call_started: bool) -> None:
-        """Let the next such `place` raise `OutcomeUnknown`, with the call started or not."""
+        """Let the next such raise `OutcomeUnknown`: the call was started, the text sent, or not."""
         self._script.append(_Loss.AFTER if call_started else _Loss.BEFORE)
 
     def set_state(self, sid: str, state: ProviderCallState, answered_by: str | None = None) -> None:
@@ -82,16 +83,12 @@ class FakeTelephone:
         """Start a call, unless the script says otherwise."""
         with self._lock:
             self.orders.append(order)
-            self._check_reachable()
-            outcome = self._script.popleft() if self._script else None
-            if isinstance(outcome, Unavailable):
-                raise outcome
-            if outcome is _Loss.BEFORE:
-                raise _lost()
-            sid = self._start(order)
-            if outcome is _Loss.AFTER:
-                raise _lost()
-            return sid
+            return self._scripted(lambda: self._start(order))
+
+    def send_text(self, order: TextOrder) -> str:
+        """Take a text, unless the script says otherwise."""
+        with self._lock:
+            return self._scripted(lambda: self._take(order))
 
     def find(self, noc_id: UUID, to: str, since: datetime) -> Sequence[ProviderCall]:
         """The NOC's calls to that number that were started at or after `since`, oldest first."""
@@ -119,6 +116,22 @@ class FakeTelephone:
             self.set_state(sid, over)
             self.ended.append(sid)
 
+    def _scripted(self, act: Callable[[], str]) -> str:
+        self._check_reachable()
+        outcome = self._script.popleft() if self._script else None
+        if isinstance(outcome, Unavailable):
+            raise outcome
+        if outcome is _Loss.BEFORE:
+            raise _lost()
+        sid = act()
+        if outcome is _Loss.AFTER:
+            raise _lost()
+        return sid
+
+    def _take(self, order: TextOrder) -> str:
+        self.texts.append(order)
+        return f"SM{next(self._numbers):032x}"
+
     def _start(self, order: CallOrder) -> str:
         sid = f"CA{next(self._numbers):032x}"
         call = ProviderCall(sid, order.to, ProviderCallState.QUEUED)
@@ -140,4 +153,4 @@ class FakeTelephone:
 
 
 def _lost() -> OutcomeUnknown:
-    return OutcomeUnknown("The provider's answer was lost; the call may have been started.")
+    return OutcomeUnknown("The provider's answer was lost; it may have done what was asked.")

@@ -98,9 +98,9 @@ ON CONFLICT (id) DO UPDATE SET
 """
 
 SAVE_CONTACT = """
-INSERT INTO pager_contacts (list_id, rank, name, phone, language, consented_on)
+INSERT INTO pager_contacts (list_id, rank, name, phone, language, consented_on, texted)
 VALUES (%(list_id)s, %(rank)s, %(name)s, %(phone)s, %(language)s,
-        CASE WHEN %(consented)s THEN coalesce(%(consented_on)s, current_date) END)
+        CASE WHEN %(consented)s THEN coalesce(%(consented_on)s, current_date) END, %(texted)s)
 """
 
 CONSENTS = "SELECT phone, consented_on FROM pager_contacts WHERE list_id = %s"
@@ -258,6 +258,7 @@ def store_list(connection: Connection[DictRow], pager_list: PagerList) -> None:
             "rank": rank,
             "consented": one.phone in pager_list.consented,
             "consented_on": consents.get(one.phone),
+            "texted": one.phone in pager_list.texted,
         }
         for rank, one in enumerate(pager_list.contacts, 1)
     ]
@@ -274,6 +275,7 @@ def to_pager_list(row: DictRow) -> PagerList:
         contacts=tuple(Contact(**one) for one in people),
         ring_again=again,
         consented=frozenset(one["phone"] for one in people if one["consented_on"]),
+        texted=frozenset(one["phone"] for one in people if one["texted"]),
     )
 
 

@@ -7,7 +7,10 @@ from uuid import UUID
 
 from strike_domain.outside import TwilioAccount
 
-__all__ = ["TwilioAccount", "TwilioAccounts", "WebhookUrls"]
+__all__ = ["JOB_PATH", "TwilioAccount", "TwilioAccounts", "WebhookUrls"]
+
+JOB_PATH = "/j/"
+"""Short, because it is part of a text."""
 
 
 class TwilioAccounts(Protocol):
@@ -41,6 +44,14 @@ class WebhookUrls:
     def status(self, run_id: UUID, call_id: UUID) -> str:
         """Told how the call goes."""
         return self._url("status", run_id, call_id)
+
+    def text(self, run_id: UUID, call_id: UUID) -> str:
+        """Told what became of the text beside the call."""
+        return self._url("text", run_id, call_id)
+
+    def job(self, token: str) -> str:
+        """What a person opens who got that text."""
+        return f"{self._public}{JOB_PATH}{token}"
 
     def _url(self, what: str, run_id: UUID, call_id: UUID) -> str:
         return f"{self._public}/twilio/{what}/{run_id}/{call_id}"

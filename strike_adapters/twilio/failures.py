@@ -38,7 +38,7 @@ def asking() -> Iterator[None]:
 
 @contextmanager
 def placing() -> Iterator[None]:
-    """For the request that starts a call: `OutcomeUnknown` unless certainly none was started."""
+    """For what must not be asked for twice: `OutcomeUnknown` unless it was certainly not done."""
     try:
         yield
     except (TwilioRestException, TwilioServiceException) as error:

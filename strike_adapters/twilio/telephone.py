@@ -1,4 +1,4 @@
-"""Rings people through Twilio's Calls resource, with Twilio's own SDK.
+"""Rings people through Twilio's Calls resource, with Twilio's own SDK, and texts them.
 
 https://www.twilio.com/docs/voice/api/call-resource
 """
@@ -25,7 +25,7 @@ from strike_adapters.twilio.failures import asking, placing
 from strike_adapters.twilio.http import OneTryHttp
 from strike_adapters.twilio.states import CALL_STATES
 from strike_domain.errors import OutcomeUnknown, Unavailable
-from strike_domain.ports import CallOrder, ProviderCall
+from strike_domain.ports import CallOrder, ProviderCall, TextOrder
 
 MOST_SECONDS = 8.0
 """What connecting and reading may take together, in seconds (below the lease of a worker)."""
@@ -38,7 +38,7 @@ _OVER = (400, 409)
 
 
 class TwilioTelephone:
-    """A `Telephone`; may be used by many threads at once.
+    """A `Telephone` and `Texts`; may be used by many threads at once.
 
     Each NOC's calls go through its own account; a NOC without one gets `Unavailable`
     (NO_TWILIO_ACCOUNT, no retry). Refusals have the code TWILIO_ and Twilio's error number
@@ -86,6 +86,24 @@ class TwilioTelephone:
             ).sid
         if not sid:
             raise OutcomeUnknown("Twilio took the call and named no sid.")
+        return str(sid)
+
+    def send_text(self, order: TextOrder) -> str:
+        """Hand a text to Twilio's Messages resource, once, and return its sid.
+
+        Raises as `Texts.send_text` says. https://www.twilio.com/docs/messaging/api/message-resource
+        """
+        account = self._account(order.noc_id)
+        client = self._client(account)
+        with placing():
+            sid = client.messages.create(
+                to=order.to,
+                from_=account.from_number,
+                body=order.body,
+                status_callback=self._urls.text(order.run_id, order.call_id),
+            ).sid
+        if not sid:
+            raise OutcomeUnknown("Twilio took the text and named no sid.")
         return str(sid)
 
     def find(self, noc_id: UUID, to: str, since: datetime) -> Sequence[ProviderCall]:
@@ -154,7 +172,7 @@ class TwilioTelephone:
         if self._base_url is not None:
             client.api.base_url = self._base_url
         # The SDK makes its parts at their first use, without a lock.
-        _ = client.calls
+        _ = client.calls, client.messages
         return client
 
 

@@ -30,12 +30,13 @@ class _Strict(BaseModel):
 
 
 class ListedContact(_Strict):
-    """A person of a file. Without `consented`, it stays as it was for that number."""
+    """A person of a file. Without `consented` or `texted`, it stays as it was for that number."""
 
     name: str
     phone: str
     language: Language = Language.ENGLISH
     consented: bool | None = None
+    texted: bool | None = None
 
 
 class ListFile(_Strict):
@@ -87,24 +88,33 @@ def merged(given: ListFile, before: PagerList | None, folder: Path) -> PagerList
     if "region" in named:
         values["region"] = _region(given.region, folder)
     if "contacts" in named:
-        values |= _people(given.contacts, before.consented if before else frozenset())
+        values |= _people(given.contacts, before)
     try:
         return PagerList(**{"osp_id": UUID(int=0)} | values)
     except ValidationError as error:
         raise rejected(error, "LIST_FILE_INVALID") from error
 
 
-def _people(given: tuple[ListedContact, ...], agreed: frozenset[str]) -> dict[str, Any]:
+def _people(given: tuple[ListedContact, ...], before: PagerList | None) -> dict[str, Any]:
     people = [
         Contact(name=one.name.strip(), phone=_phone(one, index), language=one.language)
         for index, one in enumerate(given)
     ]
-    consented = {
-        person.phone
-        for one, person in zip(given, people, strict=True)
-        if (one.consented if one.consented is not None else person.phone in agreed)
+    numbers = [person.phone for person in people]
+    agreed, texted = (before.consented, before.texted) if before else (frozenset(), frozenset())
+    return {
+        "contacts": tuple(people),
+        "consented": _flagged(numbers, [one.consented for one in given], agreed),
+        "texted": _flagged(numbers, [one.texted for one in given], texted),
     }
-    return {"contacts": tuple(people), "consented": frozenset(consented)}
+
+
+def _flagged(
+    numbers: list[str], flags: list[bool | None], before: frozenset[str]
+) -> frozenset[str]:
+    """The numbers that have a flag by the file, or, where that says nothing, had it before."""
+    pairs = zip(numbers, flags, strict=True)
+    return frozenset(one for one, flag in pairs if (one in before if flag is None else flag))
 
 
 def _phone(one: ListedContact, index: int) -> str:
@@ -126,7 +136,8 @@ def _region(given: dict[str, Any] | str | None, folder: Path) -> dict[str, Any] 
 
 def as_file(pager_list: PagerList) -> dict[str, Any]:
     """The list as `read_list_file` would read it."""
-    shown = pager_list.model_dump(mode="json", exclude={"id", "osp_id", "consented"})
+    shown = pager_list.model_dump(mode="json", exclude={"id", "osp_id", "consented", "texted"})
     for person in shown["contacts"]:
         person["consented"] = person["phone"] in pager_list.consented
+        person["texted"] = person["phone"] in pager_list.texted
     return shown

@@ -82,10 +82,11 @@ def _show_one(one: PagerList, *, as_json: bool) -> None:
     if again and again.times:
         rules += f", again after {again.after_minutes} min, {counted(again.times, 'time')}"
     console.print(Text.assemble((one.name, "bold"), f"  {_ground(one)}  {rules}"))
-    table = plain_table(">", "name", "phone", "language", "agreed")
+    table = plain_table(">", "name", "phone", "language", "agreed", "text")
     for rank, person in enumerate(one.contacts, 1):
         agreed = "yes" if person.phone in one.consented else Text("not asked", "yellow")
-        add_row(table, rank, person.name, person.phone, person.language, agreed)
+        texted = "yes" if person.phone in one.texted else "no"
+        add_row(table, rank, person.name, person.phone, person.language, agreed, texted)
     console.print(table if one.contacts else "Nobody is on it.")
 
 

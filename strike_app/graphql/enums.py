@@ -89,8 +89,8 @@ SHOWN: dict[type[Enum], tuple[str, Words]] = {
     CallOutcome: (
         "How a call ended.",
         {
-            "ACCEPTED": "Key 1 was pressed.",
-            "DECLINED": "A key that declines was pressed.",
+            "ACCEPTED": "Key 1 was pressed, or the link of the text accepted.",
+            "DECLINED": "A key that declines was pressed, or the link of the text declined.",
             "NO_ANSWER": "Nobody picked up.",
             "BUSY": "The line was busy, or the call was turned away.",
             "FAILED": "It could not be placed.",

@@ -72,6 +72,9 @@ class ContactInput:
     phone: str = strawberry.field(description="With its country code.")
     language: Language = strawberry.field(default=Language.ENGLISH, description="For the prompts.")
     consented: bool = strawberry.field(default=False, description="Agreed to be rung by a machine.")
+    texted: bool = strawberry.field(
+        default=False, description="Gets a text with a link as well, when rung."
+    )
 
 
 @strawberry.input(description="A key that declines and says why.")
@@ -334,6 +337,7 @@ def pager_list_of(given: PagerListInput) -> contacts.PagerList:
         else tuple(_checked(contacts.DeclineKey, **vars(one)) for one in keys),
         ring_again=again,
         consented=frozenset(one.phone for one in given.contacts if one.consented),
+        texted=frozenset(one.phone for one in given.contacts if one.texted),
     )
 
 

@@ -60,6 +60,7 @@ class Contact:
     )
     language: Language = strawberry.field(description="In which the prompts are spoken.")
     consented: bool = strawberry.field(description="Agreed to be rung by a machine.")
+    texted: bool = strawberry.field(description="Gets a text with a link as well, when rung.")
 
 
 @strawberry.type(description="A key that declines and says why.")
@@ -109,6 +110,7 @@ def _contact(person: people.Contact, of: people.PagerList, actor: Actor) -> Cont
         phone=person.phone if is_shown else person.masked_phone,
         language=person.language,
         consented=person.phone in of.consented,
+        texted=person.phone in of.texted,
     )
 
 

@@ -448,6 +448,20 @@ def paging_starts_at_once(case: Case) -> Wrongs:
             yield f"the first phone for {eco.job_number} rang after {first - created}"
 
 
+def texts_are_sent_once(case: Case) -> Wrongs:
+    """The provider gets each call's text at most once, and only for whom asked for one."""
+    texted = {phone for run in case.runs for phone in run.plan.texted}
+    taken = Counter(one.request.status_callback for one in case.system.mock.post.all())
+    yield from (f"{number} texts told to {where}" for where, number in taken.items() if number > 1)
+    for one in case.system.mock.post.all():
+        if one.request.to not in texted:
+            yield f"{one.request.to} got a text and had asked for none"
+    if _is_peaceful(case):
+        rung = {call.request.to for call in case.calls if "ringing" in call.times} & texted
+        for phone in rung - {one.request.to for one in case.system.mock.post.all()}:
+            yield f"{phone} was rung and got no text"
+
+
 CHECKS: tuple[Check, ...] = (
     nothing_broke,
     only_a_key_accepts,
@@ -469,6 +483,7 @@ CHECKS: tuple[Check, ...] = (
     forgeries_are_refused,
     callouts_are_made_once,
     paging_starts_at_once,
+    texts_are_sent_once,
 )
 
 

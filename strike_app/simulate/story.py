@@ -42,6 +42,9 @@ TROUBLED = 1500.0
 ROUND = 300.0
 """Seconds that ringing everybody once takes at the most."""
 
+TEXTED = 0.4
+"""The share of people who get a text, too."""
+
 PEACE = 1200.0
 """Simulated seconds after the last thing that was planned."""
 
@@ -211,6 +214,7 @@ def directory(scenario: Scenario, phones: list[str]) -> MemoryDirectory:
             for n, phone in enumerate(phones)
         )
         stakes = scenario.stakes
+        texts = Random(f"texts/{scenario.name}")  # noqa: S311
         made.add(
             PagerList(
                 id=LIST,
@@ -222,6 +226,7 @@ def directory(scenario: Scenario, phones: list[str]) -> MemoryDirectory:
                 ring_again=RingAgain(
                     after_minutes=stakes.ring_again_minutes, times=stakes.ring_again_times
                 ),
+                texted=frozenset(phone for phone in phones if texts.random() < TEXTED),
             )
         )
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any, cast
 from uuid import UUID
@@ -23,6 +24,7 @@ from strike_adapters.render.field_work import RenderFieldWork
 from strike_adapters.render.instance import RenderInstance
 from strike_adapters.render.patience import Patience
 from strike_adapters.twilio.accounts import TwilioAccount, WebhookUrls
+from strike_adapters.twilio.links import SignedLinks
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app.services import Services
 from strike_app.settings import Settings
@@ -41,6 +43,7 @@ from strike_domain.pager_run import CallPlaced, PagerRun
 from strike_domain.paging import Paging
 from strike_domain.ringer import Ringer
 from strike_domain.routing import Router
+from strike_domain.texter import Texter
 from strike_mock.scenarios import Scenario
 from strike_mock.server import Mock
 from strike_mock.settings import Account, MockSettings, RenderClient
@@ -90,6 +93,7 @@ class System:
         self.paging = Paging(self.log, self.router, self.directory, self.clock, new_id)
         self.network = Network(self.outside, Random(f"network/{seed}"))  # noqa: S311
         urls = WebhookUrls(PUBLIC)
+        links = SignedLinks(_Accounts(), urls)
         self.telephone = TwilioTelephone(
             _Accounts(),
             urls,
@@ -97,6 +101,7 @@ class System:
             transport=self.network,
             monotonic=self.loop.time,
         )
+        self._links = links
         self.field_work = RenderFieldWork(
             _Instances(),
             clock=self.clock,
@@ -116,6 +121,8 @@ class System:
             changes=cast(Any, None),
             following=cast(Any, None),
             identity=cast(Any, None),
+            technicians=cast(Any, None),
+            links=links,
             twilio_accounts=_Accounts(),
             webhook_urls=urls,
             executor=cast(Any, None),
@@ -214,13 +221,30 @@ class System:
 
     def _worker(self, name: str) -> Callable[[], Coroutine[Any, Any, None]]:
         async def main() -> None:
-            ringer = Ringer(self.log, self.telephone, self.clock, self, self._ids.new, self.router)
-            await self._threads(lambda: self._ring(name, ringer))
+            texts: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
+            texter = Texter(
+                self.log,
+                self.telephone,
+                self._links,
+                self.clock,
+                texts.put_nowait,
+                self._ids.new,
+            )
+            ringer = Ringer(
+                self.log, self.telephone, self.clock, self, self._ids.new, self.router, texter
+            )
+            await self._threads(lambda: self._ring(name, ringer), lambda: self._text(texts))
 
         return main
 
-    async def _threads(self, work: Callable[[], Any]) -> None:
-        tasks = [asyncio.create_task(work()) for _ in range(THREADS)]
+    async def _text(self, texts: asyncio.Queue[Callable[[], None]]) -> None:
+        while True:
+            work = await texts.get()
+            with suppress(PersistenceError):
+                await blocking(work)
+
+    async def _threads(self, *works: Callable[[], Any]) -> None:
+        tasks = [asyncio.create_task(work()) for work in works for _ in range(THREADS)]
         try:
             await asyncio.gather(*tasks)
         finally:

@@ -28,6 +28,7 @@ class Row:
     phone: str = ""
     language: str = "ENGLISH"
     consented: bool = False
+    texted: bool = False
 
     @property
     def is_blank(self) -> bool:
@@ -62,7 +63,14 @@ class ListForm(Filled):
             form.values[f"reason-{one['key']}"] = one["reason"]
             form.values[f"minutes-{one['key']}"] = str(one["minutes"] or "")
         form.rows = [
-            Row(str(number), one["name"], one["phone"], one["language"], one["consented"])
+            Row(
+                str(number),
+                one["name"],
+                one["phone"],
+                one["language"],
+                one["consented"],
+                one["texted"],
+            )
             for number, one in enumerate(found["contacts"], 1)
         ]
         return form
@@ -82,6 +90,7 @@ class ListForm(Filled):
                 sent[f"phone-{key}"],
                 sent[f"language-{key}"] or "ENGLISH",
                 bool(sent[f"consented-{key}"]),
+                bool(sent[f"texted-{key}"]),
             )
             for key in dict.fromkeys(sent.fields.getall("contact", []))
             if key.isalnum()
@@ -119,6 +128,7 @@ class ListForm(Filled):
                     "phone": one.phone,
                     "language": one.language,
                     "consented": one.consented,
+                    "texted": one.texted,
                 }
                 for one in self.people
             ],

@@ -56,7 +56,7 @@ CALLS = {
     "PLACED": Look(N_("being connected"), "busy"),
     "RINGING": Look(N_("ringing"), "busy"),
     "ANSWERED": Look(N_("listening, no key yet"), "busy"),
-    "ACCEPTED": Look(N_("pressed 1: coming"), "good"),
+    "ACCEPTED": Look(N_("accepted: coming"), "good"),
     "DECLINED": Look(N_("declined"), "warn"),
     "NO_ANSWER": Look(N_("did not answer"), "calm"),
     "BUSY": Look(N_("busy"), "calm"),

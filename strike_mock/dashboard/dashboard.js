@@ -161,6 +161,13 @@ function over(call) {
     make("td", {}, call.heard.at(-1) ?? "–"));
 }
 
+// The link is what a text is there for; whatever else is in it stays text.
+function texted(one) {
+  const words = one.body.split(/(https?:\/\/\S+)/).map((part) => (
+    /^https?:/.test(part) ? make("a", { href: part, target: "_blank", rel: "noreferrer" }, part) : part));
+  return make("li", {}, make("time", {}, time(one.created)), ` ${one.who || ""} ${one.to}, ${one.status}: `, ...words);
+}
+
 function asked(one) {
   const about = one.about ? ` (${one.about})` : "";
   const answer = make("span", { class: /^[23]/.test(one.answer) ? "good" : one.answer ? "bad" : "quiet" }, one.answer || "under way");
@@ -182,6 +189,7 @@ function show(next) {
   fill("history", ended);
   byId("no-history").hidden = ended.length > 0;
   byId("history").closest(".scroll").hidden = ended.length === 0;
+  fill("texts", next.texts.map(texted).reverse(), make("li", { class: "quiet" }, "None yet."));
   fill("requests", next.requests.map(asked).reverse(), make("li", { class: "quiet" }, "None yet."));
   fill("faults", Object.entries(next.faults).map(([name, times]) => make("li", {}, `${name}: ${times}×`)),
     make("li", { class: "quiet" }, "Nothing so far."));

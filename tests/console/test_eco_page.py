@@ -31,7 +31,7 @@ def test_the_ring_down_is_shown_as_it_happens(operator: Person, noc: Noc) -> Non
     ring = page.locator("#ring-down")
     ring.get_by_text("Ana Reyes").wait_for()
     ring.locator("li", has_text="Ana Reyes").get_by_text("declined").wait_for()
-    ring.locator("li", has_text="Ben Okafor").get_by_text("pressed 1: coming").wait_for()
+    ring.locator("li", has_text="Ben Okafor").get_by_text("accepted: coming").wait_for()
     assert "0202" in ring.inner_text()
     assert "+1303" not in page.content()
     page.locator(".eco-timeline").get_by_text("Ben Okafor has accepted").wait_for()
@@ -44,7 +44,7 @@ def test_a_note_that_is_being_typed_outlives_changes(operator: Person, noc: Noc)
     page = operator.page
     page.keyboard.press("m")
     page.keyboard.type("Gate code ")
-    page.locator("#ring-down").get_by_text("pressed 1: coming").wait_for()
+    page.locator("#ring-down").get_by_text("accepted: coming").wait_for()
     page.keyboard.type("4711")
     page.keyboard.press("Control+Enter")
     page.locator(".eco-timeline").get_by_text("Note: Gate code 4711").wait_for()
@@ -89,15 +89,15 @@ def test_the_past_is_shown_as_it_was(operator: Person, noc: Noc) -> None:
     eco = noc.create()
     operator.go("eco", eco["id"])
     page = operator.page
-    page.locator("#ring-down").get_by_text("pressed 1: coming").wait_for()
+    page.locator("#ring-down").get_by_text("accepted: coming").wait_for()
     slider = page.get_by_label("Moment that the page shows")
     slider.focus()
     page.keyboard.press("Home")
     page.get_by_text("Nothing can be done in the past.").wait_for()
-    assert "pressed 1" not in page.locator("#ring-down").inner_text()
+    assert "accepted: coming" not in page.locator("#ring-down").inner_text()
     assert page.get_by_role("button", name="Add the note").count() == 0
     page.get_by_role("button", name="Back to now").click()
-    page.locator("#ring-down").get_by_text("pressed 1: coming").wait_for()
+    page.locator("#ring-down").get_by_text("accepted: coming").wait_for()
 
 
 def test_evidence_is_handed_out_as_a_file(operator: Person, noc: Noc, tmp_path: Path) -> None:

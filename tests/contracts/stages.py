@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from strike_adapters.memory import FakeFieldWork, FakeTelephone, ManualClock
 from strike_adapters.render import RenderInstance
 from strike_adapters.twilio.accounts import TwilioAccount
+from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_domain.errors import Unavailable
 from strike_domain.field_tasks import FieldTask, TaskState
 from strike_domain.geometry import Location
@@ -24,6 +25,8 @@ from strike_domain.ports import (
     ProviderCallState,
     Tasked,
     Telephone,
+    TextOrder,
+    Texts,
     WorkOrder,
 )
 from strike_mock.tasks import Task
@@ -45,6 +48,12 @@ def work_order(eco_id: UUID | None = None, osp_id: UUID = OSP) -> WorkOrder:
 
 def call_order(to: str = WILLING, noc_id: UUID = NOC) -> CallOrder:
     return CallOrder(noc_id, uuid4(), uuid4(), to, answer_seconds=30)
+
+
+def text_order(to: str = WILLING, noc_id: UUID = NOC) -> TextOrder:
+    return TextOrder(
+        noc_id, uuid4(), uuid4(), to, "Cable cut. Accept or decline: https://x.example"
+    )
 
 
 # Field work --------------------------------------------------------------------------------
@@ -181,6 +190,12 @@ class TelephoneStage(Protocol):
     @property
     def telephone(self) -> Telephone: ...
 
+    @property
+    def texts(self) -> Texts: ...
+
+    def texted(self) -> list[tuple[str, str]]:
+        """The number and words of each text that was taken."""
+
     def now(self) -> datetime: ...
 
     def pass_time(self, seconds: float) -> None: ...
@@ -206,6 +221,13 @@ class FakeTelephoneStage:
     @property
     def telephone(self) -> Telephone:
         return self.fake
+
+    @property
+    def texts(self) -> Texts:
+        return self.fake
+
+    def texted(self) -> list[tuple[str, str]]:
+        return [(one.to, one.body) for one in self.fake.texts]
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -284,9 +306,17 @@ async def lost_after(request: web.Request, handler: Handler) -> web.StreamRespon
 class TwilioStage:
     """The real adapter, and the mock at its other end."""
 
-    telephone: Telephone
+    telephone: TwilioTelephone
     mock: ThreadedMock
     fault: OrderFault
+
+    @property
+    def texts(self) -> Texts:
+        return self.telephone
+
+    def texted(self) -> list[tuple[str, str]]:
+        taken = self.mock.do(self.mock.mock.post.all)
+        return [(one.request.to, one.request.body) for one in taken]
 
     def now(self) -> datetime:
         return self.mock.clock.now()

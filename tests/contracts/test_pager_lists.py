@@ -222,14 +222,16 @@ def test_a_list_comes_back_as_it_was_stored(lists: Lists) -> None:
         decline_keys=(DeclineKey(key="7", reason=DeclineReason.TOO_FAR, minutes=45),),
         ring_again=RingAgain(after_minutes=15, times=4),
         consented=frozenset({ANA.phone}),
+        texted=frozenset({ANA.phone}),
     )
     lists.save_list(stored)
     assert lists.get(OSP, stored.id) == stored
     plain = stored.model_copy(
         update={"decline_keys": DECLINE_KEYS, "ring_again": None, "contacts": (BEN,)}
     )
-    lists.save_list(plain.model_copy(update={"consented": frozenset()}))
-    assert lists.get(OSP, stored.id) == plain.model_copy(update={"consented": frozenset()})
+    nobody: dict[str, object] = {"consented": frozenset(), "texted": frozenset()}
+    lists.save_list(plain.model_copy(update=nobody))
+    assert lists.get(OSP, stored.id) == plain.model_copy(update=nobody)
     assert lists.get(OTHER, stored.id) is None
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from strike_domain.errors import OutcomeUnknown, Unavailable
 from strike_domain.ports import ProviderCallState
-from tests.contracts.stages import NOC, OTHER_NOC, WILLING, TelephoneStage, call_order
+from tests.contracts.stages import NOC, OTHER_NOC, WILLING, TelephoneStage, call_order, text_order
 
 
 class TestTelephone:
@@ -111,3 +111,40 @@ class TestTelephone:
             with pytest.raises(Unavailable) as error:
                 ask()
             assert not isinstance(error.value, OutcomeUnknown) and error.value.can_retry
+
+
+class TestTexts:
+    @pytest.fixture(autouse=True)
+    def _stage(self, telephone_stage: TelephoneStage) -> None:
+        self.stage = telephone_stage
+
+    def test_a_text_is_handed_over_as_it_is_and_rings_nobody(self) -> None:
+        order = text_order()
+        assert self.stage.texts.send_text(order)
+        assert self.stage.texted() == [(order.to, order.body)]
+        since = self.stage.now().replace(hour=0)
+        assert list(self.stage.telephone.find(NOC, WILLING, since)) == []
+
+    def test_every_order_is_a_text_of_its_own(self) -> None:
+        order = text_order()
+        assert self.stage.texts.send_text(order) != self.stage.texts.send_text(order)
+
+    def test_a_refused_text_is_certainly_not_sent(self) -> None:
+        self.stage.refuse()
+        with pytest.raises(Unavailable) as error:
+            self.stage.texts.send_text(text_order())
+        assert not isinstance(error.value, OutcomeUnknown) and not error.value.can_retry
+        assert self.stage.texted() == []
+
+    @pytest.mark.parametrize("was_sent", [True, False])
+    def test_a_text_whose_answer_was_lost_may_have_been_sent(self, was_sent: bool) -> None:
+        self.stage.lose(call_started=was_sent)
+        with pytest.raises(OutcomeUnknown):
+            self.stage.texts.send_text(text_order())
+        assert len(self.stage.texted()) == was_sent
+
+    def test_out_of_reach_nothing_is_sent_and_a_repeat_may_help(self) -> None:
+        self.stage.cut_off()
+        with pytest.raises(Unavailable) as error:
+            self.stage.texts.send_text(text_order())
+        assert not isinstance(error.value, OutcomeUnknown) and error.value.can_retry

@@ -218,7 +218,9 @@ QUESTIONS = (
     question("permissions", None, "permissions"),
     question("links", Action.LINK_SEE, "links { nocId ospId status noc { name } osp { name } }"),
     question("members", Action.MEMBERS_SEE, "members { userId email name role }"),
-    question("pagerLists", Action.LISTS_SEE, "pagerLists { id name contacts { name phone } }"),
+    question(
+        "pagerLists", Action.LISTS_SEE, "pagerLists { id name contacts { name phone texted } }"
+    ),
     question(
         "pagerList",
         Action.LISTS_SEE,

@@ -47,6 +47,9 @@ from strike_domain import (
     StrikeLog,
     Tenant,
 )
+from strike_domain.memory import PaperLinks
+from strike_domain.technicians import Technicians
+from strike_domain.texter import Texter
 from tests.unit.given import ANA, BEN, CEM, LIST, NOC, OSP, START, Night, Switchboard
 
 CREWED, LISTLESS = UUID(int=0xC4E3), UUID(int=0x0115)
@@ -230,7 +233,15 @@ class StrikeStored(StrikeInMemory):
         self.process = PagerProcess(router, clock, env)
         self.callouts = Callouts(self.log, directory, clock)
         self.paging = Paging(self.log, router, directory, clock)
-        self.ringer = Ringer(self.log, telephone, clock, claims=directory, router=router)
+        self.technicians = Technicians(self.log, self.paging, directory, clock)
+        self.ringer = Ringer(
+            self.log,
+            telephone,
+            clock,
+            claims=directory,
+            router=router,
+            texter=Texter(self.log, telephone, PaperLinks(), clock),
+        )
         self.desk = CrewDesk(self.log, crew, clock, directory)
         self._runs = set()
         self._looks = {}
@@ -255,7 +266,9 @@ class LongNight(Night):
         self.strike.directory.terms[CREWED] = terms
 
     def _strike(self) -> StrikeInMemory:
-        strike = StrikeInMemory(self.switchboard, self.crew, clock=self.clock)
+        strike = StrikeInMemory(
+            self.switchboard, self.crew, clock=self.clock, texts=self.switchboard
+        )
         strike.directory.add(*TENANTS, *LINKS, *LISTS)
         strike.directory.render_osps.add(CREWED)
         return strike

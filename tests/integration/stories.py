@@ -22,6 +22,10 @@ from tests.unit.given import ANA, BEN, BOULDER, CEM, OPERATOR, stamp
 NORTH = parse_region(
     {"type": "Polygon", "coordinates": [[[-106, 50], [-104, 50], [-105, 52], [-106, 50]]]}
 )
+SOUTH = parse_region(
+    {"type": "Polygon", "coordinates": [[[-106, 30], [-104, 30], [-105, 32], [-106, 30]]]}
+)
+IN_THE_SOUTH = {"type": "Point", "coordinates": [-105, 31]}
 IN_THE_NORTH = {"type": "Point", "coordinates": [-105, 51]}
 
 
@@ -126,6 +130,21 @@ def a_list_is_rung_again_until_somebody_wakes_up(night: LongNight) -> None:
     night.cancel().after(60 * 11)
 
 
+def texts_are_sent_and_their_links_answered(night: LongNight) -> None:
+    both = frozenset({ANA.phone, BEN.phone})
+    texted = LISTS[0].model_copy(
+        update={"id": UUID(int=0x118), "name": "texted", "region": SOUTH, "texted": both}
+    )
+    night.save_list(texted)
+    night.switchboard.text_faults = [Unavailable("Not a mobile.", can_retry=False)]
+    night.create(client_reference="texted", location=IN_THE_SOUTH)
+    night.phone(ANA).rings()
+    night.phone(ANA).presses("2")
+    night.phone(BEN).rings()
+    night.page(BEN).accepts().on_the_way().done()
+    night.after(5)
+
+
 STORIES: tuple[Callable[[LongNight], None], ...] = (
     the_second_accepts_and_the_crew_repairs,
     it_is_cancelled_while_it_rings,
@@ -135,6 +154,7 @@ STORIES: tuple[Callable[[LongNight], None], ...] = (
     the_provider_makes_trouble,
     the_first_could_come_later_and_is_asked_again,
     a_list_is_rung_again_until_somebody_wakes_up,
+    texts_are_sent_and_their_links_answered,
 )
 
 

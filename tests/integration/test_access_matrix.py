@@ -283,6 +283,7 @@ CLOSED = {
     ("POST", "/twilio/voice/{run}/{call}"): 403,
     ("POST", "/twilio/key/{run}/{call}"): 403,
     ("POST", "/twilio/status/{run}/{call}"): 403,
+    ("POST", "/twilio/text/{run}/{call}"): 403,
 }
 
 
@@ -296,7 +297,7 @@ def pages() -> dict[tuple[str, str], int]:
         (one.method, PATTERN_IN_PATH.sub("}", one.path)): 401 if one.method == "GET" else 403
         for one in console.routes()
     }
-    return found | {("GET", "/own/{digest}/{name}"): 404}
+    return found | {("GET", "/own/{digest}/{name}"): 404, ("GET", "/j/{token}"): 404}
 
 
 async def test_a_stranger_reaches_no_path_that_says_anything(

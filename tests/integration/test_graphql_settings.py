@@ -148,7 +148,7 @@ async def test_a_token_that_makes_no_sense_is_refused(
 
 LIST = f"""
 mutation ($input: PagerListInput!) {{ savePagerList(input: $input) {{
-  ... on PagerList {{ id name contacts {{ name phone consented }} rounds ringAgainMinutes }}
+  ... on PagerList {{ id name contacts {{ name phone consented texted }} rounds ringAgainMinutes }}
   {PROBLEM} }} }}
 """
 
@@ -159,13 +159,14 @@ SQUARE = {
 
 
 def a_list(**changed: Any) -> dict[str, Any]:
-    person = {"name": "Ana", "phone": "+1 303 555 0177", "consented": True}
+    person = {"name": "Ana", "phone": "+1 303 555 0177", "consented": True, "texted": True}
     return {"input": {"name": "islands", "region": SQUARE, "contacts": [person], **changed}}
 
 
 async def test_a_list_is_saved_with_its_region_and_rung_from_then_on(served: Served) -> None:
     saved = await as_dispatcher(served, LIST, a_list(rounds=2, ringAgainMinutes=5))
-    assert saved["contacts"] == [{"name": "Ana", "phone": "+13035550177", "consented": True}]
+    flags = {"consented": True, "texted": True}
+    assert saved["contacts"] == [{"name": "Ana", "phone": "+13035550177", **flags}]
     query = """query ($osp: UUID!, $place: GeoJSON!) {
       whoWouldBeRung(ospId: $osp, location: $place) { listName contacts } }"""
     place = {"type": "Point", "coordinates": [0.5, 0.5]}

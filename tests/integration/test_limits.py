@@ -61,7 +61,7 @@ async def test_webhooks_are_never_limited_nor_refused_for_failures(served: Serve
     assert limit > 40, "Fewer webhooks are sent here than a user may send operations."
     statuses = [
         (await served.webhook(_path(what), {"CallSid": "CA1"})).status
-        for what in ("voice", "key", "status")
+        for what in ("voice", "key", "status", "text")
         for _ in range(15)
     ]
     assert set(statuses) == {404}, "Each was looked at: the call is unknown."
@@ -105,7 +105,7 @@ async def test_what_is_no_request_hears_nothing_back_and_leaves_no_secret_in_the
     assert lines and SECRET not in str(lines)
 
 
-@pytest.mark.parametrize("what", ["voice", "key", "status"])
+@pytest.mark.parametrize("what", ["voice", "key", "status", "text"])
 async def test_a_webhook_whose_body_never_ends_is_answered_in_time(
     served: Served, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -139,7 +139,7 @@ async def test_a_resolver_that_fails_tells_its_secret_to_nobody_but_the_log(
     assert line["correlation_id"] == wanted and SECRET in str(line["exc_info"])
 
 
-@pytest.mark.parametrize("what", ["voice", "key", "status"])
+@pytest.mark.parametrize("what", ["voice", "key", "status", "text"])
 async def test_a_webhook_that_fails_tells_its_secret_to_nobody_but_the_log(
     served: Served, monkeypatch: pytest.MonkeyPatch, lines: Any, what: str
 ) -> None:

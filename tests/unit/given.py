@@ -40,6 +40,8 @@ from strike_domain import (
 from strike_domain.eventsourced import Aggregate, JSONBytes, PydanticMapper, project
 from strike_domain.memory import ManualClock, PaperCall
 from strike_domain.pager_run import Briefing, Call, RunPlan
+from strike_domain.ports import TextOrder
+from strike_domain.technicians import Job, Standing
 from strike_domain.voice import Speech
 
 START = datetime(2026, 1, 15, 3, 0, tzinfo=UTC)
@@ -145,12 +147,14 @@ class Switchboard(PaperTelephone):
 
     `faults` are used up one by one as calls are placed: an `Unavailable` is raised without a call
     being made; a pair of True and an error raises it after the call was made; None is no fault.
+    `text_faults` are raised one by one instead of taking a text.
     """
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self.clock = clock
         self.faults: list[BaseException | tuple[bool, BaseException] | None] = []
+        self.text_faults: list[BaseException] = []
         self.is_reachable = True
         self.asked: list[tuple[str, str]] = []
         self.placed_at: dict[str, datetime] = {}
@@ -169,6 +173,12 @@ class Switchboard(PaperTelephone):
         if fault is not None:
             raise fault[1]
         return sid
+
+    def send_text(self, order: TextOrder) -> str:
+        self._ask("text", order.to)
+        if self.text_faults:
+            raise self.text_faults.pop(0)
+        return super().send_text(order)
 
     def find(self, noc_id: UUID, to: str, since: datetime) -> Sequence[ProviderCall]:
         self._ask("find", to)
@@ -216,11 +226,14 @@ class Night:
         policy: PagingPolicy = PagingPolicy.AUTOMATIC,
         rounds: int = 1,
         ring_again: RingAgain | None = None,
+        texted: Sequence[Contact] = (),
         **strike: Any,
     ) -> None:
         self.clock = ManualClock(START)
         self.switchboard = Switchboard(self.clock)
-        self.strike = StrikeInMemory(self.switchboard, clock=self.clock, **strike)
+        self.strike = StrikeInMemory(
+            self.switchboard, clock=self.clock, texts=self.switchboard, **strike
+        )
         link = Link(noc_id=NOC, osp_id=OSP, status=LinkStatus.ACTIVE, paging_policy=policy)
         people = contacts or (ANA, BEN)
         self.pager_list = PagerList(
@@ -230,6 +243,7 @@ class Night:
             contacts=people,
             rounds=rounds,
             ring_again=ring_again,
+            texted=frozenset(one.phone for one in texted),
         )
         self.strike.directory.add(link, self.pager_list)
         self.eco_id = UUID(int=0)
@@ -270,6 +284,12 @@ class Night:
     def phone(self, contact: Contact) -> Phone:
         return Phone(self, contact)
 
+    def page(self, contact: Contact) -> LinkedPage:
+        """What the newest text to somebody leads to."""
+        texts = [one for one in self.switchboard.texts if one.to == contact.phone]
+        assert texts, f"{contact.name} got no text."
+        return LinkedPage(self, texts[-1])
+
     def another_worker(self) -> Ringer:
         return Ringer(self.strike.log, self.switchboard, self.clock, claims=self.strike)
 
@@ -297,6 +317,44 @@ class Night:
 
     def happened(self) -> list[str]:
         return [type(event).__name__ for _, event in self.strike.events()]
+
+
+class LinkedPage:
+    """The page behind the link in a text: `.accepts().is_theirs()`."""
+
+    def __init__(self, night: Night, text: TextOrder) -> None:
+        self._night = night
+        self._technicians = night.strike.technicians
+        run_id, number = text.body.rsplit("/", 2)[1:]
+        self.noc_id, self.link = self._technicians.link(UUID(run_id), int(number))
+
+    @property
+    def job(self) -> Job:
+        return self._technicians.job(self.link)
+
+    def shows(self, standing: Standing) -> Self:
+        assert self.job.standing is standing
+        return self
+
+    def accepts(self) -> Self:
+        self._technicians.accept(self.link)
+        return self._settled()
+
+    def declines(self) -> Self:
+        self._technicians.decline(self.link)
+        return self._settled()
+
+    def on_the_way(self) -> Self:
+        self._technicians.on_my_way(self.link)
+        return self._settled()
+
+    def done(self) -> Self:
+        self._technicians.done(self.link)
+        return self._settled()
+
+    def _settled(self) -> Self:
+        self._night.strike.settle()
+        return self
 
 
 class Phone:

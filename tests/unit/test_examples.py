@@ -34,6 +34,7 @@ TELLS = {
         "lie in no region: nobody is rung there.",
         "30 s  Calling Ben",
         "Do not set off unless you are called again.",
+        "Ben had been sent a text, too: Osprey Strike",
         "EXHAUSTED: Ana could come, in more than 60 minutes",
         "ACCEPTED, expected at",
     ),

@@ -25,6 +25,7 @@ BEFORE = PagerList(
     rounds=4,
     ring_again=RingAgain(after_minutes=15, times=2),
     consented=frozenset({ANA.phone}),
+    texted=frozenset({ANA.phone}),
 )
 
 
@@ -50,14 +51,17 @@ def test_what_the_file_does_not_name_stays_as_it_was(tmp_path: Path) -> None:
     assert changed == BEFORE.model_copy(update={"rounds": 2})
 
 
-def test_who_agreed_once_still_does_unless_the_file_says_no(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flag", ["consented", "texted"])
+def test_who_agreed_or_gets_texts_still_does_unless_the_file_says_no(
+    tmp_path: Path, flag: str
+) -> None:
     people = [{"name": "Ana", "phone": ANA.phone}, {"name": "Ben", "phone": BEN.phone}]
-    agreed = saved(tmp_path, {"name": "Denver", "contacts": people}, BEFORE).consented
-    assert agreed == {ANA.phone}
-    people[0] |= {"consented": False}  # type: ignore[dict-item]
-    people[1] |= {"consented": True}  # type: ignore[dict-item]
-    agreed = saved(tmp_path, {"name": "Denver", "contacts": people}, BEFORE).consented
-    assert agreed == {BEN.phone}
+    after = saved(tmp_path, {"name": "Denver", "contacts": people}, BEFORE)
+    assert getattr(after, flag) == {ANA.phone}
+    people[0] |= {flag: False}  # type: ignore[dict-item]
+    people[1] |= {flag: True}  # type: ignore[dict-item]
+    after = saved(tmp_path, {"name": "Denver", "contacts": people}, BEFORE)
+    assert getattr(after, flag) == {BEN.phone}
 
 
 def test_a_number_is_written_as_people_write_it(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from strike_adapters.render.circuit import CircuitState
 from strike_adapters.render.pulse import Pulse
 from strike_app.metrics import Metrics, serve_metrics
 from strike_app.settings import Settings
+from strike_domain import Unavailable
 from tests.unit.given import ANA, BEN, Night
 
 
@@ -55,6 +56,15 @@ def test_an_exhausted_run_is_counted(metrics: Metrics) -> None:
         told.phone(one).rings().presses("2")
     assert value(metrics, "runs_ended_total", state="EXHAUSTED") == 1
     assert value(metrics, "calls_total", outcome="DECLINED") == 2
+
+
+def test_texts_are_counted_by_what_came_of_them(metrics: Metrics) -> None:
+    told = Night(ANA, BEN, texted=[ANA, BEN])
+    told.strike.log.listeners.append(metrics.stored)
+    told.switchboard.text_faults = [Unavailable("Not a mobile.", can_retry=False)]
+    told.create().phone(ANA).rings().presses("2")
+    assert value(metrics, "texts_total", result="failed") == 1
+    assert value(metrics, "texts_total", result="taken") == 1
 
 
 def test_what_the_auditor_finds_is_shown_until_it_is_gone(metrics: Metrics) -> None:

@@ -60,12 +60,15 @@ def test_what_was_sent_is_what_is_filled_in() -> None:
         ("phone-7", "+1"),
         ("language-7", "SPANISH"),
         ("consented-7", "yes"),
+        ("texted-7", "yes"),
     ]
     sent += [("name-n1", "Ada"), ("reason-4", "TOO_FAR"), ("minutes-4", "30"), ("rounds", "2")]
     form = ListForm.of_sent(Sent(MultiDict(sent)))
-    assert form.rows == [Row("n1", "Ada"), Row("7", "Bob", "+1", "SPANISH", consented=True)]
+    bob = Row("7", "Bob", "+1", "SPANISH", consented=True, texted=True)
+    assert form.rows == [Row("n1", "Ada"), bob]
     form.values |= {"ground": "everywhere", "answerSeconds": "30"}
     given = form.list_input(None)
+    assert [one["texted"] for one in given["contacts"]] == [False, True]
     assert given["declineKeys"] == [{"key": "4", "reason": "TOO_FAR", "minutes": 30}]
     assert (given["name"], given["rounds"], given["region"]) == ("Denver", 2, None)
 

@@ -56,7 +56,7 @@ COMMENT ON COLUMN pager_process_state.format IS
 'Workers that know only lower numbers leave the row to newer ones'
 """
 
-FORMAT = 2
+FORMAT = 3
 """Raised when a row, or the run behind it, needs a worker of this version or a newer one."""
 
 ADD_FORMAT = f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS format int NOT NULL DEFAULT 1"
