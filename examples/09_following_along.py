@@ -9,24 +9,14 @@ process. Run it with `python examples/09_following_along.py`.
 import asyncio
 import json
 import logging
-import tempfile
-import threading
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
 import structlog
-from aiohttp import web
 
-from strike_adapters.embedded import embedded_postgres
-from strike_adapters.postgres.people import save_link, save_tenant
-from strike_adapters.postgres.prepare import prepare
-from strike_app.bootstrap import Strike, open_services, open_strike
-from strike_app.server import create_app
-from strike_app.settings import Settings
-from strike_app.tokens import new_secret
+from strike_app.testing import LocalStrike, local_strike
 from strike_domain import Actor, EcoOrder, Link, LinkStatus, Role, Scope, Side, Tenant
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -56,8 +46,8 @@ async def changes(
                 event = {}
 
 
-async def read(session: aiohttp.ClientSession, url: str, last_id: str, most: int) -> str:
-    """Tell what changed, at most so much; where to go on."""
+async def read(session: aiohttp.ClientSession, url: str, last_id: str, until: str) -> str:
+    """Tell what changed, until a line with these words; where to go on."""
     async for newest, told in changes(session, url, last_id):
         last_id = newest
         for error in told.get("errors", ()):
@@ -65,8 +55,7 @@ async def read(session: aiohttp.ClientSession, url: str, last_id: str, most: int
             return last_id
         change = told["data"]["ecosChanged"]
         print(f"  {change['eco']['jobNumber']} {change['eco']['status']}: {change['line']}")
-        most -= 1
-        if not most:
+        if until in change["line"]:
             break
     return last_id
 
@@ -80,56 +69,29 @@ place = {"type": "Point", "coordinates": [-105.27, 40.01]}
 order = EcoOrder(osp_id=osp.id, location=place, job_type="FNOL", description="Light lost.")
 
 
-async def story(strike: Strike, settings: Settings) -> None:
-    runner = web.AppRunner(create_app(open_services(strike, settings)))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/graphql"
-    secret, do, callouts = new_secret(), strike.administration(), strike.callouts()
-    token = do.create_token("board", Role.VIEWER, frozenset({Scope.READ}), 1, secret, nina)
-    proof = {"Authorization": f"Bearer {secret.get_secret_value()}"}
+async def story(local: LocalStrike) -> None:
+    url, callouts = local.url, local.strike.callouts()
+    token = local.token(nina, "board", Role.VIEWER, [Scope.READ])
+    proof = {"Authorization": f"Bearer {token.text}"}
 
     async with aiohttp.ClientSession(headers=proof) as session:
         eco_id = callouts.create_eco(order, nina).aggregate.id
         callouts.add_note(eco_id, "A digger was seen there.", nina)
         print("Following from the beginning:")
-        last_id = await read(session, url, "0", 2)
+        last_id = await read(session, url, "0", "A digger")
 
         print("The connection is lost, and things go on:")
         callouts.add_note(eco_id, "Said while nobody listened.", nina)
         callouts.cancel_eco(eco_id, "It was a loose plug.", nina)
-        last_id = await read(session, url, last_id, 2)
+        last_id = await read(session, url, last_id, "a loose plug")
 
         print("The token is revoked:")
-        reading = asyncio.create_task(read(session, url, last_id, 1))
+        reading = asyncio.create_task(read(session, url, last_id, "nothing more"))
         await asyncio.sleep(0.2)
-        do.revoke_token(token.id, nina)
+        local.strike.administration().revoke_token(token.id, nina)
         await reading
-    await runner.cleanup()
 
 
-with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder)) as server:
-    server.ensure_database("example")
-    settings = Settings(
-        database_url=server.url("example"),
-        secrets_key_file=Path(folder) / "key",
-        oidc_signer="arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/app/example/1",
-    )
-    prepare(server.url("example"))
-    with open_strike(settings) as strike:
-        for one in (noc, osp):
-            save_tenant(strike.pool, one)
-        save_link(strike.pool, Link(noc_id=noc.id, osp_id=osp.id, status=LinkStatus.ACTIVE))
-        stop = threading.Event()
-        names = ("eco_views", "eco_timeline", "pager_run_views")
-        threads = [
-            threading.Thread(target=one.run, args=(stop,)) for one in strike.followers(names)
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            asyncio.run(story(strike, settings))
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+link = Link(noc_id=noc.id, osp_id=osp.id, status=LinkStatus.ACTIVE)
+with local_strike([noc, osp], [link]) as local:
+    asyncio.run(story(local))

@@ -7,24 +7,14 @@ and its followers run in this process. Run it with `python examples/10_a_ticket_
 
 import asyncio
 import logging
-import tempfile
-import threading
 from contextlib import aclosing
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import structlog
-from aiohttp import web
 
-from strike_adapters.embedded import embedded_postgres
-from strike_adapters.postgres.people import save_link, save_tenant
-from strike_adapters.postgres.prepare import prepare
-from strike_app.bootstrap import Strike, open_services, open_strike
 from strike_app.client import Answer, Change, Refused, StrikeClient, point
-from strike_app.server import create_app
-from strike_app.settings import Settings
-from strike_app.tokens import new_secret
+from strike_app.testing import local_strike
 from strike_domain import Actor, Link, LinkStatus, Role, Scope, Side, Tenant
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -97,38 +87,8 @@ async def ticket_system(url: str, token: str) -> None:
 noc = Tenant(id=uuid4(), name="Nordlicht", side=Side.NOC)
 osp = Tenant(id=uuid4(), name="Splice & Sons", side=Side.OSP)
 nina = Actor(name="user:nina", tenant_id=noc.id, side=noc.side, role=Role.ADMIN)
+link = Link(noc_id=noc.id, osp_id=osp.id, status=LinkStatus.ACTIVE)
 
-
-async def story(strike: Strike, settings: Settings) -> None:
-    runner = web.AppRunner(create_app(open_services(strike, settings)))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    secret, scopes = new_secret(), frozenset({Scope.READ, Scope.CALLOUT})
-    strike.administration().create_token("tickets", Role.OPERATOR, scopes, 1, secret, nina)
-    port = runner.addresses[0][1]
-    await ticket_system(f"http://127.0.0.1:{port}/graphql", secret.get_secret_value())
-    await runner.cleanup()
-
-
-with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder)) as server:
-    server.ensure_database("example")
-    settings = Settings(
-        database_url=server.url("example"),
-        secrets_key_file=Path(folder) / "key",
-        oidc_signer="arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/app/example/1",
-    )
-    prepare(server.url("example"))
-    with open_strike(settings) as strike:
-        for one in (noc, osp):
-            save_tenant(strike.pool, one)
-        save_link(strike.pool, Link(noc_id=noc.id, osp_id=osp.id, status=LinkStatus.ACTIVE))
-        stop = threading.Event()
-        threads = [threading.Thread(target=one.run, args=(stop,)) for one in strike.followers()]
-        for thread in threads:
-            thread.start()
-        try:
-            asyncio.run(story(strike, settings))
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+with local_strike([noc, osp], [link]) as local:
+    token = local.token(nina, "tickets", Role.OPERATOR, [Scope.READ, Scope.CALLOUT])
+    asyncio.run(ticket_system(local.url, token.text))

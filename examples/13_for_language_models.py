@@ -8,15 +8,11 @@ this process. Run it with `python examples/13_for_language_models.py`.
 import asyncio
 import logging
 import sys
-import tempfile
-import threading
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from aiohttp import web
 from pydantic import SecretStr
 
 try:
@@ -26,13 +22,7 @@ try:
 except ModuleNotFoundError:
     sys.exit(print("This example needs mcp: pip install 'osprey-strike[mcp]'"))
 
-from strike_adapters.embedded import embedded_postgres
-from strike_adapters.postgres.people import save_link, save_tenant
-from strike_adapters.postgres.prepare import prepare
-from strike_app.bootstrap import Strike, open_services, open_strike
-from strike_app.server import create_app
-from strike_app.settings import Settings
-from strike_app.tokens import new_secret
+from strike_app.testing import LocalStrike, local_strike
 from strike_domain import Actor, Link, LinkStatus, Role, Scope, Side, Tenant
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -71,38 +61,13 @@ async def conversation(model: Client) -> None:
 # Strike -----------------------------------------------------------------------------------------
 
 
-async def story(strike: Strike, settings: Settings) -> None:
-    runner = web.AppRunner(create_app(open_services(strike, settings)))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    secret, scopes = new_secret(), frozenset({Scope.READ, Scope.CALLOUT})
-    strike.administration().create_token("desk", Role.OPERATOR, scopes, 1, secret, nina)
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/graphql"
-    callers = Callers(url, SecretStr(secret.get_secret_value()), "claude")
+async def story(local: LocalStrike) -> None:
+    token = local.token(nina, "desk", Role.OPERATOR, [Scope.READ, Scope.CALLOUT])
+    callers = Callers(local.url, SecretStr(token.text), "claude")
     async with Client(make_server(callers, lambda: datetime.now(UTC))) as model:
         await conversation(model)
-    await runner.cleanup()
 
 
-with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder)) as server:
-    server.ensure_database("example")
-    settings = Settings(
-        database_url=server.url("example"),
-        secrets_key_file=Path(folder) / "key",
-        oidc_signer="arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/app/example/1",
-    )
-    prepare(server.url("example"))
-    with open_strike(settings) as strike:
-        for one in (noc, osp):
-            save_tenant(strike.pool, one)
-        save_link(strike.pool, Link(noc_id=noc.id, osp_id=osp.id, status=LinkStatus.ACTIVE))
-        stop = threading.Event()
-        threads = [threading.Thread(target=one.run, args=(stop,)) for one in strike.followers()]
-        for thread in threads:
-            thread.start()
-        try:
-            asyncio.run(story(strike, settings))
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+link = Link(noc_id=noc.id, osp_id=osp.id, status=LinkStatus.ACTIVE)
+with local_strike([noc, osp], [link]) as local:
+    asyncio.run(story(local))
