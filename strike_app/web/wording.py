@@ -106,10 +106,12 @@ def is_alarm(eco: Mapping[str, Any]) -> bool:
 
 
 def tone_of(eco: Mapping[str, Any]) -> str:
-    """How an ECO looks on a map: alarms are bad, what is over is calm."""
+    """How an ECO looks on a map: by its paging while it is active, then by what became of it."""
     if is_alarm(eco):
         return "bad"
-    return "calm" if eco["status"] in OVER else PAGING[eco["pagingState"]].tone
+    if eco["status"] in ACTIVE:
+        return PAGING[eco["pagingState"]].tone
+    return STATUS[eco["status"]].tone
 
 
 def call_look(call: Mapping[str, Any]) -> Look:
