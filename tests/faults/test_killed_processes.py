@@ -28,7 +28,10 @@ from strike_mock.scenarios import Scenario, load
 
 SPEED = 20.0
 LEASE = {"STRIKE_LEASE_SECONDS": "1"}
-STORY_SECONDS = 60.0
+STORY_SECONDS = 90.0
+
+KILLS = 8
+"""Of one story, at the most: where a start takes longer than kills lie apart, nothing would end."""
 
 Watcher = Callable[[dict[str, Any]], None]
 
@@ -123,7 +126,9 @@ def _psql_row(world: World, eco_id: UUID) -> dict[str, Any]:
 
 
 def _kill_at_random(world: World, chance: random.Random, over: threading.Event) -> None:
-    while not over.wait(chance.uniform(0.2, 2.5)):
+    for _ in range(KILLS):
+        if over.wait(chance.uniform(0.2, 2.5)):
+            return
         _kill_and_start(world, chance.choice(["worker", "follower"]))
 
 
