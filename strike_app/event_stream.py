@@ -34,12 +34,20 @@ HEADERS = {
     "Connection": "keep-alive",
 }
 
-OPEN: web.AppKey[WeakSet[EventStream]] = web.AppKey("open_streams", WeakSet)
 
-
-def open_streams() -> WeakSet[EventStream]:
+class OpenStreams(WeakSet["EventStream"]):
     """What an application keeps under `OPEN`."""
-    return WeakSet()
+
+    is_closing = False
+
+    def hang_up(self) -> None:
+        """End all, and whatever would still begin: a stop would wait for it."""
+        self.is_closing = True
+        for stream in tuple(self):
+            stream.hang_up()
+
+
+OPEN: web.AppKey[OpenStreams] = web.AppKey("open_streams", OpenStreams)
 
 
 class ReaderGone(Exception):
@@ -62,6 +70,8 @@ class EventStream:
         self._is_gone = False
 
     async def __aenter__(self) -> Self:
+        if self._request.app[OPEN].is_closing:
+            raise web.HTTPServiceUnavailable
         await self.response.prepare(self._request)
         if (transport := self._request.transport) is not None:
             transport.set_write_buffer_limits(WAITING_BYTES)

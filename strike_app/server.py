@@ -30,7 +30,7 @@ from strike_app.callers import (
     user_of,
 )
 from strike_app.claims import check_content_type, check_origin, client_of, correlation_id
-from strike_app.event_stream import OPEN, accepts_events, open_streams, resumed_after
+from strike_app.event_stream import OPEN, OpenStreams, accepts_events, resumed_after
 from strike_app.graphiql import page
 from strike_app.graphql import Context, make_context, schema
 from strike_app.graphql.events import asked_in, stream_answers
@@ -56,6 +56,8 @@ ANSWER_SECONDS = 30.0
 
 INIT_SECONDS = 10
 """How long a WebSocket may stay silent before it says who it acts for."""
+
+STOPPING = b"the server is stopping"
 
 HEARTBEAT_SECONDS = 30.0
 """How often a WebSocket is asked whether somebody is still there."""
@@ -157,6 +159,8 @@ class StrikeView(GraphQLView[Context, None]):
         )
         await socket.prepare(request)
         self._sockets.add(socket)
+        if request.app[OPEN].is_closing:
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=STOPPING)
         return socket
 
     async def on_ws_connect(self, context: Context) -> Any:
@@ -172,11 +176,9 @@ class StrikeView(GraphQLView[Context, None]):
 
     async def hang_up(self, app: web.Application) -> None:
         """Nobody who listens may hold up the end; clients come back to whoever serves then."""
-        streams = app[OPEN]
-        for stream in tuple(streams):
-            stream.hang_up()
+        app[OPEN].hang_up()
         for socket in tuple(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is stopping")
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=STOPPING)
 
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
@@ -223,7 +225,7 @@ def create_app(services: Services, now: Now = time.monotonic) -> web.Application
     app[SERVICES] = services
     app[FAILURES] = Failures(now)
     app[GOOD_TOKENS] = good_tokens()
-    app[OPEN] = open_streams()
+    app[OPEN] = OpenStreams()
     settings = services.settings
     app[RATES] = Rates(settings.rate_per_user, settings.rate_per_tenant, now)
     graphql = StrikeView(services, app[RATES])

@@ -107,7 +107,7 @@ class RunPlan(BaseModel):
             queue_seconds=queue_seconds,
             decline_keys=pager_list.decline_keys,
             ring_again=pager_list.ring_again,
-            texted=tuple(sorted(pager_list.texted)),
+            texted=tuple(sorted(pager_list.texted & {one.phone for one in pager_list.contacts})),
         )
 
     def again(self) -> RunPlan:

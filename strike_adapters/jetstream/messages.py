@@ -34,6 +34,9 @@ _OWN = frozenset(DomainEvent.model_fields) | (
 
 _HAS_PHONE = b'"phone":'
 
+NUMBERS = frozenset({"phone", "texted"})
+"""Fields that hold telephone numbers, one or several."""
+
 
 @dataclass(frozen=True)
 class Parties:
@@ -127,11 +130,10 @@ def _encoded(body: Mapping[str, Any], most_bytes: int) -> bytes:
     return orjson.dumps({**body, "payload": None}, option=orjson.OPT_SORT_KEYS)
 
 
-def _masked(value: Any) -> Any:
+def _masked(value: Any, name: str = "") -> Any:
     """The same with phone numbers as people other than their owner see them."""
     if isinstance(value, dict):
-        return {
-            name: mask_phone(one) if name == "phone" and isinstance(one, str) else _masked(one)
-            for name, one in value.items()
-        }
-    return [_masked(one) for one in value] if isinstance(value, list) else value
+        return {key: _masked(one, key) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_masked(one, name) for one in value]
+    return mask_phone(value) if name in NUMBERS and isinstance(value, str) else value

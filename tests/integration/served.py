@@ -59,6 +59,7 @@ class Served:
     session: aiohttp.ClientSession
     signer: IdentitySigner
     services: Services
+    app: web.Application
     public: str = field(default="https://strike.example/in")
 
     def headers(self, email: str = OPERATOR.email, tenant: UUID | None = NOC_ID) -> dict[str, str]:
@@ -129,14 +130,15 @@ async def serving(strike: Strike, signer: IdentitySigner, port: int = 0) -> Asyn
     )
     identities = Identities(identity, None)
     services = replace(open_services(strike, strike.settings), identity=identities)
-    runner = StrikeRunner(create_app(services), access_log=None)
+    app = create_app(services)
+    runner = StrikeRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()
     try:
         async with aiohttp.ClientSession() as session:
             url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            yield Served(url, session, signer, services)
+            yield Served(url, session, signer, services, app)
     finally:
         await runner.cleanup()
         services.executor.shutdown()

@@ -17,6 +17,7 @@ from strike_app.client import (
     Eco,
     EcoFilter,
     EcoWithHistory,
+    Patience,
     Refused,
     StreamEnded,
     StrikeClient,
@@ -24,6 +25,7 @@ from strike_app.client import (
     point,
 )
 from strike_app.demo.seed import NOC_ID
+from strike_app.event_stream import OPEN
 from strike_app.tokens import new_secret
 from strike_domain import Actor, Role, Scope, Side
 from tests.integration.served import OSP_ID, Served, new_signer, serving
@@ -36,13 +38,16 @@ PLACE = point(-105.27, 40.01)
 
 @asynccontextmanager
 async def connected(
-    strike: Strike, served: Served, role: Role = Role.OPERATOR
+    strike: Strike,
+    served: Served,
+    role: Role = Role.OPERATOR,
+    patience: Patience | None = None,
 ) -> AsyncIterator[StrikeClient]:
     """With an API token, as another service has one."""
     secret = new_secret()
     scopes = frozenset({Scope.READ, Scope.CALLOUT})
     strike.administration().create_token(str(uuid4()), role, scopes, 1, secret, BOSS)
-    async with StrikeClient(f"{served.url}/graphql", secret) as client:
+    async with StrikeClient(f"{served.url}/graphql", secret, patience=patience) as client:
         yield client
 
 
@@ -150,6 +155,18 @@ def has_more(got: list[int], count: int, following: asyncio.Task[None]) -> bool:
     return len(got) >= count
 
 
+async def test_a_stream_that_begins_while_the_server_stops_is_sent_away(strike: Strike) -> None:
+    """Otherwise the stop would wait for it: nobody hangs up on what was not there yet."""
+    async with serving(strike, new_signer()) as served:
+        body = {"query": "subscription { ecosChanged { position } }"}
+        headers = served.headers() | {"Accept": "text/event-stream"}
+        served.app[OPEN].hang_up()
+        async with served.session.post(
+            f"{served.url}/graphql", json=body, headers=headers
+        ) as answer:
+            assert answer.status == 503
+
+
 async def until(true: Callable[[], bool]) -> None:
     await asyncio.to_thread(eventually, true, 60)
 
@@ -161,7 +178,8 @@ async def test_each_change_comes_exactly_once_whatever_dies(strike: Strike) -> N
     got: list[int] = []
     await disasters.start()
     assert disasters.served
-    async with connected(strike, disasters.served) as client:
+    patience = Patience(repeats=300)  # A server that stops may take a minute for it.
+    async with connected(strike, disasters.served, patience=patience) as client:
 
         async def follow() -> None:
             async with aclosing(client.changes(Change, after=0)) as changes:

@@ -132,7 +132,7 @@ async def test_without_credentials_nothing_is_open() -> None:
         }
 
 
-@pytest.mark.parametrize("path", ["Accounts/{0}/Messages.json", "Accounts/{0}.xml", "Nothing"])
+@pytest.mark.parametrize("path", ["Accounts/{0}/Faxes.json", "Accounts/{0}.xml", "Nothing"])
 async def test_what_does_not_exist_is_not_found_in_twilios_form(path: str) -> None:
     path = "/2010-04-01/" + path.format(PARENT.sid)
     async with (

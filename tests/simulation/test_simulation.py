@@ -25,6 +25,7 @@ from tests.simulation import planted
 STRIKE = [sys.executable, "-m", "strike_app"]
 
 
+@pytest.mark.timeout(600)
 def test_two_hundred_nights_are_told_and_nothing_is_wrong() -> None:
     done = _strike("simulate", "--seeds", "1-200", "--json")
     told = json.loads(done.stdout)
