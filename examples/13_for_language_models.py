@@ -8,7 +8,6 @@ this process. Run it with `python examples/13_for_language_models.py`.
 import asyncio
 import logging
 import sys
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -23,7 +22,7 @@ except ModuleNotFoundError:
     sys.exit(print("This example needs mcp: pip install 'osprey-strike[mcp]'"))
 
 from strike_app.testing import LocalStrike, local_strike
-from strike_domain import Actor, Link, LinkStatus, Role, Scope, Side, Tenant
+from strike_domain import Actor, Link, LinkStatus, Role, Scope, Side, SystemClock, Tenant
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
@@ -64,7 +63,7 @@ async def conversation(model: Client) -> None:
 async def story(local: LocalStrike) -> None:
     token = local.token(nina, "desk", Role.OPERATOR, [Scope.READ, Scope.CALLOUT])
     callers = Callers(local.url, SecretStr(token.text), "claude")
-    async with Client(make_server(callers, lambda: datetime.now(UTC))) as model:
+    async with Client(make_server(callers, SystemClock().now)) as model:
         await conversation(model)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import threading
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from strike_app.followers import FollowerReporter
 from strike_app.logs import configure
 from strike_app.metrics import serve_metrics
 from strike_app.mute import StrikeRunner
-from strike_app.processes import run_until_stopped, start, stop_event, tell_ready, wait_for
+from strike_app.processes import listen, run_until_stopped, start, stop_event, tell_ready, wait_for
 from strike_app.settings import Settings
 from strike_domain.errors import Rejected
 
@@ -108,7 +107,7 @@ async def _serve(
     from strike_app.server import create_app
 
     settings = strike.settings
-    listener = _listen(settings)
+    listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     here = AnyHttpUrl(f"http://{settings.host}:{port}")
     public = settings.model_copy(update={"public_url": settings.public_url or here})
@@ -128,8 +127,3 @@ async def _serve(
         services.executor.shutdown()
         for thread in threads:
             await asyncio.to_thread(thread.join)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family, backlog=512)

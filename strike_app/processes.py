@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -53,6 +54,12 @@ def wait_for(stop: threading.Event) -> None:
     """Return when `stop` is set. A wait without a limit would keep Python from seeing signals."""
     while not stop.wait(0.2):
         pass
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections there; port 0 is a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=512)
 
 
 def tell_ready(path: Path | None, facts: dict[str, Any]) -> None:

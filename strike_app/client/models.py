@@ -291,9 +291,9 @@ def selection(model: type[Answer]) -> str:
     """The fields of a model, as GraphQL asks for them."""
     parts = []
     for name, field in model.model_fields.items():
-        inner = next(models_in(field.annotation), None)
-        parts.append(f"{field.alias or name} {{ {selection(inner)} }}" if inner else field.alias)
-    return " ".join(part or "" for part in parts)
+        asked, inner = field.alias or name, next(models_in(field.annotation), None)
+        parts.append(f"{asked} {{ {selection(inner)} }}" if inner else asked)
+    return " ".join(parts)
 
 
 def models_in(annotation: Any) -> Iterator[type[Answer]]:

@@ -21,7 +21,8 @@ LENGTH, LIFE, MOST = 8, timedelta(minutes=10), 1_000
 
 @dataclass(frozen=True)
 class Order:
-    """What was drafted; `reference` makes one callout of however many confirmations."""
+    """What `StrikeClient.create_eco` is given; the reference makes one callout of however many
+    confirmations."""
 
     osp_id: UUID
     location: GeoJson
@@ -30,7 +31,7 @@ class Order:
     priority: str
     ticket: str | None
     affected_customers: int | None
-    reference: str
+    client_reference: str
 
 
 class Drafts:

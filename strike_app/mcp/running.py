@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
-from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -15,17 +13,14 @@ from pydantic import SecretStr
 from strike_app.client import Patience, StrikeClient
 from strike_app.mcp.connecting import Callers
 from strike_app.mcp.server import make_server
-from strike_app.processes import tell_ready
+from strike_app.processes import listen, tell_ready
+from strike_domain import SystemClock
 from strike_domain.errors import Rejected
 
 AT_START = Patience(request=5.0, repeats=2.0)
 """How long Strike is looked for before it is said that it is not there."""
 
 TOKEN = "STRIKE_API_TOKEN"  # noqa: S105 (a name)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def run_stdio(url: str, agent: str) -> None:
@@ -41,7 +36,9 @@ def run_stdio(url: str, agent: str) -> None:
     async def serve() -> None:
         async with StrikeClient(url, token, agent=agent, patience=AT_START) as strike:
             await strike.me()
-        await make_server(Callers(url, SecretStr(token), agent), _now).run_stdio_async()
+        await make_server(
+            Callers(url, SecretStr(token), agent), SystemClock().now
+        ).run_stdio_async()
 
     asyncio.run(serve())
 
@@ -53,9 +50,8 @@ def run_http(
 
     `allowed`: names of this host that requests may be for, besides the address itself.
     """
-    server = make_server(Callers(url, None, agent), _now)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
+    server = make_server(Callers(url, None, agent), SystemClock().now)
+    with listen(host, port) as listener:
         address = f"{host}:{listener.getsockname()[1]}"
         app = server.streamable_http_app(
             host=host,
