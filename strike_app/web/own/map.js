@@ -33,7 +33,7 @@ export async function openMap(element, options = {}) {
   map.createPane("outlines").style.zIndex = 250;
   const renderer = L.canvas({ pane: "outlines", padding: 0.3 });
   const outline = (data, weight) => L.geoJSON(data, {
-    pane: "outlines", interactive: false, renderer,
+    pane: "outlines", interactive: false, snapIgnore: true, renderer,
     style: { color: colour("border"), weight, fillColor: colour("land"), fillOpacity: hasTiles ? 0 : 1 },
   });
   const hasTiles = Boolean(element.dataset.tiles);
