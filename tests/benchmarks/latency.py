@@ -36,6 +36,7 @@ from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
 from strike_adapters.postgres.prepare import prepare
+from strike_adapters.postgres.reading import SharedReading
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.view import CHANGES
 from strike_domain import Callouts, Router, StrikeLog, SystemClock
@@ -66,8 +67,9 @@ def follow(url: str, parent: Any) -> None:
     ended = threading.Event()
     with open_pool(url) as pool, ThreadPoolExecutor(len(FOLLOWER_NAMES)) as threads:
         router = Router(PostgresDirectory(pool))
+        reading = SharedReading(url)
         for name in FOLLOWER_NAMES:
-            threads.submit(Follower(name, url, router, SystemClock()).run, ended)
+            threads.submit(Follower(name, url, router, SystemClock(), reading).run, ended)
         parent.send("ready")
         parent.poll(None)
         ended.set()
