@@ -27,8 +27,8 @@ from strike_domain.log import LOG_NAME, StrikeLog
 MOST = 500
 """Most events that are selected, and handed to a view, at a time."""
 
-KEPT = 2_000
-"""At least so many of the newest events are kept, for views that are a little behind."""
+KEPT = 10_000
+"""At least so many of the newest events are kept, for views that are a little behind (30 MB)."""
 
 HOLD = 0.1
 """Seconds after which a view that is still at work no longer keeps the others waiting."""

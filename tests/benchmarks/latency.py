@@ -34,6 +34,7 @@ from rich.table import Table
 
 from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
+from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.reading import SharedReading
@@ -65,7 +66,11 @@ class Told(NamedTuple):
 def follow(url: str, parent: Any) -> None:
     """What `strike follow` does, until the parent says or ends: each follower in a thread."""
     ended = threading.Event()
-    with open_pool(url) as pool, ThreadPoolExecutor(len(FOLLOWER_NAMES)) as threads:
+    with (
+        seldom_collecting(),
+        open_pool(url) as pool,
+        ThreadPoolExecutor(len(FOLLOWER_NAMES)) as threads,
+    ):
         router = Router(PostgresDirectory(pool))
         reading = SharedReading(url)
         for name in FOLLOWER_NAMES:

@@ -35,7 +35,7 @@ ANNOUNCE = f"SELECT pg_notify('{CHANGES}', %s)"
 
 RECORDED = """
 SELECT pg_notify(%s, told), set_config('synchronous_commit', 'off', true)
-FROM unnest(%s::text[]) AS told
+FROM json_array_elements_text(%s::json) AS told
 """
 """Announces what changed, and lets the commit not wait for the disk.
 
@@ -169,7 +169,7 @@ class ViewRecorder(PostgresTrackingRecorder):
                 write(cursor, rows.values())
             self.settle(cursor, batch)
             told = batch.announcements(name, tracking.notification_id, behind=behind)
-            cursor.execute(RECORDED, (CHANGES, [*told]))
+            cursor.execute(RECORDED, (CHANGES, json.dumps([*told])))
             if self.wakes_workers and batch.rows:
                 cursor.execute(f"NOTIFY {DUE}")
 
