@@ -413,7 +413,7 @@ class StrikeMachine(RuleBasedStateMachine):
         run = self.strike.log.run(order.run_id)
         link = link_of(run, run.call(order.call_id))
         holders = self.strike.technicians
-        before, eco = holders.job(link), self._eco_of(run.id)
+        before = holders.job(link)
         say = {
             "accept": holders.accept,
             "decline": holders.decline,
@@ -428,8 +428,6 @@ class StrikeMachine(RuleBasedStateMachine):
         after = holders.job(link)
         if word == "accept" and before.standing.can_accept:
             assert after.standing in (Standing.YOURS, Standing.TAKEN)
-            accepted = self.strike.log.run(run.id).accepted_by
-            assert accepted is not None or eco.responder is not None, "Nobody has it."
         if before.standing in (Standing.YOURS, Standing.DONE) and word != "done":
             assert after.standing is before.standing, "What was theirs was taken away."
 
@@ -505,7 +503,7 @@ class StrikeMachine(RuleBasedStateMachine):
             accepted = self.strike.log.run(eco.responder.run_id)
             assert accepted.state is RunState.ACCEPTED
             assert accepted.accepted_by is not None
-            assert accepted.accepted_by.name == eco.responder.name
+            assert accepted.call(eco.responder.call_id).contact.name == eco.responder.name
 
     def teardown(self) -> None:
         """With a healthy provider and enough time every run ends, and the log tells it all."""
