@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -132,16 +132,19 @@ def _is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def outage_world(network: Network | None = None) -> Iterator[World]:
+def outage_world(
+    network: Network | None = None, sources: Mapping[int, Path] | None = None
+) -> Iterator[World]:
     """Start everything; at the end stop what is left of it, and remove its files.
 
     With a `network` Strike's processes reach the database, Twilio and Render by its links, and are
-    reached by them. With STRIKE_OUTAGE_LOGS set to a folder, logs and notes are kept there.
+    reached by them. `sources`: where the code of the processes of a number is, if not here. With
+    STRIKE_OUTAGE_LOGS set to a folder, logs and notes are kept there.
     """
     folder = Path(tempfile.mkdtemp(prefix="strike-outages-"))
     try:
         with ExitStack() as stack:
-            yield _open(stack, folder, network)
+            yield _open(stack, folder, network, sources or {})
         assert (left := processes_of(folder)) == [], left
     finally:
         if logs := os.environ.get("STRIKE_OUTAGE_LOGS"):
@@ -150,7 +153,9 @@ def outage_world(network: Network | None = None) -> Iterator[World]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _open(stack: ExitStack, folder: Path, network: Network | None) -> World:
+def _open(
+    stack: ExitStack, folder: Path, network: Network | None, sources: Mapping[int, Path]
+) -> World:
     scenario, epoch, outside = load(SCENARIO), datetime.now(UTC), _new_credentials()
     database = stack.enter_context(embedded_postgres(folder))
     database.ensure_database("strike")
@@ -170,6 +175,8 @@ def _open(stack: ExitStack, folder: Path, network: Network | None) -> World:
     for number in range(1, EACH + 1):
         env = _env(seen_url, key_file, facts, SPEED, epoch) | SETTINGS
         env["STRIKE_TWILIO_BASE_URL"] = seen_mock
+        if source := sources.get(number):
+            env |= {"PYTHONPATH": str(source), "PYTHONSAFEPATH": "1"}
         servers[f"server-{number}"] = here = env["STRIKE_PUBLIC_URL"]
         # Twilio calls one address, as it would behind a load balancer that knows of no outage.
         public = {"STRIKE_PUBLIC_URL": _public(network, servers["server-1"])}
