@@ -20,7 +20,7 @@ NO_EVENTS_FAULT = (OperationalError, InterfaceError)
 """The database was away: nothing is said of any event by that."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Read:
     """An event of the log with its aggregate right after it; or why there is none."""
 
@@ -30,6 +30,10 @@ class Read:
     error: Exception | None = None
     topic: str = ""
     event_id: UUID | None = None
+
+    def __repr__(self) -> str:
+        """Without what is in it: a traceback with many of them is written in no time."""
+        return f"<{self.topic} at position {self.position}>"
 
 
 def event_id_of(mapper: Mapper[UUID], notification: Notification) -> UUID | None:
