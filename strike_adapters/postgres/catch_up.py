@@ -32,10 +32,13 @@ class Named(Protocol):
     mapper: Mapper[UUID]
 
 
-def take_in(view: View, reads: Sequence[Read]) -> None:
-    """Let a read model take in what was read. Raises `EventFailed`, or what the database raised."""
+def take_in(view: View, reads: Sequence[Read], after: int = 0) -> None:
+    """Let a read model, whose position is `after`, take in what was read.
+
+    Raises `EventFailed`, or what the database raised.
+    """
     try:
-        view.process_batch(reads)
+        view.process_batch(reads, after)
     except NO_EVENTS_FAULT:
         raise
     except IntegrityError:
@@ -43,17 +46,18 @@ def take_in(view: View, reads: Sequence[Read]) -> None:
         reached = view.view.max_tracking_id(LOG_NAME) or 0
         rest = [one for one in reads if one.position > reached]
         if len(rest) == len(reads):
-            _take_each(view, reads)
+            _take_each(view, reads, after)
         elif rest:
-            take_in(view, rest)
+            take_in(view, rest, reached)
     except Exception:
-        _take_each(view, reads)
+        _take_each(view, reads, after)
 
 
-def _take_each(view: View, reads: Sequence[Read]) -> None:
+def _take_each(view: View, reads: Sequence[Read], after: int) -> None:
     for one in reads:
         try:
-            view.process_batch([one])
+            view.process_batch([one], after)
+            after = one.position
         except NO_EVENTS_FAULT:
             raise
         except Exception as error:

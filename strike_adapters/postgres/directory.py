@@ -44,9 +44,8 @@ SELECT make_interval(secs => polling_seconds) AS interval,
 FROM render_instances WHERE osp_id = %s
 """
 
-# As many as ask at the same time. The rows of the sequences are locked in one order. A commit that
-# does not wait for the disk is enough: whatever is stored with the number comes later in the
-# journal, so that nobody can find it there without this.
+# As many as ask at the same time. The rows of the sequences are locked in one order. The commit
+# waits for the disk: who has the number may outlive the server, and store it with the next one.
 OPEN_JOBS = """
 WITH asked AS (
     SELECT * FROM unnest(%(nocs)b::uuid[], %(osps)b::uuid[], %(years)b::bigint[])
@@ -65,8 +64,7 @@ WITH asked AS (
 )
 SELECT found.noc_id, osp_id, found.status, found.paging_policy, found.suspended_by, year,
        CASE WHEN found.status = 'ACTIVE' THEN taken.last - found.number + turn END AS job,
-       EXISTS (SELECT 1 FROM render_instances AS r WHERE r.osp_id = found.osp_id) AS has_render,
-       set_config('synchronous_commit', 'off', true) AS relaxed
+       EXISTS (SELECT 1 FROM render_instances AS r WHERE r.osp_id = found.osp_id) AS has_render
 FROM found LEFT JOIN taken USING (osp_id, year) ORDER BY place
 """
 

@@ -73,7 +73,7 @@ class Place:
         while not stop.is_set() and time.monotonic() < end:
             with self._reading.turn(self, HOLD) as reads:
                 if reads:
-                    take_in(view, reads)
+                    take_in(view, reads, self.after)
                     self.after = reads[-1].position
         return not stop.is_set()
 

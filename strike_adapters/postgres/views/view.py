@@ -10,10 +10,11 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 from uuid import UUID
 
-from eventsourcing.persistence import Tracking
+from eventsourcing.persistence import OperationalError, Tracking
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from eventsourcing.projection import Projection
 from psycopg import Connection, Cursor
@@ -39,9 +40,12 @@ FROM json_array_elements_text(%s::json) AS told
 """
 """Announces what changed, and lets the commit not wait for the disk.
 
-Rows and position are one transaction: what a crash of the database takes of both is followed again.
-Whatever a worker makes of the rows is written to the disk after them, so never without them.
+Rows and position are one transaction: what a crash of the database takes of both is followed again,
+also by a follower that lived through it (`ViewRecorder.record`). Whatever a worker makes of the
+rows is written to the disk after them, so never without them.
 """
+
+STORED_POSITION = "SELECT notification_id FROM {} WHERE application_name = %s"
 
 LIVE = 100
 """A batch of no more events than that is told ECO by ECO; a longer one wakes everybody."""
@@ -158,12 +162,17 @@ class ViewRecorder(PostgresTrackingRecorder):
     def finish(cls, connection: Connection[Any], suffix: str) -> None:
         """What follows from all rows of tables that were filled beside, once they have indexes."""
 
-    def record(self, name: str, batch: Batch, tracking: Tracking, *, behind: bool) -> None:
+    def record(
+        self, name: str, batch: Batch, tracking: Tracking, *, behind: bool, after: int = 0
+    ) -> None:
         """Write the rows and the position, and announce both, in one transaction.
 
-        `behind`: there are too many changes to tell one by one.
+        `behind`: there are too many changes to tell one by one. `after`: the position that is
+        stored, as far as the caller knows. Raises `OperationalError` if it is no longer: the
+        database has come back without what was committed last, and it has to be followed again.
         """
         with self.datastore.transaction(commit=True) as cursor:
+            self._check_not_behind(cursor, tracking.application_name, after)
             self._insert_tracking(cursor, tracking)
             for rows in batch.rows.values():
                 write(cursor, rows.values())
@@ -172,6 +181,17 @@ class ViewRecorder(PostgresTrackingRecorder):
             cursor.execute(RECORDED, (CHANGES, json.dumps([*told])))
             if self.wakes_workers and batch.rows:
                 cursor.execute(f"NOTIFY {DUE}")
+
+    def _check_not_behind(self, cursor: Cursor[Any], name: str, after: int) -> None:
+        if after:
+            row = cursor.execute(self._stored_position, (name,), prepare=True).fetchone()
+            if row is None or row["notification_id"] < after:
+                raise OperationalError(f"{self.tracking_table_name} is no longer at {after}.")
+
+    @cached_property
+    def _stored_position(self) -> bytes:
+        table = Identifier(self.datastore.schema, self.tracking_table_name)
+        return SQL(STORED_POSITION).format(table).as_bytes()
 
 
 def announcement(view: str, position: int, change: Change, *, all: bool = False) -> str:
@@ -212,12 +232,16 @@ class View(Projection[ViewRecorder]):
             self._fold.forget(domain_event)
             raise
 
-    def process_batch(self, reads: Sequence[Read]) -> None:
-        """Take in some events, and the position of the last of them, or none."""
+    def process_batch(self, reads: Sequence[Read], after: int = 0) -> None:
+        """Take in some events, and the position of the last of them, or none.
+
+        `after`: the position that is stored, as far as the caller knows (`ViewRecorder.record`).
+        """
         gathering = Gathering(self)
         for one in reads:
             if one.error is not None:
                 raise one.error
             gathering.take(one.event, one.after, one.position)
         tracking = Tracking(LOG_NAME, reads[-1].position)
-        self.view.record(self.name, gathering.batch(), tracking, behind=len(reads) > LIVE)
+        behind = len(reads) > LIVE
+        self.view.record(self.name, gathering.batch(), tracking, behind=behind, after=after)
