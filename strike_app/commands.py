@@ -20,6 +20,7 @@ from strike_app.metrics import serve_metrics
 from strike_app.mute import StrikeRunner
 from strike_app.processes import listen, run_until_stopped, start, stop_event, tell_ready, wait_for
 from strike_app.settings import Settings
+from strike_app.tracing import tracing
 from strike_domain.errors import Rejected
 
 logger = structlog.get_logger()
@@ -35,7 +36,7 @@ def run_followers(
             raise Rejected("UNKNOWN_FOLLOWER", f"There is no follower {name!r}; there are {known}.")
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with open_strike(Settings()) as strike, seldom_collecting():
+    with tracing("follow"), open_strike(Settings()) as strike, seldom_collecting():
         serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
         followers = strike.followers(names or FOLLOWER_NAMES)
@@ -46,7 +47,7 @@ def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
     """Run the pager's and the field's worker, and the auditor that watches over paging."""
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with open_strike(Settings()) as strike:
+    with tracing("work"), open_strike(Settings()) as strike:
         serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
         watchers = strike.auditor(), FollowerReporter(strike)
@@ -88,7 +89,7 @@ def run_server(
         raise Rejected("NO_SIGNER", message)
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with open_strike(settings) as strike:
+    with tracing("serve"), open_strike(settings) as strike:
         serve_metrics(settings)
         followers = strike.followers() if with_followers else []
         threads = start((*followers, FollowerReporter(strike)), stop)

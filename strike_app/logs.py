@@ -5,10 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
+from strike_adapters.telemetry import ids_now
 from strike_app.scrubbing import ScrubbingFilter, scrub
+
+
+def in_trace(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A processor: the trace and the span that a line was written in, if there are any."""
+    if (ids := ids_now()) is not None:
+        event["trace_id"], event["span_id"] = ids
+    return event
 
 
 def configure(*, as_json: bool | None = None) -> None:
@@ -18,6 +28,7 @@ def configure(*, as_json: bool | None = None) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            in_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

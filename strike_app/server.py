@@ -39,6 +39,7 @@ from strike_app.graphql.schema import StrikeSchema
 from strike_app.graphql.sockets import CountingHandler
 from strike_app.headers import correlated, headers_for, page_policy
 from strike_app.limits import FAILURES, RATES, Failures, Now, Rates, TooMany
+from strike_app.observed import observed
 from strike_app.services import SERVICES, Services
 from strike_app.web import console
 from strike_app.web.shell import in_words
@@ -221,7 +222,8 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
 
 def create_app(services: Services, now: Now = time.monotonic) -> web.Application:
     """The whole server as one aiohttp application. Rates are measured by `now`, in seconds."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[correlated, in_words, refusals])
+    middlewares = [observed, correlated, in_words, refusals]
+    app = web.Application(client_max_size=MAX_BODY, middlewares=middlewares)
     app[SERVICES] = services
     app[FAILURES] = Failures(now)
     app[GOOD_TOKENS] = good_tokens()

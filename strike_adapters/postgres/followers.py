@@ -37,6 +37,7 @@ from strike_adapters.postgres.views.pager_run_views import PagerRunViews
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
 from strike_adapters.postgres.views.response_times import ResponseTimes
 from strike_adapters.postgres.views.view import View
+from strike_adapters.telemetry.following import followed
 from strike_domain.log import StrikeLog
 from strike_domain.pager_process import PagerProcess
 from strike_domain.ports import Clock
@@ -72,7 +73,7 @@ class FollowerRunner(BaseProjectionRunner[StrikeLog]):
         env: Mapping[str, str],
     ) -> None:
         super().__init__(
-            projection=projection,
+            projection=followed(projection),
             application_class=StrikeLog,
             tracking_recorder=recorder,
             topics=(),
