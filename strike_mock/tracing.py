@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from threading import Timer
 from typing import TYPE_CHECKING, Protocol
 
 from strike_mock.calls import Call
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
+LAST_SECONDS = 0.5
+"""How long the end waits for the receiver."""
 
 
 class Traces(Protocol):
@@ -58,11 +62,12 @@ class OtlpTraces:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+        self._exporter = OTLPSpanExporter()
         name = os.environ.get("OTEL_SERVICE_NAME") or "strike-mock"
         self._provider = TracerProvider(
             resource=Resource.create({"service.name": name}), shutdown_on_exit=False
         )
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("strike_mock")
         self._calls: dict[str, Span] = {}
 
@@ -104,8 +109,13 @@ class OtlpTraces:
             span.end()
 
     def close(self) -> None:
-        """Send what is still kept."""
-        self._provider.shutdown()
+        """Send what is still kept; a receiver that is away is given up soon."""
+        giving_up = Timer(LAST_SECONDS, self._exporter.shutdown)
+        giving_up.start()
+        try:
+            self._provider.shutdown()
+        finally:
+            giving_up.cancel()
 
 
 def traces(env: Mapping[str, str] = os.environ) -> Traces:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Timer
 from uuid import UUID
 
 from opentelemetry.context import Context, attach, detach
@@ -32,6 +33,9 @@ from strike_adapters.telemetry.spans import Kind, Span, Value
 
 _KINDS = {one: SpanKind[one.value] for one in Kind}
 _PROPAGATOR = TraceContextTextMapPropagator()
+
+LAST_SECONDS = 2.0
+"""How long the end of a process waits for the receiver of its spans."""
 
 
 class Ids(RandomIdGenerator):
@@ -76,6 +80,7 @@ class OtlpSpans:
 
     def __init__(self, exporter: SpanExporter, resource: Mapping[str, str]) -> None:
         self._ids = Ids()
+        self._exporter = exporter
         self._provider = TracerProvider(
             resource=Resource.create(dict(resource)),
             id_generator=self._ids,
@@ -171,8 +176,14 @@ class OtlpSpans:
         return (f"{here.trace_id:032x}", f"{here.span_id:016x}") if here.is_valid else None
 
     def close(self) -> None:
-        """Send what is still kept."""
-        self._provider.shutdown()
+        """Send what is still kept; a receiver that is away is given up soon, to stop in time."""
+        giving_up = Timer(LAST_SECONDS, self._exporter.shutdown)
+        giving_up.start()
+        try:
+            self._provider.shutdown()
+        finally:
+            giving_up.cancel()
+            giving_up.join()
 
 
 def _told(event: Stored) -> dict[str, Value]:
