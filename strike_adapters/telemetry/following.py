@@ -14,6 +14,7 @@ from eventsourcing.projection import EventSourcedProjection, Projection
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from strike_adapters.postgres.due import Done, DueTable
+from strike_adapters.postgres.fold import Read
 from strike_adapters.postgres.views.view import View
 from strike_adapters.telemetry.spans import Kind, begin, is_on, stored
 from strike_domain.eventsourced import DomainEvent
@@ -43,11 +44,13 @@ def followed(follower: TFollower) -> TFollower:
 def _tell_batches(view: View) -> None:
     process = view.process_batch
 
-    def process_batch(events: Sequence[tuple[Any, Tracking]]) -> None:
+    def process_batch(reads: Sequence[Read]) -> None:
         with ExitStack() as spans:
-            for event, _ in events if len(events) <= MOST_SPANS else ():
-                spans.enter_context(begin(f"follow {view.name}", Kind.CONSUMER, after=event))
-            process(events)
+            for one in reads if len(reads) <= MOST_SPANS else ():
+                if one.event is not None:
+                    place = begin(f"follow {view.name}", Kind.CONSUMER, after=one.event)
+                    spans.enter_context(place)
+            process(reads)
 
     view.process_batch = process_batch  # type: ignore[method-assign]
 
