@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -19,6 +20,13 @@ def in_trace(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutab
     if (ids := ids_now()) is not None:
         event["trace_id"], event["span_id"] = ids
     return event
+
+
+def _thread_ended(args: threading.ExceptHookArgs) -> None:
+    """Say so in a line like any other; `/healthz` tells whoever asks."""
+    if args.exc_type is not SystemExit and args.exc_value is not None:
+        name = args.thread.name if args.thread else ""
+        structlog.get_logger().error("a thread has ended", thread=name, exc_info=args.exc_value)
 
 
 def configure(*, as_json: bool | None = None) -> None:
@@ -47,6 +55,7 @@ def configure(*, as_json: bool | None = None) -> None:
         foreign_pre_chain=[structlog.stdlib.add_logger_name, *all_lines],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
+    threading.excepthook = _thread_ended
     for handler in logging.getLogger().handlers:
         if type(handler) is logging.StreamHandler:
             handler.setFormatter(lines)

@@ -11,21 +11,18 @@ from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-import structlog
 from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
-    start_http_server,
 )
 
 from strike_adapters.postgres.auditor import Finding
 from strike_adapters.postgres.follower_states import FollowerStatus
 from strike_adapters.render.circuit import CircuitState
 from strike_adapters.render.pulse import Pulse
-from strike_app.settings import Settings
 from strike_domain.pager_run import (
     CallAccepted,
     CallEnded,
@@ -48,8 +45,6 @@ LATENESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 ANSWERS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Seconds until something is answered."""
-
-logger = structlog.get_logger()
 
 
 class Metrics:
@@ -306,12 +301,3 @@ class Metrics:
 
 METRICS = Metrics()
 """Of this process."""
-
-
-def serve_metrics(settings: Settings) -> int | None:
-    """Serve them on the port that is set, and return it; it is not the public one."""
-    if settings.metrics_port is None:
-        return None
-    server, _ = start_http_server(settings.metrics_port, settings.metrics_host)
-    logger.info("metrics", host=settings.metrics_host, port=server.server_port)
-    return int(server.server_port)
