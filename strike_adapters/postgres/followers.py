@@ -29,7 +29,7 @@ from strike_adapters.postgres.follower_states import (
     lock_keys,
     position_of,
 )
-from strike_adapters.postgres.reading import HOLD, SharedReading
+from strike_adapters.postgres.reading import HOLD, UNHURRIED, SharedReading
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.eco_history import EcoHistory
 from strike_adapters.postgres.views.eco_map import EcoMap
@@ -101,7 +101,7 @@ def open_view(view_class: type[View], log: StrikeLog, env: Mapping[str, str]) ->
     factory: InfrastructureFactory[Any] = InfrastructureFactory.construct(
         Environment(view_class.name, dict(env))
     )
-    return view_class(factory.tracking_recorder(view_class.recorder_class), Fold(log))
+    return followed(view_class(factory.tracking_recorder(view_class.recorder_class), Fold(log)))
 
 
 def told(error: Exception) -> dict[str, Any]:
@@ -215,10 +215,10 @@ class Follower:
 
                 yield answer
             return
-        rank, view_class = next(
-            (rank, one) for rank, one in enumerate(VIEWS) if one.name == self.name
-        )
-        with self._reading.joined(rank) as place:
-            view = followed(open_view(view_class, place.log, self._env))
+        view_class = next(one for one in VIEWS if one.name == self.name)
+        rank = sorted(VIEWS, key=lambda one: not one.is_urgent).index(view_class)
+        every = 0.0 if view_class.is_urgent else UNHURRIED
+        with self._reading.joined(rank, every) as place:
+            view = open_view(view_class, place.log, self._env)
             with view.view.datastore:
                 yield partial(place.follow, view, STAND_BY, stop)

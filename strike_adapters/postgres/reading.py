@@ -33,6 +33,9 @@ KEPT = 10_000
 HOLD = 0.1
 """Seconds after which a view that is still at work no longer keeps the others waiting."""
 
+UNHURRIED = 0.025
+"""Seconds between two turns of a view that nobody waits for: under load it takes more at a time."""
+
 STOP_SECONDS = 0.1
 """How often the reader looks whether it is still wanted."""
 
@@ -43,11 +46,16 @@ logger = structlog.get_logger()
 
 
 class Place:
-    """Of one view among those that follow. `rank`: the lowest is served first."""
+    """Of one view among those that follow. `rank`: the lowest is served first.
 
-    def __init__(self, reading: SharedReading, log: StrikeLog, rank: int) -> None:
+    `every`: seconds that lie between two of its turns, while others wait for theirs.
+    """
+
+    def __init__(self, reading: SharedReading, log: StrikeLog, rank: int, every: float) -> None:
         self.log = log
         self.rank = rank
+        self.every = every
+        self.served_at = -every
         self.catching_up = Fold(log)
         self.after = 0
         """The position up to which everything was taken in."""
@@ -90,10 +98,10 @@ class SharedReading:
     # Followers ---------------------------------------------------------------------------------
 
     @contextmanager
-    def joined(self, rank: int) -> Iterator[Place]:
+    def joined(self, rank: int, every: float = 0.0) -> Iterator[Place]:
         """A place for a view; the first opens the log, the last to leave closes it."""
         with self._opening:
-            place = Place(self, self._open(), rank)
+            place = Place(self, self._open(), rank, every)
             with self._lock:
                 self._places.add(place)
         try:
@@ -151,16 +159,19 @@ class SharedReading:
                 self._wake(one)
         if self._busy is not None and self._now() - self._busy_since < HOLD:
             return
-        served = [one for one in waiting if one.is_waiting and self._has_more(one)]
-        if served:
-            self._busy, self._busy_since = min(served, key=lambda one: one.rank), self._now()
+        now = self._now()
+        due = [one for one in waiting if self._has_more(one) and now >= one.served_at + one.every]
+        if due:
+            self._busy = min(due, key=lambda one: one.rank)
+            self._busy_since = self._busy.served_at = now
             self._wake(self._busy)
 
     def _is_behind(self, place: Place) -> bool:
         return self._begins_after is not None and place.after < self._begins_after
 
     def _has_more(self, place: Place) -> bool:
-        return bool(self._reads) and self._reads[-1].position > place.after
+        newest = self._reads[-1].position if self._reads else 0
+        return place.is_waiting and newest > place.after
 
     @staticmethod
     def _wake(place: Place) -> None:
@@ -212,13 +223,20 @@ class SharedReading:
             self._add([], begins_after=newest)
             looked_at = self._now()
             while not stop.is_set():
-                is_told = any(True for _ in connection.notifies(timeout=STOP_SECONDS, stop_after=1))
-                if not is_told and self._now() - looked_at < LOOK_EVERY:
+                # To its end: a generator that is left standing holds on to the connection.
+                told = [*connection.notifies(timeout=self._look_within(), stop_after=1)]
+                if not told and self._now() - looked_at < LOOK_EVERY:
                     continue
                 looked_at = self._now()
                 while selected := select(log.recorder, newest):
                     newest = selected[-1].id
                     self._add([*fold.read(selected)])
+
+    def _look_within(self) -> float:
+        """Seconds after which somebody whose turn has come may have to be woken."""
+        with self._lock:
+            self._serve()
+            return UNHURRIED if any(map(self._has_more, self._places)) else STOP_SECONDS
 
     def _add(self, reads: list[Read], *, begins_after: int | None = None) -> None:
         with self._lock:

@@ -14,7 +14,6 @@ from strike_adapters.postgres import reading
 from strike_adapters.postgres.directory import PostgresDirectory
 from strike_adapters.postgres.followers import VIEWS, Follower
 from strike_adapters.postgres.reading import Place, SharedReading
-from strike_adapters.postgres.views.view import View
 from strike_domain import Router
 from strike_domain.eventsourced import PydanticMapper
 from tests.integration.stored import Running, StoredNight, eventually, rows, stored_night
@@ -208,6 +207,41 @@ def test_each_view_is_shown_the_aggregate_as_it_was(
             ]
 
 
-def test_views_are_ranked_by_what_people_look_at() -> None:
-    urgent: type[View] = VIEWS[0]
-    assert urgent.name == "eco_views"
+def test_nobody_waits_for_what_is_unhurried_and_it_takes_more_at_a_time(
+    night: StoredNight,
+) -> None:
+    """By a clock that stands: the second turn comes when it is moved."""
+    now = [100.0]
+    shared = SharedReading(night.url, lambda: now[0])
+    eco_id = night.order()
+    with shared.joined(7, every=5.0) as place:
+        eventually(lambda: shared._begins_after is not None)
+        place.after = night.strike.log.position()
+        for number in range(3):
+            night.strike.callouts.add_note(eco_id, f"Remark {number}", OPERATOR)
+            eventually(
+                lambda: (
+                    [one.position for one in shared._reads[-1:]] == [night.strike.log.position()]
+                )
+            )
+            if number == 0:
+                with shared.turn(place, 10) as reads:
+                    place.after = reads[-1].position
+        taken: list[int] = []
+        thread = threading.Thread(target=lambda: taken.extend(_taken(shared, place)))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive() and not taken
+        now[0] += 5.0
+        thread.join(5)
+        assert len(taken) == 2
+
+
+def _taken(shared: SharedReading, place: Place) -> list[int]:
+    with shared.turn(place, 10) as reads:
+        return [one.position for one in reads]
+
+
+def test_what_people_look_at_and_what_rings_is_served_first() -> None:
+    assert {view.name for view in VIEWS if view.is_urgent} == {"eco_views", "pager_process_state"}
+    assert VIEWS[0].is_urgent

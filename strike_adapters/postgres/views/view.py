@@ -193,6 +193,9 @@ class View(Projection[ViewRecorder]):
     shows_latest: ClassVar[bool] = False
     """Rows say how the aggregate stands: of many events of one, only the last makes a row."""
 
+    is_urgent: ClassVar[bool] = False
+    """Somebody waits for its rows: people who look, workers who ring."""
+
     def __init__(self, view: ViewRecorder, fold: Fold) -> None:
         super().__init__(view)
         self._fold = fold
