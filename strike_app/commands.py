@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -122,7 +122,8 @@ def run_server(
         raise Rejected("NO_SIGNER", message)
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with tracing("serve"), _opened(settings) as (strike, health):
+    collecting = seldom_collecting() if with_followers else nullcontext()
+    with tracing("serve"), _opened(settings) as (strike, health), collecting:
         followers = strike.followers() if with_followers else []
         threads = start((*followers, FollowerReporter(strike, health=health)), stop)
         health.watch(threads)
