@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from strike_adapters.telemetry import Kind, begin
+from strike_adapters.telemetry import Kind, begin, is_on
 from strike_adapters.telemetry.ids import TRACEPARENT, trace_named
 from strike_app.claims import sent_id
 from strike_app.event_stream import accepts_events
@@ -32,7 +32,7 @@ async def observed(
         with begin(
             f"{request.method} {edge}",
             Kind.SERVER,
-            headers=_carried(request),
+            headers=_carried(request) if is_on() else None,
             trace=sent_id(request),
             attributes=attributes,
         ) as span:
