@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx
 import structlog
 
+from strike_adapters.telemetry import asked_of
+
 SECONDS = 5.0
 """How long one beat may take."""
 
@@ -21,7 +23,10 @@ class HttpHeartbeat:
     def beat(self) -> bool:
         """Whether the monitor took it. Never raises: the monitor notices what is missing."""
         try:
-            self._client.get(self._url).raise_for_status()
+            with asked_of("heartbeat", "GET beat") as ask:
+                answer = self._client.get(self._url)
+                ask.answered(answer.status_code)
+            answer.raise_for_status()
         except httpx.HTTPError as error:
             logger.warning("the heartbeat was not taken", reason=type(error).__name__)
             return False

@@ -39,6 +39,8 @@ from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.postgres.render_health import RenderReporter
 from strike_adapters.postgres.store import store_env
 from strike_adapters.render import RememberedInstances, RenderFieldWork
+from strike_adapters.telemetry import stored, watch_edges
+from strike_adapters.telemetry.following import worked
 from strike_adapters.twilio.accounts import WebhookUrls
 from strike_adapters.twilio.links import SignedLinks
 from strike_adapters.twilio.telephone import TwilioTelephone
@@ -148,7 +150,7 @@ class Strike:
         settings = self.settings
         workers: list[Runnable] = [
             Worker(
-                table,
+                worked(table, self.log, self.clock),
                 self.url,
                 self.clock,
                 threads=threads,
@@ -190,7 +192,8 @@ def open_strike(settings: Settings) -> Iterator[Strike]:
         open_keys(settings, pool) as keys,
         StrikeLog(store_env(url)) as log,
     ):
-        log.listeners.append(METRICS.stored)
+        log.listeners += [METRICS.stored, stored]
+        watch_edges(METRICS)
         directory = PostgresDirectory(pool, regions_of(pool))
         yield Strike(
             settings=settings,

@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 from aiohttp import web
 
 from strike_adapters.identity import is_trusted
+from strike_adapters.telemetry import ids_now
+from strike_adapters.telemetry.ids import TRACEPARENT, trace_named
 from strike_app.settings import Network, Settings
 from strike_domain.errors import Forbidden
 
@@ -62,18 +64,27 @@ def check_content_type(request: web.Request) -> None:
 
 
 def correlation_id(request: web.Request) -> UUID:
-    """One id for all that a request sets off: the caller's, if it sent a proper one."""
+    """One id for all that a request sets off: the caller's, if it sent a proper one.
+
+    Else that of the trace which the request belongs to: events say by it what they continue.
+    """
     known = request.get(_CORRELATION)
     if known is None:
-        known = request[_CORRELATION] = _sent_id(request) or uuid4()
+        known = request[_CORRELATION] = sent_id(request) or _trace_of(request) or uuid4()
     return known
 
 
-def _sent_id(request: web.Request) -> UUID | None:
+def sent_id(request: web.Request) -> UUID | None:
+    """The correlation id that the caller sent; None for what is none."""
     try:
         return UUID(request.headers.get(CORRELATION_HEADER, ""))
     except ValueError:
         return None
+
+
+def _trace_of(request: web.Request) -> UUID | None:
+    here = ids_now()
+    return UUID(here[0]) if here else trace_named(request.headers.get(TRACEPARENT))
 
 
 def _without_port(hop: str) -> str:

@@ -5,23 +5,33 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 from pydantic import AnyHttpUrl
 
+from strike_adapters.postgres.directory import open_pool
 from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
+from strike_adapters.postgres.pools import Pool
 from strike_app.bootstrap import Strike, open_database, open_services, open_strike, publisher_to
 from strike_app.followers import FollowerReporter
+from strike_app.health import Health, database
 from strike_app.logs import configure
-from strike_app.metrics import serve_metrics
+from strike_app.metrics_port import serve_metrics
 from strike_app.mute import StrikeRunner
 from strike_app.processes import listen, run_until_stopped, start, stop_event, tell_ready, wait_for
+from strike_app.safety import refuse, unsafe, unsafe_address_of_database, unsafe_database, warn
 from strike_app.settings import Settings
+from strike_app.tracing import tracing
 from strike_domain.errors import Rejected
+
+ASK_SECONDS = 2.0
+"""How long `/readyz` waits for a connection to the database."""
 
 logger = structlog.get_logger()
 
@@ -36,22 +46,40 @@ def run_followers(
             raise Rejected("UNKNOWN_FOLLOWER", f"There is no follower {name!r}; there are {known}.")
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with open_strike(Settings()) as strike, seldom_collecting():
-        serve_metrics(strike.settings)
+    with tracing("follow"), _opened(Settings()) as (strike, health), seldom_collecting():
         tell_ready(ready_file, {"pid": os.getpid()})
         followers = strike.followers(names or FOLLOWER_NAMES)
-        run_until_stopped((*followers, FollowerReporter(strike)), stop)
+        reporter = FollowerReporter(strike, health=health)
+        run_until_stopped((*followers, reporter), stop, health)
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[Strike, Health]]:
+    """Strike, and how this process fares, told on the port for metrics.
+
+    Raises `Unsafe` for what must not be so in production.
+    """
+    codes = refuse(settings, unsafe(settings))
+    health = Health()
+    with open_strike(settings) as strike:
+        warn([*codes, *refuse(settings, unsafe_database(strike.pool))])
+        with serve_metrics(settings, health, lambda: database(partial(_ask, strike.pool))):
+            yield strike, health
+
+
+def _ask(pool: Pool) -> None:
+    with pool.connection(timeout=ASK_SECONDS) as connection:
+        connection.execute("SELECT 1 FROM eco_views LIMIT 1")
 
 
 def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
     """Run the pager's and the field's worker, and the auditor that watches over paging."""
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with open_strike(Settings()) as strike:
-        serve_metrics(strike.settings)
+    with tracing("work"), _opened(Settings()) as (strike, health):
         tell_ready(ready_file, {"pid": os.getpid()})
-        watchers = strike.auditor(), FollowerReporter(strike)
-        run_until_stopped((*strike.workers(), *watchers), stop)
+        watchers = strike.auditor(), FollowerReporter(strike, health=health)
+        run_until_stopped((*strike.workers(), *watchers), stop, health)
 
 
 def run_publisher(*, ready_file: Path | None, exit_with_parent: bool) -> None:
@@ -62,14 +90,19 @@ def run_publisher(*, ready_file: Path | None, exit_with_parent: bool) -> None:
     """
     settings = Settings()
     open_publisher = publisher_to(settings)
+    refuse(settings, unsafe_address_of_database(settings))
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
     with open_database(settings) as url:
         publisher = open_publisher(url)
         publisher.check()
-        serve_metrics(settings)
-        tell_ready(ready_file, {"pid": os.getpid()})
-        run_until_stopped((publisher,), stop)
+        health = Health()
+        with (
+            open_pool(url, size=1) as pool,
+            serve_metrics(settings, health, lambda: database(partial(_ask, pool))),
+        ):
+            tell_ready(ready_file, {"pid": os.getpid()})
+            run_until_stopped((publisher,), stop, health)
 
 
 def run_server(
@@ -90,12 +123,12 @@ def run_server(
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
     collecting = seldom_collecting() if with_followers else nullcontext()
-    with open_strike(settings) as strike, collecting:
-        serve_metrics(settings)
+    with tracing("serve"), _opened(settings) as (strike, health), collecting:
         followers = strike.followers() if with_followers else []
-        threads = start((*followers, FollowerReporter(strike)), stop)
+        threads = start((*followers, FollowerReporter(strike, health=health)), stop)
+        health.watch(threads)
         try:
-            asyncio.run(_serve(strike, stop, ready_file, with_workers=with_workers))
+            asyncio.run(_serve(strike, health, stop, ready_file, with_workers=with_workers))
         finally:
             stop.set()
             for thread in threads:
@@ -103,7 +136,12 @@ def run_server(
 
 
 async def _serve(
-    strike: Strike, stop: threading.Event, ready_file: Path | None, *, with_workers: bool
+    strike: Strike,
+    health: Health,
+    stop: threading.Event,
+    ready_file: Path | None,
+    *,
+    with_workers: bool,
 ) -> None:
     # Imported here: the schema takes most of a second, and only the server needs it.
     from strike_app.server import create_app
@@ -114,7 +152,7 @@ async def _serve(
     here = AnyHttpUrl(f"http://{settings.host}:{port}")
     public = settings.model_copy(update={"public_url": settings.public_url or here})
     services = open_services(strike, public)
-    runner = StrikeRunner(create_app(services), access_log=None)
+    runner = StrikeRunner(create_app(services, health=health), access_log=None)
     await runner.setup()
     threads: list[threading.Thread] = []
     try:
@@ -123,8 +161,12 @@ async def _serve(
         tell_ready(ready_file, {"url": str(here).rstrip("/"), "pid": os.getpid()})
         if with_workers:
             threads = start((*strike.workers(), strike.auditor()), stop)
+            health.watch(threads)
         await asyncio.to_thread(wait_for, stop)
+        health.stop()
+        await asyncio.sleep(settings.drain_seconds)
     finally:
+        health.stop()
         await runner.cleanup()
         services.executor.shutdown()
         for thread in threads:

@@ -7,8 +7,6 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -25,6 +23,7 @@ from strike_adapters.secrets import SecretError
 from strike_app.bootstrap import Strike, open_strike
 from strike_app.followers import followers_of
 from strike_app.mistakes import sentence
+from strike_app.safety import Danger, is_local, unsafe, unsafe_database
 from strike_app.settings import Settings
 
 REACH_SECONDS = 3.0
@@ -90,6 +89,18 @@ def _configured(settings: Settings) -> Iterator[Finding]:
         yield Finding("clock", Verdict.WARNING, said, cure)
     else:
         yield Finding("clock", Verdict.OK, "The computer's own time.")
+    yield from _dangers(settings, unsafe(settings))
+
+
+def _dangers(settings: Settings, found: Iterator[Danger]) -> Iterator[Finding]:
+    """What keeps a process from starting in production, and elsewhere should be known."""
+    is_refused = settings.environment == "production"
+    for one in found:
+        if one.code in settings.risks:
+            yield Finding(f"safety {one.code}", Verdict.OK, f"{one.said} Accepted.")
+        else:
+            verdict = Verdict.WRONG if is_refused else Verdict.WARNING
+            yield Finding(f"safety {one.code}", verdict, one.said, one.cure)
 
 
 def _public_url(settings: Settings) -> Finding:
@@ -99,17 +110,9 @@ def _public_url(settings: Settings) -> Finding:
     if settings.public_url is None:
         return Finding(what, Verdict.WRONG, "STRIKE_PUBLIC_URL is not set.", cure)
     url = str(settings.public_url)
-    if settings.twilio_base_url is None and (_is_local(url) or not url.startswith("https://")):
+    if settings.twilio_base_url is None and (is_local(url) or not url.startswith("https://")):
         return Finding(what, Verdict.WRONG, f"Twilio cannot, or must not, call {url}.", cure)
     return _reaches(what, f"{url.rstrip('/')}/healthz", "Is `strike serve` running behind it?")
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or host.endswith((".local", ".internal")) or "." not in host
 
 
 def _reaches(what: str, url: str, cure: str) -> Finding:
@@ -145,6 +148,7 @@ def _opened(strike: Strike) -> Iterator[Finding]:
         version = connection.info.server_version // 10_000
         kind = "configured" if strike.settings.database_url else "embedded"
         yield Finding("database", Verdict.OK, f"PostgreSQL {version}, {kind}.")
+    yield from _dangers(strike.settings, unsafe_database(strike.pool))
     yield from _followers(strike)
     yield from _overdue(strike)
     yield from _audit(strike)

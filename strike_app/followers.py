@@ -31,6 +31,7 @@ from strike_adapters.postgres.registry import add_audit
 from strike_adapters.postgres.views.view import View
 from strike_app.admin.desk import at_work, plain_table, print_json, system_admin, tell
 from strike_app.bootstrap import Strike, open_database
+from strike_app.health import Health
 from strike_app.metrics import METRICS, Metrics
 from strike_app.settings import Settings
 from strike_domain.access import Action
@@ -57,7 +58,10 @@ class FollowerReporter:
 
     name = "follower reporter"
 
-    def __init__(self, strike: Strike, metrics: Metrics = METRICS) -> None:
+    def __init__(
+        self, strike: Strike, metrics: Metrics = METRICS, health: Health | None = None
+    ) -> None:
+        self._health = health or Health()
         self._strike = strike
         self._metrics = metrics
 
@@ -65,10 +69,13 @@ class FollowerReporter:
         """Look every few seconds until told to stop. Without the database nothing is known."""
         while not stop.is_set():
             try:
-                self._metrics.followers_fare(followers_of(self._strike))
+                found = followers_of(self._strike)
+                self._metrics.followers_fare(found)
+                self._health.followers_fare(found)
             except Exception:
                 # Whatever it is, the next look may succeed; old gauges would be taken for true.
                 self._metrics.followers_unknown()
+                self._health.followers_fare(None)
                 logger.warning("nobody knows how the followers fare", exc_info=True)
             stop.wait(REPORT_EVERY)
 

@@ -1,4 +1,5 @@
-"""Prometheus metrics: how soon people are rung and accept, and whether a page is in danger.
+"""Prometheus metrics: how soon people are rung and accept, whether a page is in danger, and how
+each edge answers.
 
 Each process counts what it does itself; Prometheus adds the processes up.
 """
@@ -6,24 +7,22 @@ Each process counts what it does itself; Prometheus adds the processes up.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-import structlog
 from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
-    start_http_server,
 )
 
 from strike_adapters.postgres.auditor import Finding
 from strike_adapters.postgres.follower_states import FollowerStatus
 from strike_adapters.render.circuit import CircuitState
 from strike_adapters.render.pulse import Pulse
-from strike_app.settings import Settings
 from strike_domain.pager_run import (
     CallAccepted,
     CallEnded,
@@ -44,7 +43,8 @@ LATER = (10, 20, 30, 60, 90, 120, 180, 300, 600, 1_800, 3_600)
 LATENESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Seconds after a deadline."""
 
-logger = structlog.get_logger()
+ANSWERS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""Seconds until something is answered."""
 
 
 class Metrics:
@@ -65,6 +65,39 @@ class Metrics:
             buckets=LATER,
             **own,
         )
+        self.requests = Histogram(
+            "http_request_seconds",
+            "HTTP requests by route, streams left out, until the answer begins.",
+            ["method", "route", "status"],
+            buckets=ANSWERS,
+            **own,
+        )
+        self.operations = Histogram(
+            "graphql_operation_seconds",
+            "GraphQL queries and mutations, those of the console's pages too.",
+            ["kind", "result"],
+            buckets=ANSWERS,
+            **own,
+        )
+        self.commands = Histogram(
+            "command_seconds",
+            "Commands by name: ok, the code of a refusal, or error.",
+            ["command", "result"],
+            buckets=ANSWERS,
+            **own,
+        )
+        self.edges = Histogram(
+            "edge_seconds",
+            "What is asked of others: twilio, render, login, heartbeat, database.",
+            ["edge", "what", "result"],
+            buckets=ANSWERS,
+            **own,
+        )
+        self.events = Counter(
+            "events_stored", "Events that commands and workers have stored.", ["topic"], **own
+        )
+        self.build = Gauge("build_info", "Always 1; which version this is.", ["version"], **own)
+        self.build.labels(version("osprey-strike")).set(1)
         self.calls = Counter("calls", "Calls that ended, by outcome.", ["outcome"], **own)
         self.texts = Counter(
             "texts", "Texts beside calls, by what came of them.", ["result"], **own
@@ -108,6 +141,9 @@ class Metrics:
             follower,
             **own,
         )
+        self.follower_position = Gauge(
+            "follower_position", "Position up to which the follower has taken in.", follower, **own
+        )
         self.follower_failing = Gauge(
             "follower_failing", "1 while the follower fails and tries again.", follower, **own
         )
@@ -142,6 +178,7 @@ class Metrics:
     def stored(self, aggregate: object, events: Sequence[Any]) -> None:
         """Count what a command of this process has stored."""
         for event in events:
+            self.events.labels(event.TOPIC).inc()
             if isinstance(aggregate, PagerRun):
                 self._of_run(aggregate, event)
 
@@ -166,6 +203,22 @@ class Metrics:
             case _:
                 pass
 
+    # Told by the server -----------------------------------------------------------------------
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        self.requests.labels(method, route, f"{status // 100}xx").observe(seconds)
+
+    def operated(self, kind: str, result: str, seconds: float) -> None:
+        self.operations.labels(kind, result).observe(seconds)
+
+    def commanded(self, command: str, result: str, seconds: float) -> None:
+        self.commands.labels(command, result).observe(seconds)
+
+    # A watcher of edges -----------------------------------------------------------------------
+
+    def asked(self, edge: str, what: str, result: str, seconds: float) -> None:
+        self.edges.labels(edge, what, result).observe(seconds)
+
     # A watcher of workers ---------------------------------------------------------------------
 
     def handled(self, table: str, late_seconds: float, took_seconds: float) -> None:
@@ -183,6 +236,7 @@ class Metrics:
             self.follower_active.labels(one.name).set(one.process is not None)
             self.follower_lag.labels(one.name).set(one.lag_events)
             self.follower_lag_seconds.labels(one.name).set(one.lag_seconds)
+            self.follower_position.labels(one.name).set(one.position)
             self.follower_failing.labels(one.name).set(one.failure is not None)
 
     def followers_unknown(self) -> None:
@@ -191,6 +245,7 @@ class Metrics:
             self.follower_active,
             self.follower_lag,
             self.follower_lag_seconds,
+            self.follower_position,
             self.follower_failing,
         ):
             gauge.clear()
@@ -246,12 +301,3 @@ class Metrics:
 
 METRICS = Metrics()
 """Of this process."""
-
-
-def serve_metrics(settings: Settings) -> int | None:
-    """Serve them on the port that is set, and return it; it is not the public one."""
-    if settings.metrics_port is None:
-        return None
-    server, _ = start_http_server(settings.metrics_port, settings.metrics_host)
-    logger.info("metrics", host=settings.metrics_host, port=server.server_port)
-    return int(server.server_port)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from strike_adapters.postgres.auditor import Runnable
+from strike_app.health import Health
 
 
 def stop_event(*, exit_with_parent: bool) -> threading.Event:
@@ -42,10 +43,12 @@ def start(runnables: Iterable[Runnable], stop: threading.Event) -> list[threadin
     return threads
 
 
-def run_until_stopped(runnables: Iterable[Runnable], stop: threading.Event) -> None:
+def run_until_stopped(runnables: Iterable[Runnable], stop: threading.Event, health: Health) -> None:
     """Run all of them until `stop` is set, then wait for what is under way."""
     threads = start(runnables, stop)
+    health.watch(threads)
     wait_for(stop)
+    health.stop()
     for thread in threads:
         thread.join()
 

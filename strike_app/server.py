@@ -38,7 +38,9 @@ from strike_app.graphql.posts import ordinary_answer
 from strike_app.graphql.schema import StrikeSchema
 from strike_app.graphql.sockets import CountingHandler
 from strike_app.headers import correlated, headers_for, page_policy
+from strike_app.health import Dependency, Health, State
 from strike_app.limits import FAILURES, RATES, Failures, Now, Rates, TooMany
+from strike_app.observed import observed
 from strike_app.services import SERVICES, Services
 from strike_app.web import console
 from strike_app.web.shell import in_words
@@ -63,6 +65,8 @@ HEARTBEAT_SECONDS = 30.0
 """How often a WebSocket is asked whether somebody is still there."""
 
 ASSETS = Path(__file__).parent / "web" / "assets"
+
+HEALTH = web.AppKey("health", Health)
 
 _context: ContextVar[Context] = ContextVar("context")
 """Of the request that the present task answers."""
@@ -219,10 +223,14 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
         return _json(body, 500)
 
 
-def create_app(services: Services, now: Now = time.monotonic) -> web.Application:
+def create_app(
+    services: Services, now: Now = time.monotonic, health: Health | None = None
+) -> web.Application:
     """The whole server as one aiohttp application. Rates are measured by `now`, in seconds."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[correlated, in_words, refusals])
+    middlewares = [observed, correlated, in_words, refusals]
+    app = web.Application(client_max_size=MAX_BODY, middlewares=middlewares)
     app[SERVICES] = services
+    app[HEALTH] = health or Health()
     app[FAILURES] = Failures(now)
     app[GOOD_TOKENS] = good_tokens()
     app[OPEN] = OpenStreams()
@@ -262,13 +270,21 @@ async def _stop(app: web.Application) -> None:
 
 async def _healthz(request: web.Request) -> web.Response:
     """The process is alive; says nothing of what it depends on."""
-    return _json({"alive": True})
+    status, body = request.app[HEALTH].alive()
+    return _json(body, status)
 
 
 async def _readyz(request: web.Request) -> web.Response:
     """Whether requests can be served; 503 with the reasons if not."""
-    reasons = await request.app[SERVICES].queries.not_ready()
-    return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+    services = request.app[SERVICES]
+    (reason, *_) = *await services.queries.not_ready(), ""
+    feed = State.OK if services.changes.is_connected else State.UNAVAILABLE
+    found = [
+        Dependency("database", State.UNAVAILABLE if reason else State.OK, reason),
+        Dependency("changes", feed),
+    ]
+    status, body = request.app[HEALTH].ready(found)
+    return _json(body, status)
 
 
 def _graphiql_or(graphql: StrikeView) -> Any:

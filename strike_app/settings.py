@@ -1,14 +1,23 @@
-"""Everything that can be set, by environment (`STRIKE_…`), each with its unit."""
+"""Everything that can be set, by environment (`STRIKE_…`) or in a file, each with its unit."""
 
 from __future__ import annotations
 
+import os
+import tomllib
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import AnyHttpUrl, AwareDatetime, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from strike_domain.errors import Rejected
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -27,11 +36,54 @@ def rate_of(text: str) -> RateLimitItem:
     return rate
 
 
+PREFIX = "STRIKE_"
+
+INVALID = "SETTINGS_FILE_INVALID"
+
+FILE = "STRIKE_SETTINGS_FILE"
+"""Names a file in TOML, with the same names in lower case and without the prefix."""
+
+
+class SettingsFile(PydanticBaseSettingsSource):
+    """What the file says that the environment names; nothing if it names none."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Raises `Rejected`: see `read_file`."""
+        return read_file(os.environ.get(FILE), set(self.settings_cls.model_fields))
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Not asked for: `__call__` gives all values at once."""
+        raise NotImplementedError
+
+
+def read_file(path: str | None, known: set[str]) -> dict[str, Any]:
+    """The values in that file.
+
+    Raises `Rejected` (SETTINGS_FILE_INVALID) if it cannot be read, or has what is no setting.
+    """
+    if not path:
+        return {}
+    try:
+        values = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Rejected(INVALID, f"{FILE} {path} cannot be read: {error}") from error
+    if unknown := sorted(values.keys() - known):
+        raise Rejected(INVALID, f"{FILE} {path} has what is no setting: {', '.join(unknown)}")
+    return values
+
+
 class Settings(BaseSettings):
     """Read once at the start of a process. Unset: what suits one machine at a time."""
 
-    model_config = SettingsConfigDict(env_prefix="STRIKE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
+    environment: Literal["development", "production"] = Field(
+        "development",
+        description="In production a process does not start with settings that are unsafe.",
+    )
+    accepted_risks: str = Field(
+        "", description="Codes of such settings that are meant so, separated by commas."
+    )
     database_url: str | None = Field(
         None,
         repr=False,  # It may hold a password.
@@ -39,6 +91,13 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address that `strike serve` listens on.")
     port: int = Field(8080, ge=0, le=65_535, description="Port of `strike serve`; 0: a free one.")
+    drain_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=300,
+        description="How long `strike serve` still takes requests once it is to stop, while "
+        "/readyz says so: until a load balancer has noticed.",
+    )
     public_url: AnyHttpUrl | None = Field(
         None,
         description="Where Twilio, and who follows a text's link, reaches this server; signatures "
@@ -159,6 +218,22 @@ class Settings(BaseSettings):
         if (self.cloudflare_team is None) != (self.cloudflare_audience is None):
             raise ValueError("STRIKE_CLOUDFLARE_TEAM and STRIKE_CLOUDFLARE_AUDIENCE go together")
         return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: Any, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What a program says, then the environment, then the file."""
+        return (
+            named["init_settings"],
+            EnvSettingsSource(settings_cls),
+            SettingsFile(settings_cls),
+        )
+
+    @property
+    def risks(self) -> frozenset[str]:
+        """The codes of `accepted_risks`."""
+        return frozenset(_parts(self.accepted_risks))
 
     @property
     def has_login(self) -> bool:

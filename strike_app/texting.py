@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,9 @@ class TextThreads:
 
     def submit(self, work: Callable[[], None]) -> None:
         """Have it done soon. While this process stops it is left to another one."""
+        context = contextvars.copy_context()
         with suppress(RuntimeError):
-            self._executor.submit(_done, work)
+            self._executor.submit(context.run, _done, work)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; what is under way then is finished, what waits is not begun."""

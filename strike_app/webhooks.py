@@ -141,7 +141,8 @@ class Webhooks:
         except (TimeoutError, Unavailable, Conflict):
             _count("one moment")
             again = {**(kept or {}), "turn": turn, "retry": str(_retry(request) + 1)}
-            return _twiml(render_wait(f"{address}?{urlencode(again)}", Language.ENGLISH))
+            joint = "&" if "?" in address else "?"
+            return _twiml(render_wait(f"{address}{joint}{urlencode(again)}", Language.ENGLISH))
         return _twiml(render_twiml(speech, self._services.webhook_urls.key(*_call(request))))
 
     async def _verify(self, request: web.Request, params: Params) -> None:

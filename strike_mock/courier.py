@@ -14,6 +14,7 @@ from yarl import URL
 
 from strike_mock.errors import Undeliverable
 from strike_mock.signing import signature
+from strike_mock.tracing import NoTraces, Traces
 
 Params = tuple[tuple[str, str], ...]
 
@@ -72,7 +73,8 @@ class HttpCourier:
     work does not get faster when the simulated time does.
     """
 
-    def __init__(self, timeout: float = 15.0) -> None:
+    def __init__(self, timeout: float = 15.0, traces: Traces | None = None) -> None:
+        self._traces = traces or NoTraces()
         self._timeout = ClientTimeout(total=timeout)
         self._session: ClientSession | None = None
 
@@ -80,15 +82,16 @@ class HttpCourier:
         """Return the answer; raises Undeliverable when there is none."""
         session = self._open_session()
         try:
-            async with session.request(
-                letter.method,
-                # Strike checks the signature over this very spelling, so it must not be re-quoted.
-                URL(letter.address(), encoded=True),
-                data=dict(letter.params) if letter.method == "POST" else None,
-                headers={"X-Twilio-Signature": letter.signature()},
-                allow_redirects=False,
-            ) as answer:
-                return Reply(answer.status, await answer.text())
+            with self._traces.tells(letter.call_sid, letter.kind) as headers:
+                async with session.request(
+                    letter.method,
+                    # Strike checks the signature over this very spelling: no quoting anew.
+                    URL(letter.address(), encoded=True),
+                    data=dict(letter.params) if letter.method == "POST" else None,
+                    headers={"X-Twilio-Signature": letter.signature(), **headers},
+                    allow_redirects=False,
+                ) as answer:
+                    return Reply(answer.status, await answer.text())
         except (ClientError, TimeoutError, OSError, ValueError) as error:
             raise Undeliverable(f"{letter.url}: {str(error) or type(error).__name__}") from error
 

@@ -16,6 +16,7 @@ from strike_mock.phones import answered_by, failure, ring_outcome
 from strike_mock.scenarios import Phone
 from strike_mock.settings import Account
 from strike_mock.stage import Stage
+from strike_mock.tracing import NoTraces, Traces
 from strike_mock.turns import Turns
 
 _HTTP_RETRIEVAL_FAILURE = 11200
@@ -29,7 +30,15 @@ class Exchange:
     `press`, `put_down`); each of these raises NotNow when the call is not in a state for it.
     """
 
-    def __init__(self, clock: Clock, courier: Courier, stage: Stage, ids: Ids) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        courier: Courier,
+        stage: Stage,
+        ids: Ids,
+        traces: Traces | None = None,
+    ) -> None:
+        self._traces = traces or NoTraces()
         self.book = CallBook()
         self._clock = clock
         self._courier = courier
@@ -223,3 +232,4 @@ class Exchange:
             line.drop()
         call.sip_code = sip_code if sip_code is not None else call.sip_code
         self._move(call, status)
+        self._traces.ended(call)

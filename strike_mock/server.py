@@ -30,6 +30,7 @@ from strike_mock.scenarios import Scenario, load
 from strike_mock.settings import MockSettings
 from strike_mock.stage import Stage
 from strike_mock.texts import PostOffice
+from strike_mock.tracing import traces
 from strike_mock.twilio import TwilioApi
 from strike_mock.whole import Whole
 
@@ -59,11 +60,12 @@ class Mock:
         self.clock = clock or SteppedClock(settings.speed, settings.epoch, paused=settings.paused)
         self.stage = Stage(scenario or load(settings.scenario))
         ids = Ids(settings.seed)
-        self._http_courier = HttpCourier()
+        self._traces = traces()
+        self._http_courier = HttpCourier(traces=self._traces)
         self.faults = Faults(self.stage, self.clock, settings.seed, on_death)
         self.journal = Journal(self.clock)
         out = self.faults.around(self.journal.around(courier or self._http_courier))
-        self.exchange = Exchange(self.clock, out, self.stage, ids)
+        self.exchange = Exchange(self.clock, out, self.stage, ids, self._traces)
         self.post = PostOffice(self.clock, out, self.stage, ids)
         self.accounts = Accounts(settings.accounts, self.clock, ids)
         clients = {client.id: client for client in settings.render_clients}
@@ -116,6 +118,7 @@ class Mock:
         await self.post.close()
         await self.render.crew.close()
         await self._http_courier.close()
+        await asyncio.to_thread(self._traces.close)
         await self._proxy.close()
         if isinstance(self.clock, SteppedClock):
             await self.clock.close()
@@ -150,7 +153,7 @@ class Mock:
         """
         edges = self._edges if on_a_wire else self._edges[1:]
         app = web.Application(middlewares=[rest_edge(edges)])
-        TwilioApi(self.exchange, self.post, self.accounts).add_routes(app.router)
+        TwilioApi(self.exchange, self.post, self.accounts, self._traces).add_routes(app.router)
         self.render.add_routes(app.router)
         app.router.add_get("/keys/{kid}", self._key)
         whole = Whole(

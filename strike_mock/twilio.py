@@ -14,6 +14,7 @@ from strike_mock.errors import TwilioRefusal
 from strike_mock.exchange import Exchange
 from strike_mock.settings import Account
 from strike_mock.texts import PostOffice
+from strike_mock.tracing import Traces
 from strike_mock.twilio_forms import (
     check_may_text,
     check_permitted,
@@ -35,7 +36,10 @@ from strike_mock.twilio_shapes import (
 class TwilioApi:
     """The routes. Each refusal is answered in Twilio's error form by number."""
 
-    def __init__(self, exchange: Exchange, post: PostOffice, accounts: Accounts) -> None:
+    def __init__(
+        self, exchange: Exchange, post: PostOffice, accounts: Accounts, traces: Traces
+    ) -> None:
+        self._traces = traces
         self._exchange = exchange
         self._post = post
         self._accounts = accounts
@@ -63,6 +67,7 @@ class TwilioApi:
         asked = read_call_request(await request.post())
         check_permitted(account, asked, self._exchange.phone(asked.to))
         call = self._exchange.place(account, asked)
+        self._traces.rings(call, request.headers)
         return web.json_response(call_resource(call), status=201)
 
     async def _fetch(self, request: web.Request, account: Account) -> web.Response:

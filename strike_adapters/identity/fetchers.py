@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
+from strike_adapters.telemetry import asked_of
+
 _MOST_KEY_BYTES = 4_096
 _MOST_CERTS_BYTES = 65_536
 _FETCH_SECONDS = 3.0
@@ -52,16 +54,22 @@ async def _get_text(url: str, most_bytes: int) -> str | None:
 
 
 async def _short_text(url: str, most_bytes: int) -> str | None:
-    async with (
-        httpx.AsyncClient(timeout=_FETCH_SECONDS) as client,
-        client.stream("GET", url) as answer,
-    ):
-        if answer.status_code == httpx.codes.NOT_FOUND:
+    with asked_of("login", "GET keys") as ask:
+        async with (
+            httpx.AsyncClient(timeout=_FETCH_SECONDS) as client,
+            client.stream("GET", url, headers=ask.headers) as answer,
+        ):
+            ask.answered(answer.status_code)
+            return await _short_body(answer, most_bytes)
+
+
+async def _short_body(answer: httpx.Response, most_bytes: int) -> str | None:
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        return None
+    answer.raise_for_status()
+    body = b""
+    async for chunk in answer.aiter_bytes():
+        body += chunk
+        if len(body) > most_bytes:
             return None
-        answer.raise_for_status()
-        body = b""
-        async for chunk in answer.aiter_bytes():
-            body += chunk
-            if len(body) > most_bytes:
-                return None
-        return body.decode(errors="replace")
+    return body.decode(errors="replace")

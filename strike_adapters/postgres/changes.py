@@ -96,6 +96,8 @@ class Changes:
         self._watches: set[Watch] = set()
         self._positions: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
+        self.is_connected = False
+        """Whether what is announced is heard; else everybody looks for themselves."""
 
     async def start(self) -> None:
         """Begin to listen. Goes on by itself when the database was away."""
@@ -174,6 +176,7 @@ class Changes:
         try:
             await connection.execute(f"LISTEN {CHANGES}")
             await connection.execute(f"LISTEN {ACCESS}")
+            self.is_connected = True
             self._wake_all()  # What was told while nobody listened is gone.
             for listener in self.listeners:
                 listener.connected()
@@ -184,6 +187,7 @@ class Changes:
                     take = self.take_access if notify.channel == ACCESS else self.take
                     take(notify.payload)
         finally:
+            self.is_connected = False
             # Not the context manager: on a dead connection it would wait for an answer.
             await connection.close()
 

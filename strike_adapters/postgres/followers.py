@@ -40,6 +40,7 @@ from strike_adapters.postgres.views.pager_run_views import PagerRunViews
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
 from strike_adapters.postgres.views.response_times import ResponseTimes
 from strike_adapters.postgres.views.view import View
+from strike_adapters.telemetry.following import followed
 from strike_domain.log import StrikeLog
 from strike_domain.pager_process import PagerProcess
 from strike_domain.ports import Clock
@@ -70,7 +71,7 @@ class PagerRunner(BaseProjectionRunner[StrikeLog]):
 
     def __init__(self, process: PagerProcess, env: Mapping[str, str]) -> None:
         super().__init__(
-            projection=process,
+            projection=followed(process),
             application_class=StrikeLog,
             tracking_recorder=process.recorder,
             topics=(),
@@ -100,7 +101,7 @@ def open_view(view_class: type[View], log: StrikeLog, env: Mapping[str, str]) ->
     factory: InfrastructureFactory[Any] = InfrastructureFactory.construct(
         Environment(view_class.name, dict(env))
     )
-    return view_class(factory.tracking_recorder(view_class.recorder_class), Fold(log))
+    return followed(view_class(factory.tracking_recorder(view_class.recorder_class), Fold(log)))
 
 
 def told(error: Exception) -> dict[str, Any]:

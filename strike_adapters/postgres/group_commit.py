@@ -5,6 +5,7 @@ Who they are, and who of them commits, is the matter of `together`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
@@ -26,6 +27,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from strike_adapters.postgres.arrays import BinaryArray, bigints, byteas, texts, uuids
 from strike_adapters.postgres.together import Caller, Groups
+from strike_adapters.telemetry.edges import timed
 
 ROW_BYTES = 100
 """What an event takes besides its state, roughly."""
@@ -131,7 +133,10 @@ class GroupRecorder(PostgresApplicationRecorder):
         return mine.result()
 
     def _commit(self, saves: Sequence[Save]) -> None:
+        began = time.monotonic()
         self._try(self._all, saves, self._sift)
+        is_done = any(one.answer is not None for one in saves)
+        timed("database", "commit", "ok" if is_done else "error", began)
 
     def _sift(self, saves: Sequence[Save]) -> None:
         """Somebody failed all of them. Most probably that was a conflict, which can be found."""

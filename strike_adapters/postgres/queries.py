@@ -30,6 +30,7 @@ from strike_adapters.postgres.settings_queries import SettingsQueries
 from strike_adapters.postgres.tenancy import BECOME, rows_of
 from strike_adapters.postgres.times_queries import TimesQueries
 from strike_adapters.postgres.views.eco_timeline import ALERTS
+from strike_adapters.telemetry.edges import timed
 from strike_domain.actors import Role, Scope, Side
 from strike_domain.administration import token_digest
 from strike_domain.errors import Unavailable, WaitTimedOut
@@ -413,10 +414,14 @@ class Queries:
 @asynccontextmanager
 async def _connection(pool: AsyncPool) -> AsyncIterator[AsyncConnection[DictRow]]:
     """A free connection. Raises `Unavailable` if there is none, or it is lost meanwhile."""
+    began, result = time.monotonic(), "error"
     try:
         async with pool.connection() as connection:
             yield connection
+        result = "ok"
     except psycopg.OperationalError as error:
         logger.warning("the database did not answer", reason=type(error).__name__)
         message = "The database does not answer at the moment. Try again."
         raise Unavailable(message, "DATABASE_UNAVAILABLE") from error
+    finally:
+        timed("database", "read", result, began)

@@ -10,8 +10,11 @@ import httpx
 
 from strike_adapters.render.errors import RenderUnavailable, invalid_answer, timed_out
 from strike_adapters.render.patience import Patience
+from strike_adapters.telemetry import asked_of
 
 MAX_BYTES = 5_000_000
+
+_KINDS = frozenset({"subsectors", "tasks", "token"})
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,21 @@ class Exchange:
         RENDER_ANSWER_TOO_LARGE, RENDER_INVALID_ANSWER (compressed).
         """
         try:
-            with self._http.stream(
-                request.method,
-                request.url,
-                json=request.json,
-                data=request.form,
-                params=request.query,
-                headers=headers,
-                auth=auth,
-                timeout=self._timeout(patience.left()),
-            ) as response:
+            what = f"{request.method} {_kind(request.url)}"
+            with (
+                asked_of("render", what) as ask,
+                self._http.stream(
+                    request.method,
+                    request.url,
+                    json=request.json,
+                    data=request.form,
+                    params=request.query,
+                    headers={**(headers or {}), **ask.headers},
+                    auth=auth,
+                    timeout=self._timeout(patience.left()),
+                ) as response,
+            ):
+                ask.answered(response.status_code)
                 body = _read(response, patience)
                 return Answer(response.status_code, response.headers, body)
         except httpx.TimeoutException as error:
@@ -117,6 +125,12 @@ def _read(response: httpx.Response, patience: Patience) -> bytes:
             )
         patience.left()
     return bytes(body)
+
+
+def _kind(url: str) -> str:
+    """Subsectors, tasks or token: the last part of the address."""
+    last = url.partition("?")[0].rstrip("/").rpartition("/")[2]
+    return last if last in _KINDS else "other"
 
 
 def _unreachable(url: str, error: Exception) -> RenderUnavailable:

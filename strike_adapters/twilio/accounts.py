@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 from uuid import UUID
 
+from strike_adapters.telemetry import headers
+from strike_adapters.telemetry.ids import TRACEPARENT
 from strike_domain.outside import TwilioAccount
 
 __all__ = ["JOB_PATH", "TwilioAccount", "TwilioAccounts", "WebhookUrls"]
@@ -27,7 +29,9 @@ class TwilioAccounts(Protocol):
 class WebhookUrls:
     """Where Twilio reaches one call of a run.
 
-    `public_url` is what Twilio sees, and what it signs: with a path if a proxy adds one.
+    `public_url` is what Twilio sees, and what it signs: with a path if a proxy adds one. While
+    traces are sent, an address names the span in which it was made, since Twilio passes on no
+    header of ours.
     """
 
     def __init__(self, public_url: str) -> None:
@@ -54,4 +58,6 @@ class WebhookUrls:
         return f"{self._public}{JOB_PATH}{token}"
 
     def _url(self, what: str, run_id: UUID, call_id: UUID) -> str:
-        return f"{self._public}/twilio/{what}/{run_id}/{call_id}"
+        span = headers().get(TRACEPARENT)
+        query = f"?{TRACEPARENT}={span}" if span else ""
+        return f"{self._public}/twilio/{what}/{run_id}/{call_id}{query}"

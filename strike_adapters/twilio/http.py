@@ -17,6 +17,8 @@ import httpx
 from twilio.http import HttpClient  # type: ignore[import-untyped]
 from twilio.http.response import Response  # type: ignore[import-untyped]
 
+from strike_adapters.telemetry import asked_of
+
 # PoolTimeout, too: no connection was free. ProxyError: the proxy did not let us through.
 _BEFORE_SENDING = (
     httpx.ConnectError,
@@ -67,25 +69,34 @@ class OneTryHttp(HttpClient):  # type: ignore[misc]
         allow_redirects: bool = False,
     ) -> Response:
         """Called by the SDK; it passes neither `timeout` nor `allow_redirects` for calls."""
-        send_limit = self._monotonic() + self._connect_seconds
-        asked = self._http.stream(
-            method,
-            uri,
-            params=params or None,
-            data=data,
-            headers=headers,
-            auth=auth,
-            extensions={"trace": _not_after(send_limit, self._monotonic)},
-        )
-        with asked as answer:
-            body = b"".join(
-                _until(send_limit + self._read_seconds, self._monotonic, answer.iter_bytes())
+        with asked_of("twilio", f"{method} {_resource(uri)}") as ask:
+            send_limit = self._monotonic() + self._connect_seconds
+            asked = self._http.stream(
+                method,
+                uri,
+                params=params or None,
+                data=data,
+                headers={**(headers or {}), **ask.headers},
+                auth=auth,
+                extensions={"trace": _not_after(send_limit, self._monotonic)},
             )
+            with asked as answer:
+                ask.answered(answer.status_code)
+                body = b"".join(
+                    _until(send_limit + self._read_seconds, self._monotonic, answer.iter_bytes())
+                )
         return Response(answer.status_code, body.decode(errors="replace"), answer.headers)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._http.close()
+
+
+def _resource(uri: str) -> str:
+    """Calls, Messages, or what else of an account is asked for, without whose it is."""
+    _, _, path = uri.partition("/Accounts/")
+    parts = path.partition("?")[0].split("/")
+    return parts[1].removesuffix(".json") if len(parts) > 1 else "Accounts"
 
 
 def _not_after(

@@ -198,6 +198,19 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def settings(as_json: AsJson = False) -> None:
+    """Print every setting, where its value came from, and nothing of what is secret.
+
+    The environment goes before the file in TOML that STRIKE_SETTINGS_FILE names.
+
+    Example: STRIKE_SETTINGS_FILE=/etc/strike.toml strike settings
+    """
+    from strike_app.settings_table import show
+
+    show(as_json=as_json)
+
+
+@app.command()
 def schema() -> None:
     """Print the GraphQL schema.
 

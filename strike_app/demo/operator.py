@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import UUID
@@ -117,7 +118,7 @@ class Operator:
             "description": description,
             "affectedCustomers": 1250,
         }
-        answer = (await self._ask(CREATE, {"input": order}))["createEco"]
+        answer = (await self._ask(CREATE, {"input": order}, _carried()))["createEco"]
         if "code" in answer:
             raise ApiError(f"{answer['code']}: {answer['message']}")
         return UUID(answer["eco"]["id"]), answer["position"]
@@ -174,15 +175,23 @@ class Operator:
                     case "error" | "complete":
                         raise ApiError(f"The subscription ended: {body.get('payload')}")
 
-    async def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(
+        self, query: str, variables: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         async with self._session.post(
             f"{self._gateway_url}/graphql",
             json={"query": query, "variables": variables},
-            headers=HEADERS,
+            headers=HEADERS | (headers or {}),
         ) as response:
             if response.content_type != "application/json":
                 raise ApiError(f"The API answered {response.status}: {await response.text()}")
             return _data(await response.json())
+
+
+def _carried() -> dict[str, str]:
+    """The trace that the whole demo is part of, as the environment names it to any program."""
+    named = os.environ.get("TRACEPARENT")
+    return {"traceparent": named} if named else {}
 
 
 def _data(body: dict[str, Any]) -> dict[str, Any]:

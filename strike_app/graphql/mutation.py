@@ -217,4 +217,4 @@ async def _run(info: StrikeInfo, once: Once, command: Command, *prefix: str) -> 
         eco = Eco.of_aggregate(receipt.aggregate, receipt.position)
         return EcoChanged(eco=eco, position=Position(receipt.position))
 
-    return await answered(info.context, changed, *prefix)
+    return await answered(info, changed, *prefix)

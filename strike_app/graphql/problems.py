@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
+from uuid import UUID
 
 import strawberry
 import structlog
@@ -15,8 +16,10 @@ from graphql import GraphQLError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
+from strike_adapters.telemetry import ids_now
 from strike_app.following import StreamEnded
 from strike_app.graphql.context import Context
+from strike_app.observed import commanded
 from strike_domain import errors
 from strike_domain.actors import Actor
 
@@ -73,16 +76,28 @@ Problems = Rejected | InvalidTransition | NotFound | Forbidden | Conflict
 """What a command that is refused answers with; a member of each command's union."""
 
 
-async def answered(context: Context, command: Callable[[Actor], T], *prefix: str) -> T | Problems:
+async def answered(
+    info: strawberry.Info[Context, None], command: Callable[[Actor], T], *prefix: str
+) -> T | Problems:
     """What a command gives, run as whoever asks, or why it was refused.
 
     `prefix`: the argument that the paths of wrong fields begin in.
     """
+    context = info.context
     try:
-        actor, _ = context.acting()
-        return await context.services.run(lambda: command(actor))
+        with commanded(info.field_name):
+            actor = _in_its_trace(context.acting()[0])
+            return await context.services.run(lambda: command(actor))
     except errors.StrikeError as error:
         return problem_of(error, prefix)
+
+
+def _in_its_trace(actor: Actor) -> Actor:
+    """Over a WebSocket each command is a trace of its own, by whose id its events are known."""
+    here = ids_now()
+    if actor.request_id is not None or here is None:
+        return actor
+    return actor.model_copy(update={"request_id": UUID(here[0])})
 
 
 def problem_of(error: errors.StrikeError, prefix: tuple[str, ...] = ()) -> Problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, cast
@@ -42,6 +43,7 @@ from strike_app.graphql.scalars import SCALARS
 from strike_app.graphql.settings_mutation import SettingsMutation
 from strike_app.graphql.settings_query import SettingsQuery
 from strike_app.graphql.subscription import Subscription
+from strike_app.metrics import METRICS
 
 MAX_DEPTH = 12
 """Most levels of a query."""
@@ -133,6 +135,7 @@ class StrikeSchema(strawberry.Schema):
 
         Raises `InvalidOperationTypeError` for a subscription: it has no single answer.
         """
+        began = time.monotonic()
         allowed = set(allowed_operation_types or OperationType) - {OperationType.SUBSCRIPTION}
         document = self.prepared.get(query or "") if self._compiled else None
         if document is not None and _is_allowed(document, operation_name, allowed):
@@ -158,6 +161,8 @@ class StrikeSchema(strawberry.Schema):
                 operation_extensions,
             )
         _make_presentable(result, context_value)
+        kind = _kind(self.prepared.get(query or ""), operation_name)
+        METRICS.operated(kind, _result_of(result), time.monotonic() - began)
         return result
 
     def process_errors(
@@ -183,6 +188,19 @@ def _is_allowed(document: DocumentNode, name: str | None, allowed: set[Operation
     """Whether the operation is there and may be run; if not, the library says why."""
     operation = get_operation_ast(document, name)
     return operation is not None and OperationType(operation.operation.value) in allowed
+
+
+def _kind(document: DocumentNode | None, name: str | None) -> str:
+    """Of the operation that was run; `invalid` for one that is none of the schema's."""
+    operation = get_operation_ast(document, name) if document is not None else None
+    return operation.operation.value if operation is not None else "invalid"
+
+
+def _result_of(result: ExecutionResult) -> str:
+    """`ok`, or the code of its first error. A command that is refused is answered, and ok."""
+    if not result.errors:
+        return "ok"
+    return str((result.errors[0].extensions or {}).get("code", "error"))
 
 
 def _make_presentable(result: Any, context: Context | None) -> None:

@@ -298,7 +298,7 @@ async def _run(
     info: StrikeInfo, command: Callable[[Administration, Actor], T], *prefix: str
 ) -> T | Problems:
     do = info.context.services.administration
-    return await answered(info.context, lambda actor: command(do, actor), *prefix)
+    return await answered(info, lambda actor: command(do, actor), *prefix)
 
 
 async def _test(
@@ -308,7 +308,7 @@ async def _test(
         problem = test(info.context.may(action))
         return AccountTested(works=problem is None, problem=problem)
 
-    return await answered(info.context, tested)
+    return await answered(info, tested)
 
 
 def _secret(text: str | None) -> SecretStr | None:

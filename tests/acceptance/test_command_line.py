@@ -43,7 +43,19 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "simulate", "serve", "follow", "work", "publish", "doctor", "schema", "verify", "mcp"],
+    [
+        "demo",
+        "simulate",
+        "serve",
+        "follow",
+        "work",
+        "publish",
+        "doctor",
+        "settings",
+        "schema",
+        "verify",
+        "mcp",
+    ],
 )
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     done = subprocess.run([*STRIKE, command, "--help"], capture_output=True, text=True, check=True)

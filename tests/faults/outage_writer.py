@@ -19,6 +19,7 @@ from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.store import store_env
 from strike_app.clock import ScaledClock
 from strike_app.demo.seed import NOCS, _id
+from strike_app.health import Health
 from strike_app.processes import run_until_stopped, stop_event, tell_ready
 from strike_app.services import DATABASE_FAILURES
 from strike_app.settings import Settings
@@ -127,7 +128,7 @@ def main() -> None:
         book = Notebook(given.notes)
         writers = [Writer(callouts, book, given.name, old) for _ in range(THREADS)]
         tell_ready(given.ready_file, {"pid": os.getpid()})
-        run_until_stopped(writers, stop)
+        run_until_stopped(writers, stop, Health())
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ class FakeQueries:
 
 
 class FakeChanges:
+    is_connected = False
+
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
@@ -256,7 +258,10 @@ async def test_health_is_told_to_everybody(client: Client) -> None:
     async with client.get("/healthz") as answer:
         assert answer.status == 200
     async with client.get("/readyz") as answer:
-        assert (answer.status, await answer.json()) == (200, {"ready": True, "reasons": []})
+        told = {"ready": True, "stopping": False, "reasons": []}
+        known = {"database": "ok", "changes": "unavailable", "followers": "unknown"}
+        assert answer.status == 200
+        assert await answer.json() == told | {"dependencies": known}
     _queries(client).reasons = ("the database cannot be reached",)
     async with client.get("/readyz") as answer:
         assert answer.status == 503

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -11,7 +13,9 @@ from prometheus_client import CollectorRegistry
 from strike_adapters.postgres.auditor import Finding
 from strike_adapters.render.circuit import CircuitState
 from strike_adapters.render.pulse import Pulse
-from strike_app.metrics import Metrics, serve_metrics
+from strike_app.health import Dependency, Health, State, database
+from strike_app.metrics import Metrics
+from strike_app.metrics_port import serve_metrics
 from strike_app.settings import Settings
 from strike_domain import Unavailable
 from tests.unit.given import ANA, BEN, Night
@@ -103,8 +107,43 @@ def test_polls_are_counted_by_what_came_of_them(metrics: Metrics) -> None:
 
 
 def test_metrics_are_served_on_a_port_of_their_own_if_one_is_set() -> None:
-    assert serve_metrics(Settings()) is None
-    port = serve_metrics(Settings(metrics_port=0))
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    health = Health()
+    with serve_metrics(Settings(), health, well) as port:
+        assert port is None
+    with serve_metrics(Settings(metrics_port=0), health, well) as port:
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
     assert "strike_first_ring_seconds_bucket" in text
     assert "strike_runs_without_progress" in text
+
+
+def well() -> Dependency:
+    return Dependency("database", State.OK)
+
+
+def test_a_process_without_the_public_port_tells_there_how_it_fares() -> None:
+    health, ending = Health(), threading.Event()
+    worker = threading.Thread(target=ending.wait, name="worker")
+    worker.start()
+    health.watch([worker])
+    with serve_metrics(Settings(metrics_port=0), health, lambda: found[0]) as port:
+        found = [well()]
+        assert asked(port, "healthz") == (200, {"alive": True})
+        status, body = asked(port, "readyz")
+        assert (status, body["reasons"], body["dependencies"]["database"]) == (200, [], "ok")
+        found[0] = database(lambda: 1 / 0)
+        status, body = asked(port, "readyz")
+        assert (status, body["dependencies"]["database"]) == (503, "unavailable")
+        assert asked(port, "healthz")[0] == 200, "That the database is away is not its fault."
+        found[0] = well()
+        ending.set()
+        worker.join()
+        assert asked(port, "healthz") == (503, {"alive": False, "ended": ["worker"]})
+        assert asked(port, "readyz")[1]["reasons"] == ["worker has ended"]
+        health.stop()
+        assert asked(port, "healthz")[0] == 200, "Threads that end then are meant to."
+        assert asked(port, "readyz")[1]["reasons"] == ["the process is stopping"]
+
+
+def asked(port: int | None, path: str) -> tuple[int, Any]:
+    answer = httpx.get(f"http://127.0.0.1:{port}/{path}")
+    return answer.status_code, answer.json()
