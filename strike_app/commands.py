@@ -13,7 +13,14 @@ from pydantic import AnyHttpUrl
 
 from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
-from strike_app.bootstrap import Strike, open_database, open_services, open_strike, publisher_to
+from strike_app.bootstrap import (
+    WORK,
+    Strike,
+    open_database,
+    open_services,
+    open_strike,
+    publisher_to,
+)
 from strike_app.followers import FollowerReporter
 from strike_app.logs import configure
 from strike_app.metrics import serve_metrics
@@ -42,15 +49,17 @@ def run_followers(
         run_until_stopped((*followers, FollowerReporter(strike)), stop)
 
 
-def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
-    """Run the pager's and the field's worker, and the auditor that watches over paging."""
+def run_workers(
+    kinds: tuple[str, ...] = WORK, *, ready_file: Path | None, exit_with_parent: bool
+) -> None:
+    """Run the workers of these kinds, and the auditor that watches over paging."""
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
     with open_strike(Settings()) as strike:
         serve_metrics(strike.settings)
         tell_ready(ready_file, {"pid": os.getpid()})
         watchers = strike.auditor(), FollowerReporter(strike)
-        run_until_stopped((*strike.workers(), *watchers), stop)
+        run_until_stopped((*strike.workers(kinds), *watchers), stop)
 
 
 def run_publisher(*, ready_file: Path | None, exit_with_parent: bool) -> None:

@@ -24,7 +24,7 @@ from strike_app.cli import (
     tenants,
     tokens,
 )
-from strike_app.cli.options import AsJson, ExitWithParent, ReadyFile
+from strike_app.cli.options import AsJson, ExitWithParent, ReadyFile, Work
 
 app = typer.Typer(
     name="strike",
@@ -117,16 +117,40 @@ def follow(
 
 
 @app.command()
-def work(ready_file: ReadyFile = None, exit_with_parent: ExitWithParent = False) -> None:
+def work(
+    kinds: Annotated[
+        list[Work] | None,
+        typer.Argument(help="Ring people, or look after field tasks; both if none is named."),
+    ] = None,
+    ready_file: ReadyFile = None,
+    exit_with_parent: ExitWithParent = False,
+) -> None:
     """Do what falls due: ring people, and look after field tasks.
 
     May run in any number of processes; each due row is claimed by one.
 
-    Example: strike work
+    Example: strike work paging
     """
     from strike_app.commands import run_workers
 
-    run_workers(ready_file=ready_file, exit_with_parent=exit_with_parent)
+    named = tuple(one.value for one in kinds or Work)
+    run_workers(named, ready_file=ready_file, exit_with_parent=exit_with_parent)
+
+
+@app.command()
+def prepare() -> None:
+    """Bring the database to the form that this version needs, and end.
+
+    Every command does so when it starts; this one is for whoever wants it done before. Safe to
+    run at any time and as often as one likes.
+
+    Example: STRIKE_DATABASE_URL=postgresql://strike@db/strike strike prepare
+    """
+    from strike_app.bootstrap import open_database
+    from strike_app.settings import Settings
+
+    with open_database(Settings()):
+        typer.echo("The database is ready.")
 
 
 @app.command()
