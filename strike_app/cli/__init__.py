@@ -36,6 +36,24 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"strike {version('osprey-strike')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _strike(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which it is."),
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def demo(
     scenario: Annotated[
@@ -165,6 +183,28 @@ def publish(ready_file: ReadyFile = None, exit_with_parent: ExitWithParent = Fal
     from strike_app.commands import run_publisher
 
     run_publisher(ready_file=ready_file, exit_with_parent=exit_with_parent)
+
+
+@app.command()
+def seed(
+    mock: Annotated[
+        Path, typer.Option(help="The mock's settings: made with new credentials if missing.")
+    ] = Path("mock-settings.json"),
+    mock_url: Annotated[
+        str, typer.Option(help="Where the mock will be, as Strike reaches it.")
+    ] = "http://127.0.0.1:9000",
+) -> None:
+    """Fill the database with the demo's companies, people and pager lists, for development.
+
+    They are rung and work through the mock alone. Seeding again changes nothing.
+
+    Example: strike seed --mock .strike/mock-settings.json
+    """
+    from rich.console import Console
+
+    from strike_app.demo.seeding import seed_companies
+
+    seed_companies(mock, mock_url, Console())
 
 
 @app.command(
