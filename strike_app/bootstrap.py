@@ -181,6 +181,15 @@ def open_database(settings: Settings) -> Iterator[str]:
         yield url
 
 
+def forget_embedded(settings: Settings) -> None:
+    """Drop the embedded database, for development. Raises `Rejected` if another one is set."""
+    if settings.database_url:
+        message = "STRIKE_DATABASE_URL names a database; only the embedded one is thrown away."
+        raise Rejected("NOT_EMBEDDED", message)
+    with embedded_postgres() as server:
+        server.drop_database(DATABASE)
+
+
 @contextmanager
 def open_strike(settings: Settings) -> Iterator[Strike]:
     """Open everything that any process of Strike needs, and close it again.

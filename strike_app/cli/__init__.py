@@ -156,7 +156,11 @@ def work(
 
 
 @app.command()
-def prepare() -> None:
+def prepare(
+    fresh: Annotated[
+        bool, typer.Option(help="Of the embedded database only: throw away all that is in it.")
+    ] = False,
+) -> None:
     """Bring the database to the form that this version needs, and end.
 
     Every command does so when it starts; this one is for whoever wants it done before. Safe to
@@ -164,10 +168,13 @@ def prepare() -> None:
 
     Example: STRIKE_DATABASE_URL=postgresql://strike@db/strike strike prepare
     """
-    from strike_app.bootstrap import open_database
+    from strike_app.bootstrap import forget_embedded, open_database
     from strike_app.settings import Settings
 
-    with open_database(Settings()):
+    settings = Settings()
+    if fresh:
+        forget_embedded(settings)
+    with open_database(settings):
         typer.echo("The database is ready.")
 
 
