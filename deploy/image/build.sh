@@ -16,4 +16,4 @@ uv="$work/tools/bin/uv"
 "$uv" venv --quiet --python "$(command -v python3)" "$target"
 wheel=$(echo "$work"/wheel/*.whl)
 "$uv" pip install --quiet --python "$target/bin/python" --constraints constraints.txt \
-    --compile-bytecode "osprey-strike[jetstream,kms,mcp] @ file://$wheel"
+    "osprey-strike[jetstream,kms,mcp] @ file://$wheel"
