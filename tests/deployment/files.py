@@ -25,7 +25,7 @@ Manifest = dict[str, Any]
 @cache
 def rendered(overlay: str) -> tuple[Manifest, ...]:
     """The manifests of an overlay, as kubectl makes them from its kustomization."""
-    command = ["kubectl", "kustomize", KUBERNETES / overlay]
+    command = ["kubectl", "kustomize", str(KUBERNETES / overlay)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return tuple(yaml.safe_load_all(done.stdout))
