@@ -62,13 +62,14 @@ LOOKED_UP = {"axe-playwright-python": "MIT AND MPL-2.0", "promql-parser": "MIT"}
 
 HEAD = """# Licences
 
-Written by `python -m deploy.supply.licences` from what the packages say of themselves; a test holds
-it against what is installed. Versions and hashes are in `constraints.txt`. The browser files' and the
-place names' licences are in the wheel, in full: `strike_app/web/assets/THIRD-PARTY-LICENCES.txt`.
+Written by `python -m deploy.supply.licences` from what the packages say of themselves; a test
+holds it against what is installed. Versions and hashes are in `constraints.txt`. The licences of
+the browser files and the place names are in the wheel, in full:
+`strike_app/web/assets/THIRD-PARTY-LICENCES.txt`.
 
-Handed out may be what asks for no more than its notice (MIT, BSD, Apache, ISC, PSF and the like), and
-LGPL or MPL as separate packages that can be replaced. GPL may be used as a tool. AGPL, SSPL, a licence
-that is not free, and none at all are not taken.
+Handed out may be what asks for no more than its notice (MIT, BSD, Apache, ISC, PSF and the like),
+and LGPL or MPL as separate packages that can be replaced. GPL may be used as a tool. AGPL, SSPL, a
+licence that is not free, and none at all are not taken.
 
 ## Handed out
 """
@@ -79,7 +80,7 @@ def licence(found: Distribution) -> str:
     name = canonicalize_name(found.name)
     if name in LOOKED_UP:
         return LOOKED_UP[name]
-    said = found.metadata.get("License-Expression")
+    said = found.metadata.json.get("license_expression")
     if said:
         return str(said)
     kinds = [
@@ -87,7 +88,7 @@ def licence(found: Distribution) -> str:
         for line in found.metadata.get_all("Classifier", [])
         if line.startswith("License ::") and not line.endswith((" approved", " Approved"))
     ]
-    short = str(found.metadata.get("License") or "").splitlines()[:1]
+    short = str(found.metadata.json.get("license") or "").splitlines()[:1]
     return " AND ".join(sorted({WORDS.get(one, one) for one in kinds or short}))
 
 
@@ -108,7 +109,7 @@ def may_be(expression: str, allowed: set[str]) -> bool:
 def handed_out() -> dict[str, Distribution]:
     """The packages that a user gets, by name."""
     found: dict[str, Distribution] = {}
-    waiting = [(PROJECT, EXTRAS)]
+    waiting: list[tuple[str, tuple[str, ...]]] = [(PROJECT, EXTRAS)]
     while waiting:
         name, extras = waiting.pop()
         for requirement in requirements(name, extras):
