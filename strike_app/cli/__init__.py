@@ -214,6 +214,30 @@ def seed(
     seed_companies(mock, mock_url, Console())
 
 
+@app.command()
+def load(
+    ecos: Annotated[int, typer.Option(min=1, help="How many callouts, over three years.")],
+    tenants: Annotated[
+        int, typer.Option(min=2, help="How many companies: half NOCs, half contractors.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="The same one loads the same on the same day.")] = 1,
+    processes: followers.Processes = None,
+) -> None:
+    """Fill an empty database with years of callouts, to see how it grows.
+
+    The events are the domain's own, along real backbones where the extra demo is installed, and
+    the read models are made from them. Nobody is rung for what is loaded. A database that holds
+    anything is refused; one whose loading was interrupted has to be dropped.
+
+    Example: strike load --ecos 1000000 --tenants 200
+    """
+    from rich.console import Console
+
+    from strike_app.load.command import run_load
+
+    run_load(ecos, tenants, seed, processes, Console())
+
+
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     add_help_option=False,
