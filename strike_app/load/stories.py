@@ -158,12 +158,20 @@ def cancelled(world: World) -> None:
     world.strike.settle()
 
 
+def called_off(world: World) -> None:
+    world.sleeps(0)
+    world.callouts.cancel_eco(world.eco_id, "The light is back.", NINA)
+    world.strike.settle()
+
+
 def goes_on(world: World) -> None:
     world.works()
+    stays_open(world)
 
 
 def stays_open(world: World) -> None:
-    world.wait(10, 20)
+    """Longer than what is new by then: silence has its consequences, too."""
+    world.strike.advance(30 * 24 * 3600)
 
 
 Part = Callable[[World], None]
@@ -185,7 +193,8 @@ OVER = (
     Kind(9, (dispatched_again, repaired)),
     Kind(5, (nobody_accepts, repaired)),
     Kind(3, (nobody_accepts, cancelled)),
-    Kind(5, (second_accepts, cancelled)),
+    Kind(2, (second_accepts, cancelled)),
+    Kind(3, (called_off,)),
     Kind(3, (cancelled,), has_list=False),
 )
 UNDER_WAY = (
