@@ -12,10 +12,11 @@ from random import Random
 from uuid import UUID
 
 from strike_adapters.postgres.directory import PostgresDirectory
-from strike_adapters.postgres.people import save_link, save_membership, save_tenant, save_user
+from strike_adapters.postgres.people import SAVE_LINK, SAVE_MEMBERSHIP, SAVE_TENANT, SAVE_USER
 from strike_domain.actors import Role, Side
 from strike_domain.contacts import Contact, PagerList, parse_phone
-from strike_domain.ports import Link, LinkStatus, Tenant
+from strike_domain.eco import PagingPolicy
+from strike_domain.ports import LinkStatus
 
 LARGE = 1.4
 """How uneven companies are: of a hundred, the largest has about 4 % of the callouts."""
@@ -79,13 +80,15 @@ class Companies:
 
     def save(self, directory: PostgresDirectory) -> None:
         """Store them with their links, lists and people."""
-        pool = directory.pool
-        for company in (*self.of[Side.NOC], *self.of[Side.OSP]):
-            save_tenant(pool, Tenant(id=company.id, name=company.name, side=company.side))
-            user_id = save_user(pool, company.id, company.email, f"Admin of {company.name}")
-            save_membership(pool, user_id, company.id, Role.ADMIN)
+        every = (*self.of[Side.NOC], *self.of[Side.OSP])
+        active = LinkStatus.ACTIVE, PagingPolicy.AUTOMATIC
+        links = [(n.id, o.id, *active) for n in self.of[Side.NOC] for o in self.of[Side.OSP]]
+        # In one transaction: a hundred companies of each side have ten thousand links.
+        with directory.pool.connection() as connection, connection.cursor() as cursor:
+            cursor.executemany(SAVE_TENANT, [(one.id, one.name, one.side) for one in every])
+            people = [(one.id, one.email, f"Admin of {one.name}") for one in every]
+            cursor.executemany(SAVE_USER, people)
+            cursor.executemany(SAVE_MEMBERSHIP, [(one.id, one.id, Role.ADMIN) for one in every])
+            cursor.executemany(SAVE_LINK, links)
         for osp in self.of[Side.OSP]:
             directory.save_list(osp.crew)
-            for noc in self.of[Side.NOC]:
-                link = Link(noc_id=noc.id, osp_id=osp.id, status=LinkStatus.ACTIVE)
-                save_link(pool, link)
