@@ -100,15 +100,23 @@ def test_every_part_that_goes_on_is_watched_and_replaced_before_it_goes(overlay:
         assert 0 < kept[name]["spec"]["minAvailable"] < spec["replicas"], name
 
 
-def test_the_api_is_asked_whether_it_lives_and_whether_it_is_ready() -> None:
+def test_every_part_is_asked_whether_it_lives_and_whether_it_is_ready() -> None:
+    for one in of_kind(rendered("main"), "Deployment"):
+        [container] = one["spec"]["template"]["spec"]["containers"]
+        name = one["metadata"]["name"]
+        port = "http" if name == "strike-api" else "metrics"
+        assert container["startupProbe"]["httpGet"] == {"path": "/healthz", "port": port}
+        assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port}
+        assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port}
+
+
+def test_requests_under_way_are_finished_when_the_api_goes() -> None:
     [api] = [
         one
         for one in of_kind(rendered("main"), "Deployment")
         if one["metadata"]["name"] == "strike-api"
     ]
     [container] = api["spec"]["template"]["spec"]["containers"]
-    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
-    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     after = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     # Requests under way may take 30 s, and are finished first.
     assert api["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= after + 30
