@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from strike_adapters.postgres.accounts import PostgresAccounts
 from strike_adapters.postgres.auditor import Auditor, Runnable
 from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
-from strike_adapters.postgres.due import Worker
+from strike_adapters.postgres.due import DueTable, Worker
 from strike_adapters.postgres.due_work import field_work, pager_work
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
 from strike_adapters.postgres.pools import Pool
@@ -66,6 +66,9 @@ from strike_domain.texter import Texter
 
 if TYPE_CHECKING:
     from strike_adapters.jetstream import Publisher
+
+WORK = PAGING, FIELD = "paging", "field"
+"""What a worker may be for: to ring people, or to look after field tasks."""
 
 DATABASE = "strike"
 """Name of the database in the embedded PostgreSQL."""
@@ -135,8 +138,12 @@ class Strike:
             self.accounts, urls, base_url=str(base_url).rstrip("/") if base_url else None
         )
 
-    def workers(self) -> list[Runnable]:
-        """One for the telephone, one for the field: a failing Render never delays paging."""
+    def workers(self, kinds: Sequence[str] = WORK) -> list[Runnable]:
+        """One for each kind: a failing Render never delays paging."""
+        makers = {PAGING: self._pager_workers, FIELD: self._field_workers}
+        return [one for kind in kinds for one in makers[kind]()]
+
+    def _pager_workers(self) -> list[Runnable]:
         telephone = self.telephone()
         telephone.warm_up()
         threads = TextThreads()
@@ -144,26 +151,24 @@ class Strike:
         ringer = Ringer(
             self.log, telephone, self.clock, self.directory, router=self.router, texter=texter
         )
+        return [self._worker(pager_work(ringer), self.settings.worker_threads), threads]
+
+    def _field_workers(self) -> list[Runnable]:
         instances = RememberedInstances(self.accounts, terms=self.directory.field_terms)
         crews = RenderFieldWork(instances, clock=self.clock)
         desk = CrewDesk(self.log, crews, self.clock, instances)
-        settings = self.settings
-        workers: list[Runnable] = [
-            Worker(
-                worked(table, self.log, self.clock),
-                self.url,
-                self.clock,
-                threads=threads,
-                lease_seconds=settings.lease_seconds,
-                watcher=METRICS,
-            )
-            for table, threads in (
-                (pager_work(ringer), settings.worker_threads),
-                (field_work(desk), settings.field_threads),
-            )
-        ]
         reporter = RenderReporter(self.pool, crews, self.clock, METRICS.render_answered)
-        return [*workers, reporter, threads]
+        return [self._worker(field_work(desk), self.settings.field_threads), reporter]
+
+    def _worker(self, table: DueTable, threads: int) -> Worker:
+        return Worker(
+            worked(table, self.log, self.clock),
+            self.url,
+            self.clock,
+            threads=threads,
+            lease_seconds=self.settings.lease_seconds,
+            watcher=METRICS,
+        )
 
 
 @contextmanager
@@ -178,6 +183,15 @@ def open_database(settings: Settings) -> Iterator[str]:
         url = server.url(DATABASE)
         prepare(url)
         yield url
+
+
+def forget_embedded(settings: Settings) -> None:
+    """Drop the embedded database, for development. Raises `Rejected` if another one is set."""
+    if settings.database_url:
+        message = "STRIKE_DATABASE_URL names a database; only the embedded one is thrown away."
+        raise Rejected("NOT_EMBEDDED", message)
+    with embedded_postgres() as server:
+        server.drop_database(DATABASE)
 
 
 @contextmanager

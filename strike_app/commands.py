@@ -18,7 +18,14 @@ from strike_adapters.postgres.directory import open_pool
 from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_adapters.postgres.pools import Pool
-from strike_app.bootstrap import Strike, open_database, open_services, open_strike, publisher_to
+from strike_app.bootstrap import (
+    WORK,
+    Strike,
+    open_database,
+    open_services,
+    open_strike,
+    publisher_to,
+)
 from strike_app.followers import FollowerReporter
 from strike_app.health import Health, database
 from strike_app.logs import configure
@@ -72,14 +79,16 @@ def _ask(pool: Pool) -> None:
         connection.execute("SELECT 1 FROM eco_views LIMIT 1")
 
 
-def run_workers(*, ready_file: Path | None, exit_with_parent: bool) -> None:
-    """Run the pager's and the field's worker, and the auditor that watches over paging."""
+def run_workers(
+    kinds: tuple[str, ...] = WORK, *, ready_file: Path | None, exit_with_parent: bool
+) -> None:
+    """Run the workers of these kinds, and the auditor that watches over paging."""
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
     with tracing("work"), _opened(Settings()) as (strike, health):
         tell_ready(ready_file, {"pid": os.getpid()})
         watchers = strike.auditor(), FollowerReporter(strike, health=health)
-        run_until_stopped((*strike.workers(), *watchers), stop, health)
+        run_until_stopped((*strike.workers(kinds), *watchers), stop, health)
 
 
 def run_publisher(*, ready_file: Path | None, exit_with_parent: bool) -> None:

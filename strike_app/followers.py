@@ -191,7 +191,7 @@ def rebuild_views(
     with open_database(Settings()) as url:
         began = time.monotonic()
         try:
-            with _reporting(console) as report:
+            with reporting(console) as report:
                 rebuild(url, views, report, processes=processes)
         except EventFailed as error:
             console.print(Text(str(error), "bold red"), soft_wrap=True)
@@ -232,7 +232,7 @@ def _views(names: Sequence[str] | None) -> list[type[View]]:
     return [one for one in VIEWS if one.name in names]
 
 
-def _reporting(console: Console) -> AbstractContextManager[Callable[[Told], None]]:
+def reporting(console: Console) -> AbstractContextManager[Callable[[Told], None]]:
     return _Bar(console) if console.is_terminal else nullcontext(_Lines(console))
 
 

@@ -44,13 +44,13 @@ def followed(follower: TFollower) -> TFollower:
 def _tell_batches(view: View) -> None:
     process = view.process_batch
 
-    def process_batch(reads: Sequence[Read]) -> None:
+    def process_batch(reads: Sequence[Read], after: int = 0) -> None:
         with ExitStack() as spans:
             for one in reads if len(reads) <= MOST_SPANS else ():
                 if one.event is not None:
                     place = begin(f"follow {view.name}", Kind.CONSUMER, after=one.event)
                     spans.enter_context(place)
-            process(reads)
+            process(reads, after)
 
     view.process_batch = process_batch  # type: ignore[method-assign]
 

@@ -24,7 +24,7 @@ from strike_app.cli import (
     tenants,
     tokens,
 )
-from strike_app.cli.options import AsJson, ExitWithParent, ReadyFile
+from strike_app.cli.options import AsJson, ExitWithParent, ReadyFile, Work
 
 app = typer.Typer(
     name="strike",
@@ -34,6 +34,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Drawing boxes would double the time that help takes.
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"strike {version('osprey-strike')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _strike(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which it is."),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -117,16 +135,47 @@ def follow(
 
 
 @app.command()
-def work(ready_file: ReadyFile = None, exit_with_parent: ExitWithParent = False) -> None:
+def work(
+    kinds: Annotated[
+        list[Work] | None,
+        typer.Argument(help="Ring people, or look after field tasks; both if none is named."),
+    ] = None,
+    ready_file: ReadyFile = None,
+    exit_with_parent: ExitWithParent = False,
+) -> None:
     """Do what falls due: ring people, and look after field tasks.
 
     May run in any number of processes; each due row is claimed by one.
 
-    Example: strike work
+    Example: strike work paging
     """
     from strike_app.commands import run_workers
 
-    run_workers(ready_file=ready_file, exit_with_parent=exit_with_parent)
+    named = tuple(one.value for one in kinds or Work)
+    run_workers(named, ready_file=ready_file, exit_with_parent=exit_with_parent)
+
+
+@app.command()
+def prepare(
+    fresh: Annotated[
+        bool, typer.Option(help="Of the embedded database only: throw away all that is in it.")
+    ] = False,
+) -> None:
+    """Bring the database to the form that this version needs, and end.
+
+    Every command does so when it starts; this one is for whoever wants it done before. Safe to
+    run at any time and as often as one likes.
+
+    Example: STRIKE_DATABASE_URL=postgresql://strike@db/strike strike prepare
+    """
+    from strike_app.bootstrap import forget_embedded, open_database
+    from strike_app.settings import Settings
+
+    settings = Settings()
+    if fresh:
+        forget_embedded(settings)
+    with open_database(settings):
+        typer.echo("The database is ready.")
 
 
 @app.command()
@@ -141,6 +190,52 @@ def publish(ready_file: ReadyFile = None, exit_with_parent: ExitWithParent = Fal
     from strike_app.commands import run_publisher
 
     run_publisher(ready_file=ready_file, exit_with_parent=exit_with_parent)
+
+
+@app.command()
+def seed(
+    mock: Annotated[
+        Path, typer.Option(help="The mock's settings: made with new credentials if missing.")
+    ] = Path("mock-settings.json"),
+    mock_url: Annotated[
+        str, typer.Option(help="Where the mock will be, as Strike reaches it.")
+    ] = "http://127.0.0.1:9000",
+) -> None:
+    """Fill the database with the demo's companies, people and pager lists, for development.
+
+    They are rung and work through the mock alone. Seeding again changes nothing.
+
+    Example: strike seed --mock .strike/mock-settings.json
+    """
+    from rich.console import Console
+
+    from strike_app.demo.seeding import seed_companies
+
+    seed_companies(mock, mock_url, Console())
+
+
+@app.command()
+def load(
+    ecos: Annotated[int, typer.Option(min=1, help="How many callouts, over three years.")],
+    tenants: Annotated[
+        int, typer.Option(min=2, help="How many companies: half NOCs, half contractors.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="The same one loads the same on the same day.")] = 1,
+    processes: followers.Processes = None,
+) -> None:
+    """Fill an empty database with years of callouts, to see how it grows.
+
+    The events are the domain's own, along real backbones where the extra demo is installed, and
+    the read models are made from them. Nobody is rung for what is loaded. A database that holds
+    anything is refused; one whose loading was interrupted has to be dropped.
+
+    Example: strike load --ecos 1000000 --tenants 200
+    """
+    from rich.console import Console
+
+    from strike_app.load.command import run_load
+
+    run_load(ecos, tenants, seed, processes, Console())
 
 
 @app.command(

@@ -47,6 +47,11 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+class Work(StrEnum):
+    PAGING = "paging"
+    FIELD = "field"
+
+
 class Policy(StrEnum):
     AUTOMATIC = "automatic"
     MANUAL = "manual"

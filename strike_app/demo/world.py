@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import socket
 import tempfile
@@ -21,7 +20,8 @@ from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.secrets import SecretBox, load_or_create_key
 from strike_app.demo.children import Child
-from strike_app.demo.seed import LOGINS, Outside, seed, set_stage
+from strike_app.demo.outside import mock_settings, new_credentials, write_settings
+from strike_app.demo.seed import Outside, seed, set_stage
 from strike_mock.scenarios import Scenario
 
 Say = Callable[[str], None]
@@ -62,7 +62,7 @@ def open_world(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strike-demo-")))
         epoch = datetime.now(UTC)
-        outside = _new_credentials()
+        outside = new_credentials()
         mock = _mock(folder, scenario.name, speed, epoch, outside)
         _start(stack, mock, say, "Mock of Twilio, Render and the login gateway")
         say("PostgreSQL")
@@ -94,33 +94,10 @@ def open_world(
         )
 
 
-def _new_credentials() -> Outside:
-    return Outside(
-        mock_url="",
-        account_sid="AC" + secrets.token_hex(16),
-        auth_token=secrets.token_hex(16),
-        render_client_id="strike-demo",
-        render_client_secret=secrets.token_hex(16),
-    )
-
-
 def _mock(folder: Path, scenario: str, speed: float, epoch: datetime, outside: Outside) -> Child:
-    settings: dict[str, Any] = {
-        "scenario": scenario,
-        "speed": speed,
-        "epoch": epoch.isoformat(),
-        "accounts": [{"sid": outside.account_sid, "token": outside.auth_token}],
-        "render_clients": [
-            {"id": outside.render_client_id, "secret": outside.render_client_secret}
-        ],
-        "people": [
-            {"sub": one.email, "email": one.email, "name": one.name, "note": one.note}
-            for one in LOGINS
-        ],
-    }
+    pace = {"scenario": scenario, "speed": speed, "epoch": epoch.isoformat()}
     file = folder / "mock-settings.json"
-    file.write_text(json.dumps(settings))
-    file.chmod(0o600)
+    write_settings(file, {**pace, **mock_settings(outside)})
     return Child("mock", ["strike_mock", "--settings", str(file)], folder, {})
 
 

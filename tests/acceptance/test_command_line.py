@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from strike_app.bootstrap import WORK
+from strike_app.cli.options import Work
 from strike_mock.scenarios import names
 
 STRIKE = [sys.executable, "-m", "strike_app"]
@@ -49,6 +51,9 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
         "serve",
         "follow",
         "work",
+        "prepare",
+        "seed",
+        "load",
         "publish",
         "doctor",
         "settings",
@@ -74,6 +79,17 @@ def test_the_demo_names_its_stories() -> None:
     # A line may be broken after a hyphen.
     told = done.stdout.replace("-\n  ", "-")
     assert [name for name in names() if name not in told] == []
+
+
+def test_a_worker_is_for_one_kind_of_work_or_for_both() -> None:
+    assert tuple(one.value for one in Work) == WORK
+    done = _run(["work", "gardening"])
+    assert done.returncode == 2
+    assert "paging" in done.stderr
+
+
+def test_a_program_says_which_it_is() -> None:
+    assert _run(["--version"]).stdout.startswith("strike ")
 
 
 def test_a_follower_that_does_not_exist_is_named_with_those_that_do() -> None:

@@ -28,8 +28,9 @@ from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.secrets import SecretBox, load_or_create_key
 from strike_app.admin.desk import admin_of
 from strike_app.demo.children import Child, ChildFailed
+from strike_app.demo.outside import new_credentials
 from strike_app.demo.seed import NOC_ID, NOCS
-from strike_app.demo.world import _env, _mock, _new_credentials, _seed
+from strike_app.demo.world import _env, _mock, _seed
 from strike_app.tokens import new_secret
 from strike_domain import Link, LinkStatus, PagingPolicy, Role, Side, SystemClock, Tenant
 from strike_domain.actors import Scope
@@ -156,7 +157,7 @@ def outage_world(
 def _open(
     stack: ExitStack, folder: Path, network: Network | None, sources: Mapping[int, Path]
 ) -> World:
-    scenario, epoch, outside = load(SCENARIO), datetime.now(UTC), _new_credentials()
+    scenario, epoch, outside = load(SCENARIO), datetime.now(UTC), new_credentials()
     database = stack.enter_context(embedded_postgres(folder))
     database.ensure_database("strike")
     url = database.url("strike")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from uuid import uuid4
 
 import psycopg
@@ -11,7 +11,9 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from strike_adapters.embedded import EmbeddedServer
 from strike_adapters.postgres.eco_lists import ecos_statement
+from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.queries import open_async_pool
 from strike_adapters.postgres.tenancy import rows_of
 from tests.benchmarks.tenant_rows import fill, noc, osp
@@ -33,10 +35,14 @@ FAILS = "SELECT 1 / (count(*) - count(*)) FROM eco_views"
 Test = Callable[[AsyncConnection[DictRow]], Awaitable[None]]
 
 
-@pytest.fixture
-def filled(database_url: str) -> str:
-    fill(database_url, 3_000)
-    return database_url
+@pytest.fixture(scope="module")
+def filled(postgres: EmbeddedServer) -> Iterator[str]:
+    postgres.ensure_database("filled")
+    url = postgres.url("filled")
+    prepare(url)
+    fill(url, 1_500)
+    yield url
+    postgres.drop_database("filled")
 
 
 def within(url: str, test: Test) -> None:

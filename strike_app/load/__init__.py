@@ -1,0 +1,1 @@
+"""`strike load`: a database filled as years of nights would have filled it, in minutes."""
