@@ -1,0 +1,110 @@
+"""Pages that gather what stands elsewhere: the Python API, the schema, examples and decisions."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from docs.pages import examples
+
+ROOT = Path(__file__).parents[2]
+
+ADAPTERS = {
+    "strike_adapters.memory": "In memory, for tests and for who embeds Strike.",
+    "strike_adapters.embedded": "PostgreSQL without an installation.",
+    "strike_adapters.postgres.prepare": "The tables of a database of yours.",
+    "strike_adapters.postgres.store": "The log in it.",
+    "strike_adapters.geojson_files": "Points, lines and regions from files.",
+    "strike_adapters.jetstream": "The log for services on other machines.",
+    "strike_adapters.places": "A gazetteer without any network.",
+    "strike_adapters.render": "Render Networks behind `FieldWork`.",
+    "strike_adapters.twilio.telephone": "Twilio behind `Telephone`.",
+    "strike_adapters.identity": "Who a person is, by signed headers.",
+    "strike_adapters.secrets": "Secrets at rest.",
+}
+"""The modules that a program of yours may use, each with what it is for."""
+
+SHOWN = {
+    "strike_adapters.postgres.prepare": ["prepare"],
+    "strike_adapters.postgres.store": ["store_env"],
+    "strike_adapters.twilio.telephone": ["TwilioTelephone"],
+    "strike_adapters.geojson_files": [
+        "NamedGeometry",
+        "NamedRegion",
+        "NamedShape",
+        "callout_geometry_in",
+        "read_callout_geometry",
+        "read_regions",
+        "read_shapes",
+        "shapes_in",
+    ],
+}
+"""What of a module that does not list its public names."""
+
+
+def domain() -> str:
+    """Everything that `strike_domain` offers."""
+    return (
+        "# strike_domain\n\nThe names of `strike_domain.__all__`; how they are used together is in "
+        "[Strike inside a program of yours](../embedding.md).\n\n" + _module("strike_domain")
+    )
+
+
+def client() -> str:
+    """The typed client."""
+    return (
+        "# strike_app.client\n\nHow it is used: [The typed client](../client.md). A whole server "
+        "for a test of yours is at the end.\n\n"
+        + _module("strike_app.client")
+        + "\n## For tests\n\n"
+        + _module("strike_app.testing", ["local_strike", "LocalStrike", "LocalToken"])
+    )
+
+
+def adapters() -> str:
+    """The adapters that others may use."""
+    parts = ["# strike_adapters\n\nEach stands behind a port of `strike_domain`, or beside one.\n"]
+    for name, what in ADAPTERS.items():
+        parts.append(f"## {name}\n\n{what}\n\n{_module(name, SHOWN.get(name))}")
+    return "\n".join(parts)
+
+
+def _module(name: str, shown: list[str] | None = None) -> str:
+    members = shown or importlib.import_module(name).__all__
+    listed = "".join(f"        - {one}\n" for one in members)
+    return f"::: {name}\n    options:\n      members:\n{listed}"
+
+
+def schema() -> str:
+    """The GraphQL schema, as it is."""
+    text = (ROOT / "strike_app" / "schema.graphql").read_text("utf-8")
+    return (
+        "# The GraphQL schema\n\nAn example of every operation: "
+        "[The GraphQL API](../graphql.md).\n\n"
+        f"```graphql\n{text.strip()}\n```\n"
+    )
+
+
+def tutorial() -> str:
+    """The list of examples, as their folder has it."""
+    text = (examples.FOLDER / "README.md").read_text("utf-8")
+    for one in examples.examples():
+        text = text.replace(f"`{one.name}`", f"[{examples.title(one)}]({one.stem}.md)")
+    return text
+
+
+def all_decisions() -> list[Path]:
+    """Their files, in the order in which they were taken."""
+    return sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+def decisions() -> str:
+    """The list of decisions."""
+    begin = "# Decisions\n\nWhat was decided, why, and what was tried instead.\n"
+    return "\n".join([begin, *map(_decision, all_decisions())]) + "\n"
+
+
+def _decision(file: Path) -> str:
+    head = file.read_text("utf-8").split("\n", 1)[0].removeprefix("# ")
+    number, _, words = head.partition(". ")
+    return f"- {number}: [{words}]({file.name})"
