@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
 from docs.pages.__main__ import pages, write
+from tests.integration.chromium import CHROMIUM, needs_chromium
 
 ROOT = Path(__file__).parents[2]
 CONFIG = (ROOT / "mkdocs.yml").read_text("utf-8")
@@ -134,8 +137,39 @@ def test_what_is_written_from_the_program_is_there(site: Path) -> None:
         assert words in text, place
 
 
-def test_it_is_searched_without_a_server(site: Path) -> None:
-    assert "ring-down" in json.dumps(json.loads((site / "search.json").read_text("utf-8")))
+@pytest.fixture
+def address(site: Path) -> Iterator[str]:
+    """Where the site is served meanwhile."""
+    handler = partial(SimpleHTTPRequestHandler, directory=site)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@needs_chromium
+def test_a_reader_finds_a_word_and_the_browser_asks_nobody_else(address: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    asked: set[str] = set()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        reader = browser.new_page()
+        reader.on("request", lambda request: asked.add(request.url))
+        reader.goto(f"{address}/index.html")
+        reader.wait_for_load_state("networkidle")
+        reader.get_by_role("button", name="Search").click()
+        reader.keyboard.type("COORDINATES_SWAPPED")
+        reader.get_by_text("Every error code").click()
+        reader.wait_for_url("**/reference/errors.html**")
+        browser.close()
+    assert {f"{urlsplit(one).scheme}://{urlsplit(one).netloc}" for one in asked} <= {
+        address,
+        "data://",
+        "blob://",
+    }
 
 
 @pytest.mark.parametrize(
