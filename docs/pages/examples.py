@@ -35,8 +35,17 @@ def page(example: Path) -> str:
     parts = [f"# {title(example)}", told, f"`examples/{example.name}`", _fenced(first)]
     for head, part in zip(rest[::2], rest[1::2], strict=True):
         parts += [f"## {head}", _fenced(part)]
+    parts += [
+        f"## {one.name}\n\n{_fenced(one.read_text('utf-8'), 'text')}" for one in beside(example)
+    ]
     return "\n\n".join(parts) + "\n"
 
 
-def _fenced(code: str) -> str:
-    return "```python\n" + code.strip("\n") + "\n```"
+def beside(example: Path) -> list[Path]:
+    """The files that it reads: they begin with its number."""
+    number = example.name.split("_")[0]
+    return sorted(one for one in FOLDER.glob(f"{number}_*") if one.suffix != ".py")
+
+
+def _fenced(code: str, kind: str = "python") -> str:
+    return f"```{kind}\n" + code.strip("\n") + "\n```"
