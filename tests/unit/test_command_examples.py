@@ -9,6 +9,7 @@ from tests.unit.typed_commands import Mistyped, check, commands_in, options_of
 
 COMMANDS = list(every_command())
 RUN = [one for one in COMMANDS if not one.is_group]
+NEVER_END = {f"strike {name}" for name in ("follow", "mcp", "mock", "publish", "serve", "work")}
 DANGEROUS = ("secret", "token", "password")
 
 
@@ -32,6 +33,11 @@ def test_a_command_says_what_it_does(command: Command) -> None:
 def test_a_command_has_an_example_that_it_takes(command: Command) -> None:
     assert command.path in command.example
     check(words_of(command))
+
+
+def test_whatever_answers_can_answer_a_program() -> None:
+    silent = {one.path for one in RUN if "--json" not in options_of(one.parsed)}
+    assert silent == NEVER_END | {"strike schema"}  # A schema is for programs as it is.
 
 
 def test_examples_are_told_apart_from_what_would_be_refused() -> None:
