@@ -10,7 +10,11 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("strike_domain", "strike_adapters", "strike_app")
-CODE = re.compile(r"(?!STRIKE_)[A-Z][A-Z0-9]+(_[A-Z0-9]+)+|CONFLICT|FORBIDDEN|UNAVAILABLE|EXPIRED")
+CODE = re.compile(
+    r"(?!STRIKE_)[A-Z][A-Z0-9]+(_[A-Z0-9]+)+|CONFLICT|FORBIDDEN|UNAVAILABLE|INTERNAL|EXPIRED"
+)
+
+ERRORS = {"StrikeError", "Rejected", "Forbidden", "Unavailable", "Refused", "rejected", "__init__"}
 
 BEGIN = """# Every error code
 
@@ -43,7 +47,7 @@ def page() -> str:
     for one in sorted(set(all_said())):
         messages.setdefault(one.code, set()).update(filter(None, [one.message]))
     rows = [
-        f"| `{code}` | {'<br>'.join(map(_cell, sorted(said)))} |\n"
+        f"| `{code}` | {'<br>'.join(map(_cell, sorted(said))) or 'said case by case'} |\n"
         for code, said in sorted(messages.items())
     ]
     return BEGIN.format(tree=_tree()) + "".join(rows)
@@ -72,8 +76,7 @@ def _in(tree: ast.AST) -> Iterator[Said]:
             continue
         named = _named(function)
         for node in _own(function):
-            if isinstance(node, ast.Call) and _is_error(node):
-                yield from _of_call(node, named)
+            yield from _of_node(node, named)
 
 
 def _own(function: ast.AST) -> Iterator[ast.AST]:
@@ -84,31 +87,52 @@ def _own(function: ast.AST) -> Iterator[ast.AST]:
             yield from _own(child)
 
 
-def _is_error(call: ast.Call) -> bool:
-    name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-    return name[:1].isupper() or name in ("__init__", "refused", "rejected", "_problem", "_against")
-
-
 def _named(function: ast.AST) -> list[tuple[int, str, str]]:
     """Texts that got a name first, because they are too long for the line that raises: line,
     name and text, in their order."""
     return sorted(
         (node.lineno, target.id, text)
         for node in _own(function)
-        if isinstance(node, ast.Assign) and (text := _text(node.value, {}))
-        for target in node.targets
-        if isinstance(target, ast.Name)
+        if isinstance(node, ast.Assign)
+        for target, value in _pairs(node.targets[0], node.value)
+        if isinstance(target, ast.Name) and (text := _text(value, {}))
     )
 
 
-def _of_call(call: ast.Call, named: list[tuple[int, str, str]]) -> Iterator[Said]:
-    before = {name: text for line, name, text in named if line < call.lineno}
-    values = [*call.args, *(keyword.value for keyword in call.keywords)]
-    texts = [text for value in values[:3] if (text := _text(value, before))]
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        yield from zip(target.elts, value.elts, strict=False)
+    else:
+        yield target, value
+
+
+def _of_node(node: ast.AST, named: list[tuple[int, str, str]]) -> Iterator[Said]:
+    """A call that makes an error, a tuple of code and words, or an answer's `code`."""
+    match node:
+        case ast.Call():
+            values = [*node.args, *(keyword.value for keyword in node.keywords)]
+            yield from _of_values(node, values[:3], named, alone=_is_error(node))
+        case ast.Tuple(elts=values):
+            yield from _of_values(node, values, named, alone=False)
+        case ast.Dict(keys=[ast.Constant(value="code"), *_], values=[value, *_]):
+            yield from _of_values(node, [value], named, alone=True)
+
+
+def _is_error(call: ast.Call) -> bool:
+    """Whether it makes an error whatever it says; others need words beside their code."""
+    name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+    return name in ERRORS
+
+
+def _of_values(
+    node: ast.expr, values: list[ast.expr], named: list[tuple[int, str, str]], *, alone: bool
+) -> Iterator[Said]:
+    before = {name: text for line, name, text in named if line < node.lineno}
+    texts = [text for value in values if (text := _text(value, before))]
     codes = [text for text in texts if CODE.fullmatch(text)]
     messages = [text for text in texts if " " in text]
-    if codes and messages:
-        yield Said(codes[0], messages[0])
+    if codes and (messages or alone):
+        yield Said(codes[0], messages[0] if messages else "")
 
 
 def _text(node: ast.expr, named: dict[str, str]) -> str:
