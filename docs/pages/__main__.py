@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.pages import commands, errors, events, examples, gathered, links, settings, spacing
+from docs.pages import commands, dialect, errors, events, examples, gathered, links, settings
 
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "build" / "docs"
@@ -40,7 +40,7 @@ def pages() -> dict[str, str]:
     }
     found |= {place: write() for place, write in WRITTEN.items()}
     found |= {examples.place(one): examples.page(one) for one in examples.examples()}
-    return {place: spacing.spaced(links.on_site(text, place)) for place, text in found.items()}
+    return {place: dialect.for_site(links.on_site(text, place)) for place, text in found.items()}
 
 
 def write(target: Path) -> None:

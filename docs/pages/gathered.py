@@ -9,20 +9,20 @@ from docs.pages import examples
 
 ROOT = Path(__file__).parents[2]
 
-ADAPTERS = {
-    "strike_adapters.memory": "In memory, for tests and for who embeds Strike.",
-    "strike_adapters.embedded": "PostgreSQL without an installation.",
-    "strike_adapters.postgres.prepare": "The tables of a database of yours.",
-    "strike_adapters.postgres.store": "The log in it.",
-    "strike_adapters.geojson_files": "Points, lines and regions from files.",
-    "strike_adapters.jetstream": "The log for services on other machines.",
-    "strike_adapters.places": "A gazetteer without any network.",
-    "strike_adapters.render": "Render Networks behind `FieldWork`.",
-    "strike_adapters.twilio.telephone": "Twilio behind `Telephone`.",
-    "strike_adapters.identity": "Who a person is, by signed headers.",
-    "strike_adapters.secrets": "Secrets at rest.",
-}
-"""The modules that a program of yours may use, each with what it is for."""
+ADAPTERS = (
+    "strike_adapters.memory",
+    "strike_adapters.embedded",
+    "strike_adapters.postgres.prepare",
+    "strike_adapters.postgres.store",
+    "strike_adapters.geojson_files",
+    "strike_adapters.jetstream",
+    "strike_adapters.places",
+    "strike_adapters.render",
+    "strike_adapters.twilio.telephone",
+    "strike_adapters.identity",
+    "strike_adapters.secrets",
+)
+"""The modules that a program of yours may use."""
 
 SHOWN = {
     "strike_adapters.postgres.prepare": ["prepare"],
@@ -46,7 +46,8 @@ def domain() -> str:
     """Everything that `strike_domain` offers."""
     return (
         "# strike_domain\n\nThe names of `strike_domain.__all__`; how they are used together is in "
-        "[Strike inside a program of yours](../embedding.md).\n\n" + _module("strike_domain")
+        "[Strike inside a program of yours](../embedding.md).\n\n"
+        + _module("strike_domain", level=2)
     )
 
 
@@ -55,7 +56,7 @@ def client() -> str:
     return (
         "# strike_app.client\n\nHow it is used: [The typed client](../client.md). A whole server "
         "for a test of yours is at the end.\n\n"
-        + _module("strike_app.client")
+        + _module("strike_app.client", level=2)
         + "\n## For tests\n\n"
         + _module("strike_app.testing", ["local_strike", "LocalStrike", "LocalToken"])
     )
@@ -64,15 +65,16 @@ def client() -> str:
 def adapters() -> str:
     """The adapters that others may use."""
     parts = ["# strike_adapters\n\nEach stands behind a port of `strike_domain`, or beside one.\n"]
-    for name, what in ADAPTERS.items():
-        parts.append(f"## {name}\n\n{what}\n\n{_module(name, SHOWN.get(name))}")
+    for name in ADAPTERS:
+        parts.append(f"## {name}\n\n{_module(name, SHOWN.get(name))}")
     return "\n".join(parts)
 
 
-def _module(name: str, shown: list[str] | None = None) -> str:
+def _module(name: str, shown: list[str] | None = None, level: int = 3) -> str:
+    """`level` is that of the headings of its members."""
     members = shown or importlib.import_module(name).__all__
     listed = "".join(f"        - {one}\n" for one in members)
-    return f"::: {name}\n    options:\n      members:\n{listed}"
+    return f"::: {name}\n    options:\n      heading_level: {level}\n      members:\n{listed}"
 
 
 def schema() -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from docs.pages import errors, events, examples
+from docs.pages.dialect import for_site
 from docs.pages.links import on_site
-from docs.pages.spacing import spaced
 from strike_domain import events as known
 
 
@@ -35,10 +35,12 @@ def test_links_lead_to_what_shows_the_file(page: str, written: str, shown: str) 
         ("So:\n| a |\n|---|", "So:\n\n| a |\n|---|"),
         ("```text\nTwo:\n- a\n```", "```text\nTwo:\n- a\n```"),
         ("It is\n-1 there", "It is\n-1 there"),
+        (r"| `a \| b` | c \| d |", r"| `a | b` | c \| d |"),
+        ("```sh\n| `a \\| b`\n```", "```sh\n| `a \\| b`\n```"),
     ],
 )
-def test_a_list_below_a_line_of_text_is_a_list_there_too(written: str, shown: str) -> None:
-    assert spaced(written) == shown
+def test_what_the_site_reads_otherwise_is_written_for_it(written: str, shown: str) -> None:
+    assert for_site(written) == shown
 
 
 def test_every_event_is_in_the_catalogue_with_its_own_fields() -> None:
