@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -41,9 +42,11 @@ def _blocks(page: Path) -> list[tuple[str, str, str]]:
 
 
 def typed(step: Step, folder: Path) -> str:
-    """What a shell in that folder prints. Fails if a command of the step does."""
-    done = subprocess.run(
-        ["bash", "-euc", step.typed], cwd=folder, capture_output=True, text=True, timeout=110
-    )
+    """What a shell in that folder prints, which knows nothing of ours but where packages come
+    from. Fails if a command of the step does."""
+    ours = ("PYTHON", "STRIKE_", "VIRTUAL_ENV", "TOX_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    words = ["bash", "-euc", step.typed]
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, f"{step.typed}{done.stdout}{done.stderr}"
     return done.stdout
