@@ -24,6 +24,7 @@ WRITTEN: dict[str, Callable[[], str]] = {
     "reference/domain.md": gathered.domain,
     "reference/errors.md": errors.page,
     "reference/events.md": events.page,
+    "reference/mock.md": gathered.mock,
     "reference/schema.md": gathered.schema,
     "reference/settings.md": settings.page,
     "tutorial/index.md": gathered.tutorial,

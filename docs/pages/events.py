@@ -29,17 +29,26 @@ HEADS = {
 }
 
 
+Values = dict[str, type[BaseModel | Enum]]
+"""What the fields hold that is no plain value, by its name."""
+
+
 def page() -> str:
     """The page, in Markdown."""
-    parts = [BEGIN, _table(DomainEvent.model_fields)]
     known = [getattr(events, name) for name in events.__all__]
+    values: Values = {}
+    for event in known:
+        _collect(event, values)
+    parts = [BEGIN, _table(DomainEvent.model_fields, values)]
     for prefix, head in HEADS.items():
         parts.append(head)
-        parts += [_section(one) for one in known if one.TOPIC.startswith(prefix)]
-    return "\n\n".join([*parts, *_values(known)]) + "\n"
+        parts += [_section(one, values) for one in known if one.TOPIC.startswith(prefix)]
+    parts.append("## What the fields hold")
+    parts += [_value(name, one, values) for name, one in sorted(values.items())]
+    return "\n\n".join(parts) + "\n"
 
 
-def _section(event: type[DomainEvent]) -> str:
+def _section(event: type[DomainEvent], values: Values) -> str:
     own = {
         name: field
         for name, field in event.model_fields.items()
@@ -47,7 +56,7 @@ def _section(event: type[DomainEvent]) -> str:
     }
     version = f", version {event.class_version}" if event.class_version > 1 else ""
     parts = [f"### {event.__name__}", f"`{event.TOPIC}`{version}", _doc(event)]
-    parts.append(_table(own) if own else "No fields of its own.")
+    parts.append(_table(own, values) if own else "No fields of its own.")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -56,37 +65,33 @@ def _doc(one: type[BaseModel | Enum]) -> str:
     return " ".join((vars(one).get("__doc__") or "").split())
 
 
-def _table(fields: dict[str, FieldInfo]) -> str:
-    rows = [f"| `{name}` | {_type(field.annotation)} |" for name, field in fields.items()]
+def _table(fields: dict[str, FieldInfo], values: Values) -> str:
+    rows = [f"| `{name}` | {_type(field.annotation, values)} |" for name, field in fields.items()]
     return "\n".join(["| field | type |", "|---|---|", *rows])
 
 
-def _type(annotation: Any) -> str:
-    """`UUID | None`, without the modules that names come from."""
+def _type(annotation: Any, values: Values) -> str:
+    """`UUID | None`, without the modules that names come from; a value leads to what it holds."""
     plain = re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", str(annotation))
     plain = re.sub(r"<(?:class|enum) '([^']*)'>", r"\1", plain)
-    return f"`{plain}`".replace("|", r"\|")
+    shown = f"`{plain}`".replace("|", r"\|")
+    named = [name for name in re.findall(r"\w+", plain) if name in values]
+    return f"[{shown}](#{named[0].lower()})" if named else shown
 
 
 # What fields hold -------------------------------------------------------------------------------
 
 
-def _values(known: list[type[DomainEvent]]) -> Iterator[str]:
-    """The values that are no plain ones, each once."""
-    yield "## What the fields hold"
-    found: dict[str, type[BaseModel | Enum]] = {}
-    for event in known:
-        _collect(event, found)
-    for name, one in sorted(found.items()):
-        holds = _members(one) if issubclass(one, Enum) else _table(one.model_fields)
-        yield "\n\n".join(filter(None, [f"### {name}", _doc(one), holds]))
+def _value(name: str, one: type[BaseModel | Enum], values: Values) -> str:
+    holds = _members(one) if issubclass(one, Enum) else _table(one.model_fields, values)
+    return "\n\n".join(filter(None, [f"### {name}", _doc(one), holds]))
 
 
 def _members(one: type[Enum]) -> str:
     return "One of " + ", ".join(f"`{member.value}`" for member in one) + "."
 
 
-def _collect(model: type[BaseModel], found: dict[str, type[BaseModel | Enum]]) -> None:
+def _collect(model: type[BaseModel], found: Values) -> None:
     for field in model.model_fields.values():
         for one in _classes(field.annotation):
             if not issubclass(one, BaseModel | Enum) or one.__name__ in found:

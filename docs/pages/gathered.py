@@ -70,6 +70,15 @@ def adapters() -> str:
     return "\n".join(parts)
 
 
+def mock() -> str:
+    """The stand-ins, and how a test plays them."""
+    return (
+        "# strike_mock\n\nHow it is used: [Testing with the mock](../testing-with-the-mock.md).\n\n"
+        f"## strike_mock.testing\n\n{_module('strike_mock.testing')}\n"
+        f"## strike_mock\n\n{_module('strike_mock')}"
+    )
+
+
 def _module(name: str, shown: list[str] | None = None, level: int = 3) -> str:
     """`level` is that of the headings of its members."""
     members = shown or importlib.import_module(name).__all__

@@ -48,7 +48,7 @@ def test_every_event_is_in_the_catalogue_with_its_own_fields() -> None:
     for name in known.__all__:
         assert f"### {name}\n\n`{getattr(known, name).TOPIC}`" in page
     started = page.partition("### PagerRunStarted")[2].partition("### ")[0]
-    assert "version 3" in started and "| `briefing` | `Briefing` |" in started
+    assert "version 3" in started and "| `briefing` | [`Briefing`](#briefing) |" in started
     assert "originator_topic" not in page
     assert "One of `LOW`, `NORMAL`, `HIGH`, `CRITICAL`." in page
 
