@@ -107,7 +107,7 @@ def cut(osp: UUID, customers: int) -> EcoOrder:
 
 
 def show(when: str, found: dict[UUID, int]) -> None:
-    told = ", ".join(f"{names[osp]} {customers}" for osp, customers in sorted(found.items()))
+    told = ", ".join(sorted(f"{names[osp]} {customers}" for osp, customers in found.items()))
     print(f"{when}: {told or 'nobody'}")
 
 

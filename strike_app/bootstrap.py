@@ -33,6 +33,7 @@ from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
 from strike_adapters.postgres.pools import Pool
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.queries import Queries, open_async_pool
+from strike_adapters.postgres.reading import SharedReading
 from strike_adapters.postgres.regions import regions_of
 from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.postgres.render_health import RenderReporter
@@ -102,7 +103,8 @@ class Strike:
         return Paging(self.log, Router(directory), directory, self.clock)
 
     def followers(self, names: tuple[str, ...] = FOLLOWER_NAMES) -> list[Follower]:
-        return [Follower(name, self.url, self.router, self.clock) for name in names]
+        reading = SharedReading(self.url)
+        return [Follower(name, self.url, self.router, self.clock, reading) for name in names]
 
     def auditor(self) -> Auditor:
         """Watches over paging, and stands in for followers that nobody runs."""

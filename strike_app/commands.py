@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import structlog
@@ -88,7 +89,8 @@ def run_server(
         raise Rejected("NO_SIGNER", message)
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with open_strike(settings) as strike:
+    collecting = seldom_collecting() if with_followers else nullcontext()
+    with open_strike(settings) as strike, collecting:
         serve_metrics(settings)
         followers = strike.followers() if with_followers else []
         threads = start((*followers, FollowerReporter(strike)), stop)

@@ -217,7 +217,7 @@ class Paging:
         stamp = self._stamp(f"{LINK}{call.contact.name}", None, run.correlation_id)
         run.leave_up(call.id, stamp)
         if key == ACCEPT:
-            return self._accept(run, call, stamp)
+            return self._accept(run, call, stamp, by_link=True)
         speech = self._other_key(run, call, DECLINE, stamp)
         self.log.store(run)
         return speech
@@ -241,18 +241,24 @@ class Paging:
         self.log.store(run)
         return speech
 
-    def _accept(self, run: PagerRun, call: Call, stamp: Stamp) -> Speech:
-        """Run and ECO take the acceptance in one transaction, so what is said is true."""
+    def _accept(self, run: PagerRun, call: Call, stamp: Stamp, *, by_link: bool = False) -> Speech:
+        """Run and ECO take the acceptance in one transaction, so what is said is true.
+
+        A run of which somebody had the job, until others were dispatched, takes nobody any more:
+        of a key we cannot know whether it was pressed since. Whoever opens the link sees that
+        somebody is needed, and has it if they say so.
+        """
         voice = _voice(run, call)
-        if call.outcome is CallOutcome.ACCEPTED:
-            return voice.accepted()
         eco = self.log.eco(run.eco_id)
-        if not eco.needs_responder or run.accepted_by:
+        is_anew = by_link and run.accepted_by is not None and eco.needs_responder
+        if call.outcome is CallOutcome.ACCEPTED and not is_anew:
+            return voice.accepted()
+        if not eco.needs_responder or (run.accepted_by and not is_anew):
             run.call_ended(call.id, CallOutcome.CANCELLED, stamp, "Accepted too late.")
             self.log.store(run)
             owner = eco.responder or run.accepted_by
             return voice.taken(owner.name) if owner else voice.over()
-        late = run.accept(call.id, stamp)
+        late = is_anew or run.accept(call.id, stamp)
         responder = Responder(name=call.contact.name, run_id=run.id, call_id=call.id)
         eco.assign_responder(responder, stamp, late=late)
         self.log.store(run, eco)

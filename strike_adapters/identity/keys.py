@@ -16,6 +16,9 @@ from strike_adapters.identity.errors import Unauthenticated, unknown_key
 FETCHES_A_MINUTE = 10
 """How often keys are asked for. They change seldom; whoever makes up ids runs into this."""
 
+TRIES = 2
+"""How often one fetch asks, if the request itself fails."""
+
 MOST_KEYS = 100
 
 FRESH = timedelta(hours=1)
@@ -99,7 +102,7 @@ class _Fetches:
         task = self._under_way.get(topic)
         if task is None:
             self._count()
-            task = asyncio.ensure_future(_attempt(fetch(topic)))
+            task = asyncio.ensure_future(_attempt(lambda: fetch(topic)))
             self._under_way[topic] = task
             task.add_done_callback(lambda _: self._under_way.pop(topic, None))
         # The one who began it may go away; the others still wait for it.
@@ -113,11 +116,12 @@ class _Fetches:
         self._begun.append(now)
 
 
-async def _attempt(fetch: Awaitable[None]) -> None:
-    try:
-        await fetch
-    except httpx.HTTPError:
-        return
+async def _attempt(fetch: Callable[[], Awaitable[None]]) -> None:
+    """One request may get lost: nobody's login is to fail by that."""
+    for _ in range(TRIES):
+        with suppress(httpx.HTTPError):
+            await fetch()
+            return
 
 
 def _known(keys: Mapping[str, Key], kid: str) -> Key:

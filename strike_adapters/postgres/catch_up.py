@@ -6,27 +6,23 @@ before it is stored, and the follower stands right before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
 from eventsourcing.persistence import (
     IntegrityError,
-    InterfaceError,
     ListenNotifySubscription,
     Mapper,
     Notification,
-    OperationalError,
     Tracking,
 )
-from eventsourcing.projection import EventSourcedProjection, Projection
+from eventsourcing.projection import EventSourcedProjection
 
+from strike_adapters.postgres.fold import NO_EVENTS_FAULT, Read, event_id_of
 from strike_adapters.postgres.follower_states import EventFailed
 from strike_adapters.postgres.views.view import View
-
-NO_EVENTS_FAULT = (OperationalError, InterfaceError)
-"""The database was away: nothing is said of any event by that."""
+from strike_domain.log import LOG_NAME
 
 
 class Named(Protocol):
@@ -36,39 +32,48 @@ class Named(Protocol):
     mapper: Mapper[UUID]
 
 
-class Intake:
-    """Hands a follower what its subscription brings."""
+def take_in(view: View, reads: Sequence[Read]) -> None:
+    """Let a read model take in what was read. Raises `EventFailed`, or what the database raised."""
+    try:
+        view.process_batch(reads)
+    except NO_EVENTS_FAULT:
+        raise
+    except IntegrityError:
+        # A rebuild may have put the view further than we are.
+        reached = view.view.max_tracking_id(LOG_NAME) or 0
+        rest = [one for one in reads if one.position > reached]
+        if len(rest) == len(reads):
+            _take_each(view, reads)
+        elif rest:
+            take_in(view, rest)
+    except Exception:
+        _take_each(view, reads)
 
-    def __init__(self, app: Named, follower: Projection[Any] | EventSourcedProjection[Any]) -> None:
+
+def _take_each(view: View, reads: Sequence[Read]) -> None:
+    for one in reads:
+        try:
+            view.process_batch([one])
+        except NO_EVENTS_FAULT:
+            raise
+        except Exception as error:
+            raise EventFailed.of(one.position, one.topic, one.event_id, error) from error
+
+
+class Answering:
+    """Hands the pager what its subscription brings: events are answered with events."""
+
+    def __init__(self, app: Named, process: EventSourcedProjection[Any]) -> None:
         self._app = app
-        self._follower = follower
+        self._process = process
 
     def run(self, subscription: ListenNotifySubscription[Any]) -> None:
         """Until the subscription ends. Raises `EventFailed`, or what the database raised."""
         for notifications in arriving(subscription):
-            if isinstance(self._follower, View):
-                self._take_batch(self._follower, notifications)
-            else:
-                self._answer(notifications)
-
-    def _take_batch(self, view: View, notifications: Sequence[Notification]) -> None:
-        try:
-            view.process_batch([*self._decoded(notifications)])
-        except NO_EVENTS_FAULT:
-            raise
-        except IntegrityError:
-            # A rebuild may have put the view further than we are.
-            reached = view.view.max_tracking_id(self._app.name) or 0
-            rest = [one for one in notifications if one.id > reached]
-            if len(rest) == len(notifications):
-                self._take_each(notifications)
-            elif rest:
-                self._take_batch(view, rest)
-        except Exception:
-            self._take_each(notifications)
+            self._answer(notifications)
 
     def _answer(self, notifications: Sequence[Notification]) -> None:
-        """Events are answered with events, each in the transaction of its cause.
+        """Each in the transaction of its cause.
 
         What asks for no answer is passed over: its position is stored with the next that does, or
         at the end of what has come. Otherwise people would be rung the later, the more is noted.
@@ -79,37 +84,31 @@ class Intake:
                 passed.append(one)
                 continue
             try:
-                self._take_each([one])
+                self._take(one)
             except EventFailed:
                 # It stands right before the event that fails, by which a person can skip it.
-                self._take_each(passed)
+                self._pass_over(passed)
                 raise
             passed = []
-        self._take_each(passed[-1:])
+        self._pass_over(passed)
+
+    def _pass_over(self, passed: Sequence[Notification]) -> None:
+        for last in passed[-1:]:
+            self._take(last)
 
     def _may_answer(self, topic: str) -> bool:
-        may_answer = getattr(self._follower, "may_answer", None)
+        may_answer = getattr(self._process, "may_answer", None)
         return may_answer is None or bool(may_answer(topic))
 
-    def _take_each(self, notifications: Sequence[Notification]) -> None:
-        for one in notifications:
-            try:
-                for event, tracking in self._decoded([one]):
-                    self._follower.process_event(event, tracking)
-            except NO_EVENTS_FAULT:
-                raise
-            except Exception as error:
-                raise EventFailed.of(one.id, one.topic, self._event_id(one), error) from error
-
-    def _decoded(self, notifications: Iterable[Notification]) -> Iterator[tuple[Any, Tracking]]:
-        for one in notifications:
-            yield self._app.mapper.to_domain_event(one), Tracking(self._app.name, one.id)
-
-    def _event_id(self, notification: Notification) -> UUID | None:
-        """Also of an event that cannot be read as one."""
-        with suppress(ValueError, KeyError, TypeError):
-            return UUID(self._app.mapper.transcoder.decode(notification.state)["event_id"])
-        return None
+    def _take(self, one: Notification) -> None:
+        try:
+            event = self._app.mapper.to_domain_event(one)
+            self._process.process_event(event, Tracking(self._app.name, one.id))
+        except NO_EVENTS_FAULT:
+            raise
+        except Exception as error:
+            event_id = event_id_of(self._app.mapper, one)
+            raise EventFailed.of(one.id, one.topic, event_id, error) from error
 
 
 def arriving(subscription: ListenNotifySubscription[Any]) -> Iterator[list[Notification]]:

@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import gc
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from eventsourcing.persistence import InterfaceError, Mapper, Notification, OperationalError
+
 from strike_domain.eventsourced import AggregateCreated, DomainEvent, project
 from strike_domain.log import StrikeLog
+
+NO_EVENTS_FAULT = (OperationalError, InterfaceError)
+"""The database was away: nothing is said of any event by that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An event of the log with its aggregate right after it; or why there is none."""
+
+    position: int
+    event: Any = None
+    after: Any = None
+    error: Exception | None = None
+    topic: str = ""
+    event_id: UUID | None = None
+
+
+def event_id_of(mapper: Mapper[UUID], notification: Notification) -> UUID | None:
+    """The id of a stored event, also of one that cannot be read as an event."""
+    with suppress(ValueError, KeyError, TypeError):
+        return UUID(mapper.transcoder.decode(notification.state)["event_id"])
+    return None
 
 
 class Fold:
@@ -38,6 +64,24 @@ class Fold:
         return self._log.repository.get(
             event.originator_id, version=event.originator_version, projector_func=project
         )
+
+    def read(self, notifications: Iterable[Notification]) -> Iterator[Read]:
+        """Decode and apply what was selected. An event of which that fails says so itself.
+
+        Each aggregate is a copy, which stays as it is when the next event comes.
+        """
+        for one in notifications:
+            event: Any = None
+            try:
+                event = self._log.mapper.to_domain_event(one)
+                after = deepcopy(self.after(event))
+            except NO_EVENTS_FAULT:
+                raise
+            except Exception as error:
+                event_id = event_id_of(self._log.mapper, one)
+                yield Read(one.id, event, None, error, one.topic, event_id)
+            else:
+                yield Read(one.id, event, after, None, one.topic, event.event_id)
 
     def forget(self, event: DomainEvent) -> None:
         """Drop what is kept of an event that could not be processed."""

@@ -7,18 +7,20 @@ others stand by and take over as soon as its connection is gone.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import structlog
-from eventsourcing.persistence import InfrastructureFactory, TrackingRecorder
-from eventsourcing.projection import BaseProjectionRunner, EventSourcedProjection, Projection
+from eventsourcing.persistence import InfrastructureFactory
+from eventsourcing.projection import BaseProjectionRunner
 from eventsourcing.utils import Environment
 
-from strike_adapters.postgres.catch_up import Intake
+from strike_adapters.postgres.catch_up import Answering
 from strike_adapters.postgres.fold import Fold
 from strike_adapters.postgres.follower_states import (
     PAGER,
@@ -27,6 +29,7 @@ from strike_adapters.postgres.follower_states import (
     lock_keys,
     position_of,
 )
+from strike_adapters.postgres.reading import HOLD, UNHURRIED, SharedReading
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.eco_history import EcoHistory
 from strike_adapters.postgres.views.eco_map import EcoMap
@@ -62,19 +65,14 @@ STAND_BY = 1.0
 """Seconds between two tries to become the active one."""
 
 
-class FollowerRunner(BaseProjectionRunner[StrikeLog]):
-    """The library's runner, for a projection that has been built already."""
+class PagerRunner(BaseProjectionRunner[StrikeLog]):
+    """The library's runner, for a process that has been built already."""
 
-    def __init__(
-        self,
-        projection: Projection[Any] | EventSourcedProjection[Any],
-        recorder: TrackingRecorder,
-        env: Mapping[str, str],
-    ) -> None:
+    def __init__(self, process: PagerProcess, env: Mapping[str, str]) -> None:
         super().__init__(
-            projection=projection,
+            projection=process,
             application_class=StrikeLog,
-            tracking_recorder=recorder,
+            tracking_recorder=process.recorder,
             topics=(),
             env=dict(env),
         )
@@ -82,14 +80,14 @@ class FollowerRunner(BaseProjectionRunner[StrikeLog]):
     @staticmethod
     def _process_events_loop(
         subscription: Any,
-        projection: Projection[Any] | EventSourcedProjection[Any],
+        projection: Any,
         is_stopping: threading.Event,
         runner: Any,
     ) -> None:
         """As the library's, but it takes what has come together, and says what failed."""
         try:
             app = SimpleNamespace(name=subscription.name, mapper=subscription.mapper)
-            Intake(app, projection).run(subscription.subscription)
+            Answering(app, projection).run(subscription.subscription)
         except BaseException as error:
             if (alive := runner()) is not None:
                 alive._thread_error = error
@@ -114,10 +112,21 @@ def told(error: Exception) -> dict[str, Any]:
 
 
 class Follower:
-    """One follower, kept running: `run` returns only when `stop` is set."""
+    """One follower, kept running: `run` returns only when `stop` is set.
 
-    def __init__(self, name: str, url: str, router: Router, clock: Clock) -> None:
+    `reading`: what it shares with the other followers of this process.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        router: Router,
+        clock: Clock,
+        reading: SharedReading | None = None,
+    ) -> None:
         self.name = name
+        self._reading = reading or SharedReading(url)
         self._url = url
         self._env = store_env(url, pool_size=1)
         self._router = router
@@ -172,11 +181,8 @@ class Follower:
                 return
             self._logger.info("following")
             is_failing = self._states.active()
-            with self._runner() as runner:
-                while not stop.is_set() and is_still_mine():
-                    runner.run_forever(timeout=STAND_BY)
-                    if runner.is_interrupted.is_set():
-                        break
+            with self._following(stop) as follow_a_second:
+                while is_still_mine() and follow_a_second():
                     is_failing = is_failing and not self._states.is_past_failure()
 
     @contextmanager
@@ -192,14 +198,26 @@ class Follower:
             yield bool(row and row[0]), is_still_mine
 
     @contextmanager
-    def _runner(self) -> Iterator[FollowerRunner]:
+    def _following(self, stop: threading.Event) -> Iterator[Callable[[], bool]]:
+        """Follows for a second at each call; False once it is to stop."""
         if self.name == PAGER:
             process = PagerProcess(self._router, self._clock, self._env)
-            with process, FollowerRunner(process, process.recorder, self._env) as runner:
-                yield runner
+            with process, PagerRunner(process, self._env) as runner:
+
+                def answer() -> bool:
+                    end = time.monotonic() + STAND_BY
+                    while time.monotonic() < end and not runner.is_interrupted.is_set():
+                        if stop.is_set():
+                            return False
+                        runner.run_forever(timeout=HOLD)
+                    return not runner.is_interrupted.is_set()
+
+                yield answer
             return
-        view_class = next(view for view in VIEWS if view.name == self.name)
-        with StrikeLog(self._env) as log:
-            view = open_view(view_class, log, self._env)
-            with view.view.datastore, FollowerRunner(view, view.view, self._env) as runner:
-                yield runner
+        view_class = next(one for one in VIEWS if one.name == self.name)
+        rank = sorted(VIEWS, key=lambda one: not one.is_urgent).index(view_class)
+        every = 0.0 if view_class.is_urgent else UNHURRIED
+        with self._reading.joined(rank, every) as place:
+            view = open_view(view_class, place.log, self._env)
+            with view.view.datastore:
+                yield partial(place.follow, view, STAND_BY, stop)

@@ -11,6 +11,7 @@ from babel.dates import format_datetime
 from markupsafe import Markup, escape
 
 from strike_app.web.refusals import said
+from strike_app.web.told import told
 
 MOMENT = "yyyy-MM-dd HH:mm:ss 'UTC'"
 
@@ -21,6 +22,7 @@ def of_language(language: str) -> dict[str, Callable[..., Any]]:
         "moment": lambda value, kind="time": moment(value, language, kind),
         "duration": duration,
         "said": lambda error: said(error, language),
+        "told": lambda text: told(text, language),
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from strike_app.web.wording import N_, Look
 
+SHORT_ROLES = {"VIEWER": N_("viewer"), "OPERATOR": N_("operator"), "ADMIN": N_("admin")}
+
 ROLES = {"VIEWER": N_("may look"), "OPERATOR": N_("works on callouts"), "ADMIN": N_("admin")}
 
 LINKS = {
@@ -47,6 +49,7 @@ WORDS = {
     "POLICIES": POLICIES,
     "REASONS": REASONS,
     "ROLES": ROLES,
+    "SHORT_ROLES": SHORT_ROLES,
     "SAID": SAID,
     "SCOPE_WORDS": SCOPES,
     "SEVERITIES": SEVERITIES,

@@ -34,8 +34,10 @@ from rich.table import Table
 
 from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
+from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
 from strike_adapters.postgres.prepare import prepare
+from strike_adapters.postgres.reading import SharedReading
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.view import CHANGES
 from strike_domain import Callouts, Router, StrikeLog, SystemClock
@@ -64,10 +66,15 @@ class Told(NamedTuple):
 def follow(url: str, parent: Any) -> None:
     """What `strike follow` does, until the parent says or ends: each follower in a thread."""
     ended = threading.Event()
-    with open_pool(url) as pool, ThreadPoolExecutor(len(FOLLOWER_NAMES)) as threads:
+    with (
+        seldom_collecting(),
+        open_pool(url) as pool,
+        ThreadPoolExecutor(len(FOLLOWER_NAMES)) as threads,
+    ):
         router = Router(PostgresDirectory(pool))
+        reading = SharedReading(url)
         for name in FOLLOWER_NAMES:
-            threads.submit(Follower(name, url, router, SystemClock()).run, ended)
+            threads.submit(Follower(name, url, router, SystemClock(), reading).run, ended)
         parent.send("ready")
         parent.poll(None)
         ended.set()

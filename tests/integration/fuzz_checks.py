@@ -85,7 +85,7 @@ class Checks:
             yield from _ill_formed(answered)
 
     def _foreign(self, sent: Sent, answered: Answered) -> Iterator[str]:
-        reader = sent.caller.company if sent.caller.is_somebody else None
+        reader = sent.reader
         text, named = answered.text, answered.sent.lower()
         for mark in MARK.finditer(text):
             if mark[0].lower() not in named and not self._world.may_see(reader, mark):
@@ -102,7 +102,7 @@ class Checks:
             self._later.append((unknown, sent))
 
     def _of_ids(self, ids: set[UUID], sent: Sent) -> Iterator[str]:
-        reader = sent.caller.company if sent.caller.is_somebody else None
+        reader = sent.reader
         for one in ids:
             if reader not in self._world.seers[one]:
                 yield f"{reader} was shown the id {one}"

@@ -213,7 +213,7 @@ class Fuzz:
         if self._ends() == (self._seen, self._audited):
             return
         stored = [*self._new_events(), *self._new_audits()]
-        tenant = COMPANIES[sent.caller.company].tenant.id if sent.caller.is_somebody else None
+        tenant = COMPANIES[sent.reader].tenant.id if sent.reader else None
         for what, by, parties in stored:
             if by != tenant or tenant not in parties:
                 yield f"stored for {by}, of {sorted(map(str, parties))}: {what}"

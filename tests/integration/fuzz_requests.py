@@ -62,6 +62,12 @@ class Sent:
     headers: tuple[tuple[str, str], ...] = (("Content-Type", JSON),)
     document: str = ""
 
+    @property
+    def reader(self) -> str | None:
+        """The company that may see the answer. A page's company stands in its address."""
+        names_no_other = self.kind == "page" and self.caller.how in ("foreign tenant", "odd tenant")
+        return self.caller.company if self.caller.is_somebody or names_no_other else None
+
 
 NOBODIES = ("nobody", "forged", "unknown", "foreign tenant", "no tenant", "odd tenant", "bad token")
 

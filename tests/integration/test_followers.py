@@ -117,8 +117,8 @@ def test_a_follower_that_has_got_on_since_its_last_failure_is_soon_started_again
 
     def get_on_then_fail(_: threading.Event) -> bool:
         night.order()
-        with one._runner() as runner:
-            runner.wait(night.strike.log.position(), timeout=5)
+        with one._following(stop) as follow:
+            eventually(lambda: follow() and reached(night, "eco_views"))
         if len(waits) == 2:
             stop.set()
         raise psycopg.OperationalError("The database is away for a moment.")

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 
 from strike_adapters.postgres.changes import Changes
+from strike_adapters.postgres.fold import Fold
 from strike_adapters.postgres.follower_states import (
     PAGER,
     Failure,
@@ -67,10 +68,7 @@ def take_in(url: str, view_class: type[View], size: int) -> None:
     with StrikeLog(env) as log:
         view = open_view(view_class, log, env)
         with view.view.datastore:
-            found = [
-                (log.mapper.to_domain_event(one), Tracking(log.name, one.id))
-                for one in log.recorder.select_notifications(None, 100_000)
-            ]
+            found = [*Fold(log).read(log.recorder.select_notifications(None, 100_000))]
             for at in range(0, len(found), size):
                 view.process_batch(found[at : at + size])
 

@@ -32,7 +32,12 @@ from tests.integration.stored import Running
 from tests.integration.test_access_matrix import unfiltered
 
 # Hypothesis takes what the server's threads draw by chance for a strategy's doing.
-pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+# graphql-core awaits nothing more of a selection of which something has failed already.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
+    pytest.mark.filterwarnings("ignore:.*_async_resolver:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:coroutine .*_async_resolver:RuntimeWarning"),
+]
 
 REQUESTS = int(os.environ.get("STRIKE_FUZZ", "300"))
 

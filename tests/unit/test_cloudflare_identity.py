@@ -363,7 +363,7 @@ async def test_keys_that_cannot_be_asked_for_after_an_hour_are_still_believed() 
     asked = server.asked
     for _ in range(20):
         assert (await identity.verify(lasting)).subject == "operator-1"
-    assert server.asked == asked + 1
+    assert server.asked == asked + 2, "Once, and once more, as one request may get lost."
 
 
 async def test_keys_that_cannot_be_asked_for_now_are_asked_for_later() -> None:

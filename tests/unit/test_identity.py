@@ -59,11 +59,13 @@ class KeyServer:
         self.keys = {KID: PEM} if keys is None else keys
         self.asked: list[str] = []
         self.is_down = False
+        self.lost = 0
 
     async def fetch(self, kid: str) -> str | None:
         self.asked.append(kid)
         await asyncio.sleep(0)
-        if self.is_down:
+        self.lost -= 1
+        if self.is_down or self.lost >= 0:
             raise httpx.ConnectError("refused")
         return self.keys.get(kid)
 
@@ -279,6 +281,14 @@ async def test_keys_that_cannot_be_asked_for_now_are_asked_for_later() -> None:
     assert await refusal(mint(), identity) == "TOKEN_UNKNOWN_KEY"
     server.is_down = False
     assert (await identity.verify(mint())).subject == "operator-1"
+
+
+async def test_nobodys_login_fails_because_one_request_for_the_key_gets_lost() -> None:
+    server = KeyServer()
+    server.lost = 1
+    identity = verifier(server)
+    await identity.verify(mint())
+    assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize("pem", ["", "no key", PEM[:60]])

@@ -36,11 +36,12 @@ from strike_domain import (
     Ringer,
     RunState,
     TaskState,
+    TextOrder,
     Unavailable,
 )
 from strike_domain.eco import EcoCancelled, PagerDispatched, ResponderAssigned
 from strike_domain.eventsourced import project
-from strike_domain.memory import ManualClock, PaperCall
+from strike_domain.memory import ManualClock, PaperCall, PaperLinks
 from strike_domain.pager_run import (
     CallPlaced,
     CallRequested,
@@ -48,6 +49,8 @@ from strike_domain.pager_run import (
     ListRungAgain,
     PagerRunStarted,
 )
+from strike_domain.technicians import Standing
+from strike_domain.texter import Texter, link_of
 from tests.unit.given import ANA, BEN, OPERATOR, Killed, Night, Switchboard, stamp, tasks
 
 EXAMPLES = int(os.environ.get("STRIKE_MACHINE_EXAMPLES", "0"))
@@ -74,6 +77,27 @@ class Provider(Switchboard):
         self.strays: set[str] = set()
         self.picked_up: list[PaperCall] = []
         self.while_placing: Callable[[], object] | None = None
+        self.texted: set[UUID] = set()
+
+    def send_text(self, order: TextOrder) -> str:
+        assert order.call_id not in self.texted, "Two texts for one call."
+        assert order.call_id in self.attempts, "A text before its call."
+        self.texted.add(order.call_id)
+        fault = self.wrong.pop("text", "")
+        if fault == "refused" or not self.is_reachable:
+            raise Unavailable("503")
+        if fault == "forbidden":
+            raise Unavailable("21614", can_retry=False)
+        if fault == "lost before":
+            raise OutcomeUnknown("The request got lost.")
+        if fault == "killed before":
+            raise Killed
+        sid = super().send_text(order)
+        if fault == "lost after":
+            raise OutcomeUnknown("The answer got lost.")
+        if fault == "killed after":
+            raise Killed
+        return sid
 
     def place(self, order: CallOrder) -> str:
         self._may_be_placed(order)
@@ -182,7 +206,7 @@ class StrikeMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         again = RingAgain(after_minutes=2, times=2)
-        self.night = Night(ANA, TWIN, BEN, ring_again=again)
+        self.night = Night(ANA, TWIN, BEN, ring_again=again, texted=[ANA, BEN])
         self.provider = Provider(self.night.clock)
         self.night.switchboard = self.provider
         self.strike = self.night.strike
@@ -207,7 +231,8 @@ class StrikeMachine(RuleBasedStateMachine):
 
     def _new_worker(self) -> Ringer:
         log, clock = self.strike.log, self.night.clock
-        return Ringer(log, self.provider, clock, self.strike, self._new_id)
+        texter = Texter(log, self.provider, PaperLinks(), clock, new_id=self._new_id)
+        return Ringer(log, self.provider, clock, self.strike, self._new_id, texter=texter)
 
     def _save_with_trouble(self, *aggregates: Any, **kwargs: Any) -> Any:
         trouble, self.next_save = self.next_save, ""
@@ -313,7 +338,7 @@ class StrikeMachine(RuleBasedStateMachine):
     # The provider ----------------------------------------------------------------------------
 
     @rule(
-        what=st.sampled_from(["place", "find", "fetch", "end"]),
+        what=st.sampled_from(["place", "find", "fetch", "end", "text"]),
         fault=st.sampled_from(
             ["refused", "forbidden", "lost before", "lost after", "killed before", "killed after"]
         ),
@@ -379,6 +404,33 @@ class StrikeMachine(RuleBasedStateMachine):
             offers = self._eco_of(run.id).offers
             assert any(one.call_id == call.order.call_id for one in offers), "An offer was lost."
 
+    @precondition(lambda self: self.provider.texts)
+    @rule(which=any_number, word=st.sampled_from(["accept", "accept", "decline", "way", "done"]))
+    def link_is_followed(self, which: int, word: str) -> None:
+        """Somebody who got a text answers by its link, whenever that may be."""
+        texts = self.provider.texts
+        order = texts[which % len(texts)]
+        run = self.strike.log.run(order.run_id)
+        link = link_of(run, run.call(order.call_id))
+        holders = self.strike.technicians
+        before = holders.job(link)
+        say = {
+            "accept": holders.accept,
+            "decline": holders.decline,
+            "way": holders.on_my_way,
+            "done": holders.done,
+        }
+        try:
+            say[word](link)
+        except InvalidTransition:
+            assert word in ("way", "done") and before.standing is not Standing.YOURS
+            return
+        after = holders.job(link)
+        if word == "accept" and before.standing.can_accept:
+            assert after.standing in (Standing.YOURS, Standing.TAKEN)
+        if before.standing in (Standing.YOURS, Standing.DONE) and word != "done":
+            assert after.standing is before.standing, "What was theirs was taken away."
+
     # What is always so -----------------------------------------------------------------------
 
     @invariant()
@@ -414,7 +466,7 @@ class StrikeMachine(RuleBasedStateMachine):
         now = self.night.clock.now()
         for run in map(self.strike.log.run, self.runs):
             assert sum(call.is_live for call in run.calls.values()) <= 1
-            if run.state is RunState.RUNNING or run.live_call:
+            if run.state is RunState.RUNNING or run.live_call or run.left_up:
                 assert run.due_at is not None
                 assert run.due_at <= now + LONGEST_WAIT
                 assert (run.due_step(now) is None) == (run.due_at > now)
@@ -451,7 +503,7 @@ class StrikeMachine(RuleBasedStateMachine):
             accepted = self.strike.log.run(eco.responder.run_id)
             assert accepted.state is RunState.ACCEPTED
             assert accepted.accepted_by is not None
-            assert accepted.accepted_by.name == eco.responder.name
+            assert accepted.call(eco.responder.call_id).contact.name == eco.responder.name
 
     def teardown(self) -> None:
         """With a healthy provider and enough time every run ends, and the log tells it all."""
@@ -465,6 +517,7 @@ class StrikeMachine(RuleBasedStateMachine):
         self._check_agreement()
         for run in map(self.strike.log.run, self.runs):
             assert run.state is not RunState.RUNNING
+            assert run.left_up is None, "A phone was left ringing."
             assert all(call.state is CallState.ENDED for call in run.calls.values())
             self._check_provider_has_hung_up(run)
         for originator_id, mirrored in self.mirror.items():

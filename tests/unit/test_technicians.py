@@ -216,6 +216,37 @@ def test_the_same_answer_twice_changes_nothing_more() -> None:
         assert night.strike.log.position() == before
 
 
+def test_who_was_replaced_has_it_again_if_they_say_so_before_anybody_else() -> None:
+    night = given_night()
+    page = night.page(ANA)
+    night.phone(ANA).rings().presses("1")
+    night.dispatch()
+    page.shows(Standing.ASKED).accepts().shows(Standing.YOURS)
+    night.eco_is(paging_state=PagingState.ACCEPTED)
+    assert night.run.state is RunState.CANCELLED, "Nobody else is rung for it."
+
+
+def test_who_was_rung_before_the_one_who_was_replaced_can_take_it_too() -> None:
+    night = given_night()
+    page = night.page(ANA)
+    night.phone(ANA).rings().presses("2")
+    night.phone(BEN).rings().presses("1")
+    night.dispatch()
+    page.accepts().shows(Standing.YOURS)
+    assert night.eco.responder is not None and night.eco.responder.name == "Ana"
+
+
+def test_a_key_that_is_told_again_after_others_were_dispatched_takes_nothing() -> None:
+    """The provider may tell of a key twice, and late: that is nobody's word."""
+    night = given_night()
+    phone = night.phone(ANA).rings()
+    phone.presses("1")
+    night.dispatch()
+    call = night.switchboard.calls[0]
+    night.strike.paging.key_pressed(call.report, "1")
+    night.eco_is(paging_state=PagingState.RUNNING, responder=None)
+
+
 def test_who_accepts_after_somebody_else_sees_who_has_it() -> None:
     night = given_night()
     page = night.page(ANA)

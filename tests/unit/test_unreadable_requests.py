@@ -103,7 +103,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("path", [FORM, TOKENS])
+@pytest.mark.parametrize("path", [FORM, TOKENS], ids=["name", "tokens"])
 @pytest.mark.parametrize("kind", FORMS)
 async def test_a_form_that_is_none_is_refused_as_such(client: Client, path: str, kind: str) -> None:
     content_type, body = FORMS[kind]

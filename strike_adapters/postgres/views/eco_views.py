@@ -97,6 +97,7 @@ class EcoViews(View):
     name = "eco_views"
     recorder_class = EcoViewsRecorder
     shows_latest = True
+    is_urgent = True
 
     def change(self, event: Any, after: Any, position: int) -> Change:
         if not isinstance(after, Eco):

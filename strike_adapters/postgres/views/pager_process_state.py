@@ -77,6 +77,7 @@ class PagerProcessState(View):
     name = TABLE
     recorder_class = PagerProcessStateRecorder
     shows_latest = True
+    is_urgent = True
 
     def change(self, event: Any, after: Any, position: int) -> Change:
         if not isinstance(after, PagerRun):

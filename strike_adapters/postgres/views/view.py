@@ -19,9 +19,10 @@ from eventsourcing.projection import Projection
 from psycopg import Connection, Cursor
 from psycopg.sql import SQL, Identifier
 
-from strike_adapters.postgres.fold import Fold
+from strike_adapters.postgres.fold import Fold, Read
 from strike_adapters.postgres.views.rows import Upsert, write
 from strike_domain.eco import Eco
+from strike_domain.log import LOG_NAME
 from strike_domain.pager_run import PagerRun
 
 CHANGES = "strike_changes"
@@ -34,7 +35,7 @@ ANNOUNCE = f"SELECT pg_notify('{CHANGES}', %s)"
 
 RECORDED = """
 SELECT pg_notify(%s, told), set_config('synchronous_commit', 'off', true)
-FROM unnest(%s::text[]) AS told
+FROM json_array_elements_text(%s::json) AS told
 """
 """Announces what changed, and lets the commit not wait for the disk.
 
@@ -168,7 +169,7 @@ class ViewRecorder(PostgresTrackingRecorder):
                 write(cursor, rows.values())
             self.settle(cursor, batch)
             told = batch.announcements(name, tracking.notification_id, behind=behind)
-            cursor.execute(RECORDED, (CHANGES, [*told]))
+            cursor.execute(RECORDED, (CHANGES, json.dumps([*told])))
             if self.wakes_workers and batch.rows:
                 cursor.execute(f"NOTIFY {DUE}")
 
@@ -192,6 +193,9 @@ class View(Projection[ViewRecorder]):
     shows_latest: ClassVar[bool] = False
     """Rows say how the aggregate stands: of many events of one, only the last makes a row."""
 
+    is_urgent: ClassVar[bool] = False
+    """Somebody waits for its rows: people who look, workers who ring."""
+
     def __init__(self, view: ViewRecorder, fold: Fold) -> None:
         super().__init__(view)
         self._fold = fold
@@ -201,16 +205,19 @@ class View(Projection[ViewRecorder]):
         """The rows that follow from `event`. No I/O, no side effect."""
 
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
-        self.process_batch([(domain_event, tracking)])
+        after = self._fold.after(domain_event)
+        try:
+            self.process_batch([Read(tracking.notification_id, domain_event, after)])
+        except BaseException:
+            self._fold.forget(domain_event)
+            raise
 
-    def process_batch(self, events: Sequence[tuple[Any, Tracking]]) -> None:
+    def process_batch(self, reads: Sequence[Read]) -> None:
         """Take in some events, and the position of the last of them, or none."""
         gathering = Gathering(self)
-        try:
-            for event, tracking in events:
-                gathering.take(event, self._fold.after(event), tracking.notification_id)
-            self.view.record(self.name, gathering.batch(), events[-1][1], behind=len(events) > LIVE)
-        except BaseException:
-            for event, _ in events:
-                self._fold.forget(event)
-            raise
+        for one in reads:
+            if one.error is not None:
+                raise one.error
+            gathering.take(one.event, one.after, one.position)
+        tracking = Tracking(LOG_NAME, reads[-1].position)
+        self.view.record(self.name, gathering.batch(), tracking, behind=len(reads) > LIVE)

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 from babel.core import negotiate_locale
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -22,14 +23,25 @@ LANGUAGES = {"en": "English", "es": "Español"}
 @cache
 def words_in(language: str) -> NullTranslations:
     """The translations of a language of `LANGUAGES`; a missing line stays English."""
-    file = HERE / f"{language}.po"
-    if not file.is_file():
+    if not _file(language).is_file():
         return NullTranslations()
     compiled = BytesIO()
-    with file.open("rb") as source:
-        write_mo(compiled, read_po(source, locale=language))
+    write_mo(compiled, catalogue(language))
     compiled.seek(0)
     return GNUTranslations(compiled)
+
+
+@cache
+def catalogue(language: str) -> Catalog:
+    """The lines of a language; none where it has no file, as English."""
+    if not (file := _file(language)).is_file():
+        return Catalog()
+    with file.open("rb") as source:
+        return read_po(source, locale=language)
+
+
+def _file(language: str) -> Path:
+    return HERE / f"{language}.po"
 
 
 def language_of(accepted: str) -> str:

@@ -1,0 +1,254 @@
+"""The log as one process reads it: each event selected, decoded and applied once for all views.
+
+Each read model still follows on its own: it has its own position, fails alone, and reads by itself
+while it is behind. Those that have caught up are handed what one reader has read, one after the
+other, the most urgent first: they share one interpreter, and together each would be the later.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+import structlog
+from eventsourcing.persistence import ApplicationRecorder, Notification, OperationalError
+from psycopg.sql import SQL, Identifier
+
+from strike_adapters.postgres.catch_up import take_in
+from strike_adapters.postgres.fold import Fold, Read
+from strike_adapters.postgres.store import LOOK_EVERY, store_env
+from strike_adapters.postgres.views.view import View
+from strike_domain.log import LOG_NAME, StrikeLog
+
+MOST = 500
+"""Most events that are selected, and handed to a view, at a time."""
+
+KEPT = 10_000
+"""At least so many of the newest events are kept, for views that are a little behind (30 MB)."""
+
+HOLD = 0.1
+"""Seconds after which a view that is still at work no longer keeps the others waiting."""
+
+UNHURRIED = 0.025
+"""Seconds between two turns of a view that nobody waits for: under load it takes more at a time."""
+
+STOP_SECONDS = 0.1
+"""How often the reader looks whether it is still wanted."""
+
+AGAIN_SECONDS = 0.5
+"""When the reader tries again after the database was away."""
+
+logger = structlog.get_logger()
+
+
+class Place:
+    """Of one view among those that follow. `rank`: the lowest is served first.
+
+    `every`: seconds that lie between two of its turns, while others wait for theirs.
+    """
+
+    def __init__(self, reading: SharedReading, log: StrikeLog, rank: int, every: float) -> None:
+        self.log = log
+        self.rank = rank
+        self.every = every
+        self.served_at = -every
+        self.catching_up = Fold(log)
+        self.after = 0
+        """The position up to which everything was taken in."""
+        self.is_waiting = False
+        self.woken = threading.Event()
+        self._reading = reading
+
+    def follow(self, view: View, seconds: float, stop: threading.Event) -> bool:
+        """Let a view take in whatever comes within so many seconds; true until it is to stop.
+
+        Raises `EventFailed`, or `OperationalError` while the log cannot be read.
+        """
+        self.after = view.view.max_tracking_id(LOG_NAME) or 0
+        end = time.monotonic() + seconds
+        while not stop.is_set() and time.monotonic() < end:
+            with self._reading.turn(self, HOLD) as reads:
+                if reads:
+                    take_in(view, reads)
+                    self.after = reads[-1].position
+        return not stop.is_set()
+
+
+class SharedReading:
+    """Reads the log of the database at `url` as long as somebody follows it here."""
+
+    def __init__(self, url: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._url = url
+        self._now = now
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._places: set[Place] = set()
+        self._opened: tuple[StrikeLog, threading.Thread, threading.Event] | None = None
+        self._reads: list[Read] = []
+        self._begins_after: int | None = None
+        """What comes after that position is in `_reads`; None while the log cannot be read."""
+        self._failure: Exception | None = None
+        self._busy: Place | None = None
+        self._busy_since = 0.0
+
+    # Followers ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def joined(self, rank: int, every: float = 0.0) -> Iterator[Place]:
+        """A place for a view; the first opens the log, the last to leave closes it."""
+        with self._opening:
+            place = Place(self, self._open(), rank, every)
+            with self._lock:
+                self._places.add(place)
+        try:
+            yield place
+        finally:
+            with self._lock:
+                self._places.discard(place)
+                self._release(place)
+            self._close_if_left()
+
+    @contextmanager
+    def turn(self, place: Place, seconds: float) -> Iterator[Sequence[Read]]:
+        """What comes next for a place, as soon as it is its turn.
+
+        Nothing after so many seconds without any. Raises `OperationalError` while the log cannot
+        be read.
+        """
+        has_turn = self._wait(place, seconds)
+        try:
+            yield self._next(place) if has_turn else ()
+        finally:
+            with self._lock:
+                self._release(place)
+
+    def _wait(self, place: Place, seconds: float) -> bool:
+        end = self._now() + seconds
+        with self._lock:
+            place.is_waiting = True
+            self._serve()
+        while not place.woken.wait(min(HOLD, max(0.0, end - self._now()))):
+            with self._lock:
+                self._serve()
+                if self._now() >= end and place.is_waiting:
+                    place.is_waiting = False
+                    return False
+        place.woken.clear()
+        return True
+
+    def _next(self, place: Place) -> Sequence[Read]:
+        with self._lock:
+            if self._failure is not None:
+                raise OperationalError("The log cannot be read.") from self._failure
+            if not self._is_behind(place):
+                first = bisect_right(self._reads, place.after, key=lambda one: one.position)
+                return self._reads[first : first + MOST]
+        return [*place.catching_up.read(select(place.log.recorder, place.after))]
+
+    # Whose turn it is; with the lock -----------------------------------------------------------
+
+    def _serve(self) -> None:
+        """Wake whoever need not wait, and of the others the first, unless one is at work."""
+        waiting = [one for one in self._places if one.is_waiting]
+        for one in waiting:
+            if self._failure is not None or self._is_behind(one):
+                self._wake(one)
+        if self._busy is not None and self._now() - self._busy_since < HOLD:
+            return
+        now = self._now()
+        due = [one for one in waiting if self._has_more(one) and now >= one.served_at + one.every]
+        if due:
+            self._busy = min(due, key=lambda one: one.rank)
+            self._busy_since = self._busy.served_at = now
+            self._wake(self._busy)
+
+    def _is_behind(self, place: Place) -> bool:
+        return self._begins_after is not None and place.after < self._begins_after
+
+    def _has_more(self, place: Place) -> bool:
+        newest = self._reads[-1].position if self._reads else 0
+        return place.is_waiting and newest > place.after
+
+    @staticmethod
+    def _wake(place: Place) -> None:
+        place.is_waiting = False
+        place.woken.set()
+
+    def _release(self, place: Place) -> None:
+        if self._busy is place:
+            self._busy = None
+        self._serve()
+
+    # The reader --------------------------------------------------------------------------------
+
+    def _open(self) -> StrikeLog:
+        if self._opened is None:
+            self._failure, self._begins_after, self._reads = None, None, []
+            stop, log = threading.Event(), StrikeLog(store_env(self._url, pool_size=1))
+            thread = threading.Thread(target=self._run, args=(log, stop), name="reading")
+            self._opened = log, thread, stop
+            thread.start()
+        return self._opened[0]
+
+    def _close_if_left(self) -> None:
+        with self._opening:
+            if self._opened is None or self._places:
+                return
+            log, thread, stop = self._opened
+            self._opened = None
+            stop.set()
+            thread.join()
+            log.close()
+
+    def _run(self, log: StrikeLog, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                self._read_on(log, stop)
+            except Exception as error:
+                logger.warning("the log cannot be read", error=str(error))
+                with self._lock:
+                    self._failure, self._begins_after, self._reads = error, None, []
+                    self._serve()
+                stop.wait(AGAIN_SECONDS)
+
+    def _read_on(self, log: StrikeLog, stop: threading.Event) -> None:
+        channel = Identifier(log.recorder.channel_name)  # type: ignore[attr-defined]
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(SQL("LISTEN {}").format(channel))
+            fold, newest = Fold(log), log.recorder.max_notification_id() or 0
+            self._add([], begins_after=newest)
+            looked_at = self._now()
+            while not stop.is_set():
+                # To its end: a generator that is left standing holds on to the connection.
+                told = [*connection.notifies(timeout=self._look_within(), stop_after=1)]
+                if not told and self._now() - looked_at < LOOK_EVERY:
+                    continue
+                looked_at = self._now()
+                while selected := select(log.recorder, newest):
+                    newest = selected[-1].id
+                    self._add([*fold.read(selected)])
+
+    def _look_within(self) -> float:
+        """Seconds after which somebody whose turn has come may have to be woken."""
+        with self._lock:
+            self._serve()
+            return UNHURRIED if any(map(self._has_more, self._places)) else STOP_SECONDS
+
+    def _add(self, reads: list[Read], *, begins_after: int | None = None) -> None:
+        with self._lock:
+            if begins_after is not None:
+                self._failure, self._begins_after = None, begins_after
+            self._reads += reads
+            if len(self._reads) > 2 * KEPT:
+                self._begins_after = self._reads[-KEPT - 1].position
+                self._reads = self._reads[-KEPT:]
+            self._serve()
+
+
+def select(recorder: ApplicationRecorder, after: int) -> Sequence[Notification]:
+    """What comes next in the log."""
+    return recorder.select_notifications(after, MOST, inclusive_of_start=False)
