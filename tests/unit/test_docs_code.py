@@ -8,6 +8,7 @@ rest are fragments, and are checked here as far as that goes.
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib
 import re
 import tomllib
@@ -23,10 +24,10 @@ PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "examples
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"(?<!`)`(strike(?: [^`]+)?)`(?!`)")
 KINDS = {"", "graphql", "http", "json", "python", "sh", "sql", "text", "toml"}
-PROGRAMS = {
-    "bash", "createdb", "curl", "export", "jq", "pg_dump", "pg_restore", "pip", "psql", "python",
-    "python3", "strike", "tox", "uv",
-}  # fmt: skip
+TOX = configparser.ConfigParser(interpolation=None)
+TOX.read(ROOT / "tox.ini")
+ENVIRONMENTS = {name.removeprefix("testenv:") for name in TOX.sections()}
+TOX_ENV = re.compile(r"tox -e ([\w-]+)")
 
 
 def blocks(page: Path, kind: str) -> Iterator[str]:
@@ -65,8 +66,12 @@ def test_commands_in_blocks_are_those_that_there_are(page: Path) -> None:
     for text in blocks(page, "sh"):
         for words in commands_in(text):
             check(words)
-            program = next(word for word in words if not re.match(r"[A-Z_]+=", word))
-            assert program.rpartition("/")[2] in PROGRAMS, words
+
+
+@every_page
+def test_environments_of_tox_are_those_that_there_are(page: Path) -> None:
+    asked = set(TOX_ENV.findall(page.read_text("utf-8")))
+    assert {name for name in asked if not name.startswith("py3")} <= ENVIRONMENTS
 
 
 @every_page
