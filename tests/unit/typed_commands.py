@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,12 +16,8 @@ from strike_app.settings import Settings
 from strike_mock.__main__ import parser as mock_parser
 
 BETWEEN = {"&&", "||", "|", ";"}
-VARIABLES = {f"STRIKE_{name.upper()}" for name in Settings.model_fields} | {
-    "STRIKE_API_TOKEN",
-    "STRIKE_DATA_DIR",
-    "STRIKE_DEBUG",
-    "STRIKE_GRAPHQL_URL",
-}
+ROOT = Path(__file__).parents[2]
+LITERAL = re.compile(r'"(STRIKE_[A-Z_]+)"')
 
 
 class Mistyped(Exception):
@@ -59,7 +57,7 @@ def check(words: Sequence[str]) -> None:
 
 def _check_variable(assignment: str) -> None:
     name = assignment.partition("=")[0]
-    if name.startswith("STRIKE_") and name not in VARIABLES:
+    if name.startswith("STRIKE_") and name not in variables():
         raise Mistyped(f"no setting is called {name}")
 
 
@@ -116,3 +114,11 @@ def options_of(command: Any) -> set[str]:
 def root() -> Any:
     """`strike` itself."""
     return typer.main.get_command(app)
+
+
+@cache
+def variables() -> set[str]:
+    """Those of the settings, and what the program reads besides."""
+    sources = [*ROOT.glob("strike_app/**/*.py"), *ROOT.glob("strike_adapters/**/*.py")]
+    read = {name for file in sources for name in LITERAL.findall(file.read_text("utf-8"))}
+    return read | {f"STRIKE_{name.upper()}" for name in Settings.model_fields}
