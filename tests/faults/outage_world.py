@@ -8,14 +8,16 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from strike_adapters.embedded import EmbeddedServer, embedded_postgres
@@ -33,6 +35,7 @@ from strike_domain import Link, LinkStatus, PagingPolicy, Role, Side, SystemCloc
 from strike_domain.actors import Scope
 from strike_domain.administration import Administration
 from strike_mock.scenarios import Crew, load
+from tests.faults.network import Network
 from tests.faults.outage_writer import NOC_ID as WRITERS_NOC_ID
 from tests.faults.outage_writer import QUIET_OSP
 
@@ -67,6 +70,7 @@ class World:
     servers: dict[str, str]
     token: SecretStr
     children: dict[str, Child]
+    network: Network | None = None
 
     def of(self, kind: str) -> list[Child]:
         return [child for name, child in self.children.items() if name.startswith(kind)]
@@ -128,15 +132,19 @@ def _is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def outage_world() -> Iterator[World]:
+def outage_world(
+    network: Network | None = None, sources: Mapping[int, Path] | None = None
+) -> Iterator[World]:
     """Start everything; at the end stop what is left of it, and remove its files.
 
-    With STRIKE_OUTAGE_LOGS set to a folder, logs and notes are kept there.
+    With a `network` Strike's processes reach the database, Twilio and Render by its links, and are
+    reached by them. `sources`: where the code of the processes of a number is, if not here. With
+    STRIKE_OUTAGE_LOGS set to a folder, logs and notes are kept there.
     """
     folder = Path(tempfile.mkdtemp(prefix="strike-outages-"))
     try:
         with ExitStack() as stack:
-            yield _open(stack, folder)
+            yield _open(stack, folder, network, sources or {})
         assert (left := processes_of(folder)) == [], left
     finally:
         if logs := os.environ.get("STRIKE_OUTAGE_LOGS"):
@@ -145,7 +153,9 @@ def outage_world() -> Iterator[World]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _open(stack: ExitStack, folder: Path) -> World:
+def _open(
+    stack: ExitStack, folder: Path, network: Network | None, sources: Mapping[int, Path]
+) -> World:
     scenario, epoch, outside = load(SCENARIO), datetime.now(UTC), _new_credentials()
     database = stack.enter_context(embedded_postgres(folder))
     database.ensure_database("strike")
@@ -160,12 +170,16 @@ def _open(stack: ExitStack, folder: Path) -> World:
     key_file = folder / "secrets.key"
     _seed(url, key_file, replace(outside, mock_url=facts["url"]), scenario)
     token = _settle_in(url, key_file)
+    seen_url, seen_mock = (url, facts["url"]) if network is None else _linked(network, url, facts)
     children, servers = {"mock": mock}, {}
     for number in range(1, EACH + 1):
-        env = _env(url, key_file, facts, SPEED, epoch) | SETTINGS
+        env = _env(seen_url, key_file, facts, SPEED, epoch) | SETTINGS
+        env["STRIKE_TWILIO_BASE_URL"] = seen_mock
+        if source := sources.get(number):
+            env |= {"PYTHONPATH": str(source), "PYTHONSAFEPATH": "1"}
         servers[f"server-{number}"] = here = env["STRIKE_PUBLIC_URL"]
         # Twilio calls one address, as it would behind a load balancer that knows of no outage.
-        public = {"STRIKE_PUBLIC_URL": servers["server-1"]}
+        public = {"STRIKE_PUBLIC_URL": _public(network, servers["server-1"])}
         port = {"STRIKE_PORT": here.rpartition(":")[2]}
         for kind, command in (
             ("server", ["strike_app", "serve", "--no-followers"]),
@@ -179,7 +193,26 @@ def _open(stack: ExitStack, folder: Path) -> World:
             _start(stack, children[name])
     for child in children.values():
         child.wait_ready()
-    return World(folder, database, url, facts["url"], servers, token, children)
+    return World(folder, database, url, facts["url"], servers, token, children, network)
+
+
+def _linked(network: Network, url: str, facts: dict[str, str]) -> tuple[str, str]:
+    """Where database and mock are for Strike's processes."""
+    parts = conninfo_to_dict(url)
+    socket = f"{parts['host']}/.s.PGSQL.{parts.get('port') or 5432}"
+    database = network.to_socket("database", socket)
+    outside = network.to_port("outside", urlsplit(facts["url"]).port or 0)
+    user, name = parts["user"], parts["dbname"]
+    return f"postgresql://{user}@127.0.0.1:{database}/{name}", f"http://127.0.0.1:{outside}"
+
+
+def _public(network: Network | None, url: str) -> str:
+    """Where Twilio finds the server."""
+    if network is None:
+        return url
+    if "webhooks" not in network.links:
+        network.to_port("webhooks", urlsplit(url).port or 0)
+    return f"http://127.0.0.1:{network.links['webhooks'].port}"
 
 
 def _start(stack: ExitStack, child: Child) -> None:

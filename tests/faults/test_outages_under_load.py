@@ -30,7 +30,7 @@ from tests.faults.outage_notes import Note, read
 from tests.faults.outage_world import LogReader, World, outage_world
 from tests.integration.stored import eventually, is_caught_up, rows
 
-KILLS = int(os.environ.get("STRIKE_OUTAGE_KILLS", "6"))
+KILLS = int(os.environ.get("STRIKE_OUTAGE_KILLS", "4"))
 RESTARTS = int(os.environ.get("STRIKE_OUTAGE_RESTARTS", "2"))
 SEED = int(os.environ.get("STRIKE_OUTAGE_SEED", "7"))
 
