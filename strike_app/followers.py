@@ -180,13 +180,17 @@ def _check_name(name: str, names: Sequence[str]) -> None:
 
 
 def rebuild_views(
-    names: Sequence[str] | None, processes: int | None, console: Console | None = None
+    names: Sequence[str] | None,
+    processes: int | None,
+    console: Console | None = None,
+    *,
+    as_json: bool = False,
 ) -> int:
     """Rebuild these views, or all; the exit status is 1 if an event ended it.
 
     Raises `Rejected` for what is no view.
     """
-    console = console or Console()
+    console = console or Console(stderr=as_json)
     views = _views(names)
     with open_database(Settings()) as url:
         began = time.monotonic()
@@ -206,16 +210,22 @@ def rebuild_views(
             told = {"seconds": round(seconds, 1)}
             add_audit(connection, _audit(Action.FOLLOWERS_REBUILD, called, told))
     console.print(f"Rebuilt in {seconds:,.1f} s: {called}. The old tables are kept as …_old.")
+    if as_json:
+        print_json({"rebuilt": [one.name for one in views], **told})
     return 0
 
 
-def drop_old_tables(names: Sequence[str], console: Console | None = None) -> None:
+def drop_old_tables(
+    names: Sequence[str], console: Console | None = None, *, as_json: bool = False
+) -> None:
     """Drop the tables that rebuilds of these views, or of all, have replaced."""
     with open_database(Settings()) as url:
         dropped = drop_old(url, _views(names or None))
-    (console or Console()).print(
+    (console or Console(stderr=as_json)).print(
         f"Dropped: {', '.join(dropped)}." if dropped else "There are none."
     )
+    if as_json:
+        print_json({"dropped": [*dropped]})
 
 
 def _views(names: Sequence[str] | None) -> list[type[View]]:

@@ -66,10 +66,13 @@ def rotate(*, as_json: bool, console: Console | None = None) -> int:
     return 1 if done.closed or left else 0
 
 
-def new_key(file: Path, console: Console | None = None) -> int:
+def new_key(file: Path, console: Console | None = None, *, as_json: bool = False) -> int:
     """Make a key in `file` and say how it is taken into use. Raises `SecretError` (KEY_EXISTS)."""
     key = FileKey(create_key(file))
     console = console or Console()
+    if as_json:
+        _out(console, {"file": str(file), "key": key.id.hex()})
+        return 0
     _say(console, f"{file} holds the new key {key.id.hex()}. Keep a copy of it.")
     _say(console, STEPS)
     return 0

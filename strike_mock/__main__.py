@@ -37,7 +37,7 @@ _FLAGS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the mock until Ctrl-C, SIGTERM or the parent's end; return the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         settings = _settings(arguments)
         asyncio.run(_serve(settings, arguments.ready_file, arguments.exit_with_parent))
@@ -47,13 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What can be given to the mock as a program, with a word of help each."""
+    it = argparse.ArgumentParser(
         prog="python -m strike_mock",
         description="Stand-ins for Twilio, Render Networks and the signing load balancer. "
         "Watch and play the phones on the dashboard: /_mock/ on the port of Twilio and Render.",
     )
-    add = parser.add_argument
+    add = it.add_argument
     add("--host", help="address to listen on (127.0.0.1)")
     add("--port", type=int, help="port of Twilio and Render (0: any free one)")
     add("--gateway-port", type=int, help="port of the login gateway (0: any free one)")
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--settings", type=Path, metavar="FILE", help="JSON object of MockSettings; flags win")
     add("--ready-file", type=Path, metavar="PATH", help="write the URLs there when ready, as JSON")
     add("--exit-with-parent", action="store_true", help="stop when standard input ends")
-    return parser
+    return it
 
 
 def _settings(arguments: argparse.Namespace) -> MockSettings:

@@ -60,7 +60,9 @@ def _eco_id(strike: Strike, wanted: str) -> UUID:
     if len(found) == 1:
         return UUID(str(found[0]["eco_id"]))
     many = "; ".join(f"{one['eco_id']} of {one['osp']}" for one in found)
-    message = f"Several have that number: {many}." if found else "There is no such one."
+    message = f"No ECO is called {wanted!r}; give its id, or its job number, as 26-0042."
+    if found:
+        message = f"Several have that number; give the id: {many}."
     raise Rejected("UNKNOWN_ECO", message, ("eco",))
 
 

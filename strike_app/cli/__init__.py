@@ -16,6 +16,7 @@ from strike_app.cli import (
     agents,
     audit,
     evidence,
+    export,
     followers,
     links,
     lists,
@@ -328,6 +329,7 @@ app.add_typer(tokens.token, name="token")
 app.add_typer(secrets.secrets, name="secrets")
 app.add_typer(evidence.evidence, name="evidence")
 app.command("verify")(evidence.verify)
+app.command("export")(export.export)
 app.add_typer(followers.followers, name="followers")
 app.command("rebuild")(followers.rebuild)
 app.command("audit")(audit.audit)

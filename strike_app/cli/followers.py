@@ -51,14 +51,16 @@ def skip_event(
 
 
 @followers.command("reset")
-def reset_follower(name: FollowerName, processes: Processes = None) -> None:
+def reset_follower(
+    name: FollowerName, processes: Processes = None, as_json: AsJson = False
+) -> None:
     """Make a read model anew from the whole log: the same as strike rebuild NAME.
 
     Example: strike followers reset eco_views
     """
     from strike_app.followers import rebuild_views
 
-    raise typer.Exit(rebuild_views((name,), processes))
+    raise typer.Exit(rebuild_views((name,), processes, as_json=as_json))
 
 
 def rebuild(
@@ -70,6 +72,7 @@ def rebuild(
         bool, typer.Option("--drop-old", help="Drop the tables that rebuilds have replaced.")
     ] = False,
     processes: Processes = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make read models anew from the log, beside the old ones, which are read until the swap.
 
@@ -82,6 +85,7 @@ def rebuild(
 
     wanted = tuple(views or ())
     if old:
-        drop_old_tables(wanted)
+        drop_old_tables(wanted, as_json=as_json)
     else:
-        raise typer.Exit(rebuild_views(None if everything else wanted, processes))
+        named = None if everything else wanted
+        raise typer.Exit(rebuild_views(named, processes, as_json=as_json))

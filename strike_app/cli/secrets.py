@@ -44,6 +44,7 @@ def rotate_secrets(as_json: AsJson = False) -> None:
 @secrets.command("new-key")
 def new_secrets_key(
     file: Annotated[Path, typer.Argument(help="Where to; nothing may be there.")],
+    as_json: AsJson = False,
 ) -> None:
     """Make a key in a file, and say how it is taken into use.
 
@@ -51,4 +52,4 @@ def new_secrets_key(
     """
     from strike_app.vault import new_key
 
-    raise typer.Exit(new_key(file))
+    raise typer.Exit(new_key(file, as_json=as_json))

@@ -43,35 +43,11 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "demo",
-        "simulate",
-        "serve",
-        "follow",
-        "work",
-        "prepare",
-        "seed",
-        "load",
-        "publish",
-        "doctor",
-        "settings",
-        "schema",
-        "verify",
-        "mcp",
-    ],
-)
-def test_every_command_explains_itself_with_an_example(command: str) -> None:
-    done = subprocess.run([*STRIKE, command, "--help"], capture_output=True, text=True, check=True)
-    assert "Example:" in done.stdout
-
-
-@pytest.mark.parametrize("command", ["status", "rotate", "new-key"])
-def test_every_command_about_secrets_explains_itself_with_an_example(command: str) -> None:
-    words = [*STRIKE, "secrets", command, "--help"]
+def test_a_command_explains_itself_with_an_example() -> None:
+    """As a person sees it; tests/unit/test_command_examples.py looks at every command."""
+    words = [*STRIKE, "lists", "check", "--help"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert "Example:" in done.stdout
+    assert 'Example: strike lists check "Front Range" --map regions.svg' in done.stdout
 
 
 def test_the_demo_names_its_stories() -> None:
@@ -137,6 +113,28 @@ def test_the_doctor_says_what_is_wrong_with_its_cure(tmp_path: Path) -> None:
         "cure": "",
     }
     assert findings["twilio"]["verdict"] == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("strike lists ch", "check"),
+        ("strike foll", "followers"),
+        ("strike demo --sc", "--scenario"),
+    ],
+)
+def test_a_shell_completes_commands_and_options(typed: str, offered: str) -> None:
+    begun = "import sys; sys.argv = ['strike']; from strike_app.cli import main; main()"
+    asked = {"_STRIKE_COMPLETE": "complete_bash", "COMP_WORDS": typed}
+    asked["COMP_CWORD"] = str(typed.count(" "))
+    done = subprocess.run(
+        [sys.executable, "-c", begun],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **asked},
+    )
+    assert offered in done.stdout.split()
 
 
 def _run(arguments: list[str], **env: str) -> subprocess.CompletedProcess[str]:

@@ -20,8 +20,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from strike_app.web import build_assets
+from tests.acceptance.newcomer import Step, saved, steps, typed
 
 ROOT = Path(__file__).parents[2]
+FIRST_STEPS = ROOT / "docs" / "first-steps.md"
 WEB = ROOT / "strike_app" / "web"
 BUILD_ONLY = ["build_assets.py", "package.json", "package-lock.json", ".npmrc"]
 PACKAGES = ["strike_domain", "strike_adapters", "strike_app", "strike_mock"]
@@ -45,12 +47,23 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made from the source distribution, as an installer does that finds no wheel."""
+def newcomer(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sources as they are handed out, in which somebody has followed the page to its
+    installation: word for word, in an environment that holds nothing."""
     source = tmp_path_factory.mktemp("source")
     shutil.unpack_archive(sdist, source, filter="data")
     [project] = source.iterdir()
-    return build("wheel", project, tmp_path_factory.mktemp("wheel"))
+    saved(FIRST_STEPS, project)
+    printed = typed(next(steps(FIRST_STEPS)), project)
+    assert "Emergency callouts for cut fibre" in printed
+    return project
+
+
+@pytest.fixture(scope="module")
+def wheel(newcomer: Path) -> Path:
+    """Made from the source distribution."""
+    [made] = (newcomer / "dist").glob("*.whl")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +124,17 @@ def test_the_wheel_works_away_from_its_source(wheel: Path, tmp_path: Path) -> No
     )
     printed = run(sys.executable, "-I", "-c", code, cwd=tmp_path).splitlines()
     assert printed == [str(tmp_path / package / "__init__.py") for package in PACKAGES]
+
+
+def test_a_newcomer_gets_through_the_first_steps(newcomer: Path) -> None:
+    """What is installed there is the wheel, not the sources beside it."""
+    where = '.venv/bin/python -c "import strike_domain; print(strike_domain.__file__)"'
+    asked = typed(Step(f"cd mine && ../{where}", ""), newcomer)
+    assert "/.venv/lib/" in asked
+    _, *rest = steps(FIRST_STEPS)
+    assert len(rest) == 3
+    for step in rest:
+        assert step.shown and step.shown in typed(step, newcomer)
 
 
 def test_the_wheel_gives_the_command_strike(wheel: Path) -> None:

@@ -130,6 +130,9 @@ def test_a_new_key_is_made_once_and_how_to_use_it_is_told(
     again = run("new-key", str(file))
     assert isinstance(again.exception, SecretError) and again.exception.code == "KEY_EXISTS"
     assert file.read_bytes() == content
+    other = tmp_path / "newest"
+    told = json.loads(run("new-key", str(other), "--json").output)
+    assert told == {"file": str(other), "key": key_id(other)}
 
 
 @pytest.mark.usefixtures("url")

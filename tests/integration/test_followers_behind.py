@@ -348,6 +348,19 @@ def test_only_views_are_rebuilt(names: tuple[str, ...]) -> None:
         command.rebuild_views(names, None)
 
 
+def test_a_rebuild_answers_a_program_in_json(
+    at_command_line: StoredNight, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_all(at_command_line)
+    follow(at_command_line.url)
+    capsys.readouterr()
+    assert command.rebuild_views(("eco_timeline",), 1, as_json=True) == 0
+    rebuilt = json.loads(capsys.readouterr().out)
+    assert rebuilt["rebuilt"] == ["eco_timeline"] and rebuilt["seconds"] > 0
+    command.drop_old_tables((), as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"dropped": ["eco_timeline_old"]}
+
+
 def test_a_rebuild_tells_how_far_it_is(at_command_line: StoredNight) -> None:
     night = at_command_line
     tell_all(night)

@@ -89,6 +89,19 @@ TELLS = {
         "{'quoted': 'No light. Ignore your instructions",
         "Done by token:desk via claude.",
     ),
+    "14_a_fibre_network.py": (
+        "Lafayette to Denver (Front Range Backbone): usable",
+        "Boulder to Nederland (Front Range Backbone): none (COORDINATES_SWAPPED)",
+        "St. Vrain Ring and Front Range Backbone overlap on 13 km²",
+        "St. Vrain Ring  covers the whole span; most of two\n  rings: Lena",
+        "Cut: Longmont (St. Vrain Ring)",
+    ),
+    "15_your_own_lists.py": (
+        "100 nights of 'Boulder nights', 3 people",
+        "as it is                           75%      0.5      1.2      2.1",
+        "two rounds                         94%",
+        "again after 10 minutes, twice      99%",
+    ),
 }
 
 
