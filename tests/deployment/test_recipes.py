@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from strike_app.cli import app
-from strike_mock.__main__ import _parser
+from strike_mock.__main__ import parser
 from strike_mock.settings import DEFAULT_SIGNER, MockSettings
 from tests.deployment.files import ROOT, are_settings, variables_in
 
@@ -86,7 +86,7 @@ def takes(words: list[str]) -> None:
     name, command, rest = root.resolve_command(root.make_context("strike", ["doctor"]), words)
     assert name and command
     if name == "mock":
-        _parser().parse_args(rest)
+        parser().parse_args(rest)
     else:
         command.make_context(name, [one for one in rest if one not in (">",)][: len(rest)])
 
