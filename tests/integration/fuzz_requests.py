@@ -64,9 +64,10 @@ class Sent:
 
     @property
     def reader(self) -> str | None:
-        """The company that may see the answer. A page's company stands in its address."""
-        names_no_other = self.kind == "page" and self.caller.how in ("foreign tenant", "odd tenant")
-        return self.caller.company if self.caller.is_somebody or names_no_other else None
+        """The company that may see the answer: of a page the address says which, no header."""
+        is_page = self.kind == "page" or (self.method == "GET" and "text/html" in str(self.headers))
+        is_logged_in = is_page and self.caller.how in ("foreign tenant", "odd tenant")
+        return self.caller.company if self.caller.is_somebody or is_logged_in else None
 
 
 NOBODIES = ("nobody", "forged", "unknown", "foreign tenant", "no tenant", "odd tenant", "bad token")

@@ -338,7 +338,14 @@ class World:
             return False
         if seen == "eco":
             return reader in (owner, other)
-        return reader == owner or (seen == "shared" and reader in COMPANIES[owner].partners)
+        is_shared = seen == "shared" or self._is_called(owner, mark[0])
+        return reader == owner or (is_shared and reader in COMPANIES[owner].partners)
+
+    def _is_called(self, owner: str, mark: str) -> bool:
+        """Whether the company has taken that for its name, which its partners see."""
+        names = "SELECT 1 FROM tenants WHERE id = %s AND name ILIKE %s"
+        values = (COMPANIES[owner].tenant.id, f"%{mark}%")
+        return self.database.execute(names, values).fetchone() is not None
 
 
 def _seers(
