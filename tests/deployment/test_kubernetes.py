@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from strike_app.safety import unsafe
 from strike_app.settings import Settings
 from tests.deployment.files import (
     KUBERNETES,
@@ -163,6 +164,19 @@ def test_the_settings_are_those_that_strike_reads_and_takes(
     monkeypatch.setenv("STRIKE_TRUSTED_PROXIES", "everybody")
     with pytest.raises(ValidationError):
         Settings()
+
+
+def test_production_starts_with_these_settings_and_with_none_of_the_demos(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [settings] = of_kind(rendered("main"), "ConfigMap")
+    for name, value in settings["data"].items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STRIKE_DATABASE_URL", "postgresql://strike@db/strike?sslmode=verify-full")
+    assert Settings().environment == "production"
+    assert [one.code for one in unsafe(Settings())] == []
+    monkeypatch.delenv("STRIKE_SECRETS_KMS_KEY")
+    assert [one.code for one in unsafe(Settings())] == ["SECRETS_KEY_MISSING"]
 
 
 @pytest.mark.parametrize("overlay", SYSTEMS)
