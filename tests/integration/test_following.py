@@ -29,6 +29,8 @@ pytestmark = pytest.mark.usefixtures("followers")
 
 both = pytest.mark.parametrize("transport", TRANSPORTS)
 
+PAGED = "query ($id: UUID!) { eco(id: $id) { timeline { kind position } } }"
+
 NOTE = """
 mutation ($id: UUID!, $text: String!) {
   addNote(ecoId: $id, text: $text) { ... on EcoChanged { position } ... on Problem { code } }
@@ -45,6 +47,16 @@ async def _eco(served: Served, **changes: Any) -> str:
     created = await served.create(**changes)
     await served.services.queries.wait_for(created["position"])
     eco_id: str = created["eco"]["id"]
+    return eco_id
+
+
+async def _paged_eco(served: Served) -> str:
+    """With whatever the pager answers behind it: nothing of that comes between two remarks."""
+    eco_id = await _eco(served)
+    lines: list[dict[str, Any]] = []
+    while not any(one["kind"] == "strike.run.started" for one in lines):
+        lines = (await served.ask(PAGED, {"id": eco_id}))["eco"]["timeline"]
+    await served.services.queries.wait_for(lines[-1]["position"])
     return eco_id
 
 
@@ -76,7 +88,7 @@ async def _until_open(number: int) -> None:
 async def test_each_change_is_told_once_and_in_order_whoever_resumes_where(
     served: Served, transport: Transport
 ) -> None:
-    eco_id = await _eco(served)
+    eco_id = await _paged_eco(served)
     async with streaming(served, transport, variables={"after": 0}) as stream:
         told = [await stream.change()]
         last = [await _note(served, eco_id, f"note {number}") for number in range(10)][-1]
@@ -96,7 +108,7 @@ async def test_each_change_is_told_once_and_in_order_whoever_resumes_where(
 
 
 async def test_a_browser_resumes_by_the_id_of_the_last_event(served: Served) -> None:
-    eco_id = await _eco(served)
+    eco_id = await _paged_eco(served)
     async with streaming(served, "sse") as stream:
         position = await _note(served, eco_id)
         while (await stream.change())["position"] < position:
@@ -139,7 +151,7 @@ async def test_proxies_are_told_to_hold_nothing_back(
 ) -> None:
     monkeypatch.setattr(event_stream, "BEAT_SECONDS", 0.0)
     monkeypatch.setattr(event_stream, "WATCH_SECONDS", 0.01)
-    eco_id = await _eco(served)
+    eco_id = await _paged_eco(served)
     async with streaming(served, "sse") as stream:
         assert isinstance(stream.answer, aiohttp.ClientResponse)
         headers = stream.answer.headers
@@ -184,7 +196,7 @@ async def test_what_one_tenant_does_no_other_is_told(served: Served, transport: 
 async def test_a_change_is_read_once_however_many_are_told(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    eco_id = await _eco(served)
+    eco_id = await _paged_eco(served)
     newest = await _note(served, eco_id)
     await served.services.queries.wait_for(newest)
     asked = []
@@ -216,7 +228,7 @@ async def test_a_change_is_read_once_however_many_are_told(
 async def test_a_position_that_nobody_can_go_on_from_has_a_code(
     served: Served, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    eco_id = await _eco(served)
+    eco_id = await _paged_eco(served)
     newest = [await _note(served, eco_id) for _ in range(5)][-1]
     await served.services.queries.wait_for(newest)
     async with streaming(served, transport, variables={"after": newest + 1_000}) as stream:
@@ -234,7 +246,7 @@ async def test_a_position_that_nobody_can_go_on_from_has_a_code(
 async def test_a_position_that_the_read_models_do_not_have_yet_is_waited_for(
     served: Served, strike: Strike, transport: Transport
 ) -> None:
-    eco_id = await _eco(served)
+    eco_id = await _paged_eco(served)
     position = await _note(served, eco_id)
     async with streaming(served, transport, variables={"after": position}) as stream:
         later = await _note(served, eco_id)
