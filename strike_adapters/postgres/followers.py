@@ -41,7 +41,7 @@ from strike_adapters.postgres.views.render_poll_state import RenderPollState
 from strike_adapters.postgres.views.response_times import ResponseTimes
 from strike_adapters.postgres.views.view import View
 from strike_adapters.telemetry.following import followed
-from strike_domain.log import StrikeLog
+from strike_domain.log import LOG_NAME, StrikeLog
 from strike_domain.pager_process import PagerProcess
 from strike_domain.ports import Clock
 from strike_domain.routing import Router
@@ -221,4 +221,5 @@ class Follower:
         with self._reading.joined(rank, every) as place:
             view = open_view(view_class, place.log, self._env)
             with view.view.datastore:
+                place.after = view.view.max_tracking_id(LOG_NAME) or 0
                 yield partial(place.follow, view, STAND_BY, stop)

@@ -22,7 +22,7 @@ from strike_adapters.postgres.catch_up import take_in
 from strike_adapters.postgres.fold import Fold, Read
 from strike_adapters.postgres.store import LOOK_EVERY, store_env
 from strike_adapters.postgres.views.view import View
-from strike_domain.log import LOG_NAME, StrikeLog
+from strike_domain.log import StrikeLog
 
 MOST = 500
 """Most events that are selected, and handed to a view, at a time."""
@@ -58,7 +58,7 @@ class Place:
         self.served_at = -every
         self.catching_up = Fold(log)
         self.after = 0
-        """The position up to which everything was taken in."""
+        """The position up to which everything was taken in: set it to the one that is stored."""
         self.is_waiting = False
         self.woken = threading.Event()
         self._reading = reading
@@ -68,7 +68,6 @@ class Place:
 
         Raises `EventFailed`, or `OperationalError` while the log cannot be read.
         """
-        self.after = view.view.max_tracking_id(LOG_NAME) or 0
         end = time.monotonic() + seconds
         while not stop.is_set() and time.monotonic() < end:
             with self._reading.turn(self, HOLD) as reads:
