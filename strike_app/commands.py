@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,9 @@ from strike_app.safety import refuse, unsafe, unsafe_address_of_database, unsafe
 from strike_app.settings import Settings
 from strike_app.tracing import tracing
 from strike_domain.errors import Rejected
+
+YOUNG = 20_000
+"""After how many new objects a server looks through them for garbage: everyone waits meanwhile."""
 
 ASK_SECONDS = 2.0
 """How long `/readyz` waits for a connection to the database."""
@@ -131,8 +134,7 @@ def run_server(
         raise Rejected("NO_SIGNER", message)
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    collecting = seldom_collecting() if with_followers else nullcontext()
-    with tracing("serve"), _opened(settings) as (strike, health), collecting:
+    with tracing("serve"), _opened(settings) as (strike, health):
         followers = strike.followers() if with_followers else []
         threads = start((*followers, FollowerReporter(strike, health=health)), stop)
         health.watch(threads)
@@ -164,6 +166,9 @@ async def _serve(
     runner = StrikeRunner(create_app(services, health=health), access_log=None)
     await runner.setup()
     threads: list[threading.Thread] = []
+    collecting = ExitStack()
+    # Now that the schema is there.
+    collecting.enter_context(seldom_collecting(YOUNG))
     try:
         await web.SockSite(runner, listener).start()
         logger.info("serving", url=str(here), public_url=public.webhook_base)
@@ -178,5 +183,6 @@ async def _serve(
         health.stop()
         await runner.cleanup()
         services.executor.shutdown()
+        collecting.close()
         for thread in threads:
             await asyncio.to_thread(thread.join)

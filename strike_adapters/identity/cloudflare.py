@@ -19,10 +19,10 @@ from strike_adapters.identity.jwks import rsa_keys
 from strike_adapters.identity.keys import KeySet
 from strike_adapters.identity.model import Identity
 from strike_adapters.identity.tokens import (
+    Proofs,
     check_beginning,
     check_expiry,
     identity_of,
-    proven_claims,
     unproven_header,
 )
 
@@ -62,6 +62,7 @@ class CloudflareIdentity:
     ) -> None:
         self._settings = settings
         self._now = now
+        self._proofs = Proofs()
         self._fetch_keys = fetch_keys
         self._keys = KeySet(self._fetch, now)
 
@@ -76,7 +77,7 @@ class CloudflareIdentity:
             raise missing()
         # Before the keys are fetched: what is refused anyway must not cost a request.
         kid = _kid(unproven_header(token))
-        claims = proven_claims(token, await self._keys.get(kid), "RS256")
+        claims = self._proofs.claims(token, await self._keys.get(kid), "RS256")
         self._check(claims)
         return identity_of(claims)
 

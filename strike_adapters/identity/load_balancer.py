@@ -20,9 +20,9 @@ from strike_adapters.identity.fetchers import FetchKey
 from strike_adapters.identity.keys import KeysById
 from strike_adapters.identity.model import Identity
 from strike_adapters.identity.tokens import (
+    Proofs,
     check_expiry,
     identity_of,
-    proven_claims,
     unproven_header,
 )
 
@@ -54,6 +54,7 @@ class LoadBalancerIdentity:
     ) -> None:
         self._settings = settings
         self._now = now
+        self._proofs = Proofs()
         self._fetch_key = fetch_key
         self._keys = KeysById(self._fetch, now)
 
@@ -69,7 +70,7 @@ class LoadBalancerIdentity:
         header = unproven_header(token)
         # Before the key is fetched: what is refused anyway must not cost a request.
         self._check(header)
-        claims = proven_claims(token, await self._keys.get(header["kid"]), "ES256")
+        claims = self._proofs.claims(token, await self._keys.get(header["kid"]), "ES256")
         self._check_expiry(claims.get("exp", header["exp"]))
         return identity_of(claims)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, MutableMapping
+from hashlib import sha256
+from typing import Any, Literal, NamedTuple
 
 import jwt
+from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -13,6 +15,12 @@ from strike_adapters.identity.errors import expired, invalid
 from strike_adapters.identity.model import Identity
 
 MOST_TOKEN_CHARACTERS = 16_384
+
+MOST_PROOFS = 10_000
+"""How many tokens are remembered as signed: as many as people use at once."""
+
+Key = EllipticCurvePublicKey | RSAPublicKey
+Algorithm = Literal["ES256", "RS256"]
 
 
 def unproven_header(token: str) -> Mapping[str, Any]:
@@ -25,9 +33,31 @@ def unproven_header(token: str) -> Mapping[str, Any]:
         raise invalid() from error
 
 
-def proven_claims(
-    token: str, key: EllipticCurvePublicKey | RSAPublicKey, algorithm: Literal["ES256", "RS256"]
-) -> Mapping[str, Any]:
+class _Proof(NamedTuple):
+    key: Key
+    claims: Mapping[str, Any]
+
+
+class Proofs:
+    """What keys have signed, worked out once and not for each request that brings the token.
+
+    Only the signature is remembered, and only for the very key: whoever verifies checks the times
+    and all else at each request, and asks for the key, so one that is withdrawn proves no more.
+    """
+
+    def __init__(self) -> None:
+        self._known: MutableMapping[bytes, _Proof] = LRUCache(MOST_PROOFS)
+
+    def claims(self, token: str, key: Key, algorithm: Algorithm) -> Mapping[str, Any]:
+        """As `proven_claims`."""
+        digest = sha256(token.encode()).digest()
+        known = self._known.get(digest)
+        if known is None or known.key is not key:
+            known = self._known[digest] = _Proof(key, proven_claims(token, key, algorithm))
+        return known.claims
+
+
+def proven_claims(token: str, key: Key, algorithm: Algorithm) -> Mapping[str, Any]:
     """Return the claims that `key` has signed, none of them checked.
 
     Raises `Unauthenticated`: TOKEN_INVALID.

@@ -44,24 +44,23 @@ def check_together(pool: ConnectionPool[Any]) -> None:
     database the next commands would fail, and a person who has just pressed 1 hear nothing.
     """
 
-    checked: WeakKeyDictionary[psycopg.Connection[Any], float] = WeakKeyDictionary()
+    checked = _Checked()
 
     def check(connection: psycopg.Connection[Any]) -> None:
-        is_fresh = time.monotonic() < checked.get(connection, 0) + FRESH_SECONDS
-        if is_fresh and not has_word(connection):
+        if checked.is_fresh(connection):
             return
         try:
             ConnectionPool.check_connection(connection)
         except psycopg.Error:
             pool.check()
             raise
-        checked[connection] = time.monotonic()
+        checked.note(connection)
 
     pool._check = check  # It needs the pool, which its maker cannot be given yet.
     reconnect_steadily(pool)
 
 
-def has_word(connection: psycopg.Connection[Any]) -> bool:
+def has_word(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
     """Whether the server has sent what nobody asked for, as it does when it ends a connection.
 
     Asks only the operating system.
@@ -93,12 +92,17 @@ def again_if_ended(command: Callable[[], T]) -> T:
 def check_together_async(pool: AsyncConnectionPool[Any]) -> None:
     """The same for a pool of asynchronous connections."""
 
+    checked = _Checked()
+
     async def check(connection: psycopg.AsyncConnection[Any]) -> None:
+        if checked.is_fresh(connection):
+            return
         try:
             await AsyncConnectionPool.check_connection(connection)
         except psycopg.Error:
             await pool.check()
             raise
+        checked.note(connection)
 
     pool._check = check
     reconnect_steadily(pool)
@@ -116,6 +120,21 @@ def reconnect_steadily(pool: ConnectionPool[Any] | AsyncConnectionPool[Any]) -> 
         return add(attempt or _Steadily(timeout=pool.reconnect_timeout), growing)
 
     pool._add_connection = add_connection  # type: ignore[method-assign]
+
+
+class _Checked:
+    """When each connection of a pool was found in order."""
+
+    def __init__(self) -> None:
+        self._at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def note(self, connection: Any) -> None:
+        self._at[connection] = time.monotonic()
+
+    def is_fresh(self, connection: Any) -> bool:
+        """Whether that was a moment ago, and the server has not ended it since."""
+        is_recent = time.monotonic() < self._at.get(connection, 0) + FRESH_SECONDS
+        return is_recent and not has_word(connection)
 
 
 class _Steadily(AttemptWithBackoff):

@@ -16,10 +16,12 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import orjson
 import psycopg
 import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from strike_adapters.postgres.change_lines import ChangeLines
@@ -249,6 +251,7 @@ def open_async_pool(url: str, *, size: int, for_tenants: bool = False) -> AsyncP
 
 async def _limit(connection: AsyncConnection[DictRow]) -> None:
     await connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+    set_json_loads(orjson.loads, connection)
     await connection.execute(PLAN_ONCE)
 
 

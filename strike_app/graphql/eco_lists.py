@@ -115,8 +115,13 @@ class PageInfo:
 
 @strawberry.type(description="One ECO in a list (Relay).")
 class EcoEdge:
-    cursor: str = strawberry.field(description="Where it stands in the list, for this sort only.")
     node: Eco = strawberry.field(description="The ECO.")
+    row: strawberry.Private[dict[str, Any]]
+    sort: strawberry.Private[EcoSort]
+
+    @strawberry.field(description="Where it stands in the list, for this sort only.")
+    def cursor(self) -> str:
+        return write_cursor(self.row, self.sort, KEYS[self.sort])
 
 
 @strawberry.type(description="A page of ECOs (Relay).")
@@ -157,16 +162,14 @@ class EcoConnection:
         as_of: datetime | None,
     ) -> EcoConnection:
         """The page, as it was asked for."""
-        edges = [
-            EcoEdge(cursor=write_cursor(row, sort, KEYS[sort]), node=Eco.of(row, as_of))
-            for row in page.rows
-        ]
+        keys = KEYS[sort]
         page_info = PageInfo(
             has_next_page=page.has_next,
             has_previous_page=page.has_previous,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
+            start_cursor=write_cursor(page.rows[0], sort, keys) if page.rows else None,
+            end_cursor=write_cursor(page.rows[-1], sort, keys) if page.rows else None,
         )
+        edges = [EcoEdge(node=Eco.of(row, as_of), row=row, sort=sort) for row in page.rows]
         return cls(
             edges=edges, page_info=page_info, tenant_id=tenant_id, wanted=wanted, as_of=as_of
         )

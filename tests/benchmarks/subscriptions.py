@@ -39,9 +39,11 @@ from rich.table import Table
 
 from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS
+from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.people import save_link, save_tenant
 from strike_adapters.postgres.prepare import prepare
 from strike_app.bootstrap import Strike, open_services, open_strike
+from strike_app.commands import YOUNG
 from strike_app.following import Following
 from strike_app.server import create_app
 from strike_app.settings import Settings
@@ -92,8 +94,9 @@ async def serve(app: web.Application, count: Callable[[], int]) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=4_096).start()
     say({"port": runner.addresses[0][1]})
-    while await asyncio.to_thread(sys.stdin.readline):
-        say({"cpu": cpu(), "memory": memory(), "open": count()})
+    with seldom_collecting(YOUNG):
+        while await asyncio.to_thread(sys.stdin.readline):
+            say({"cpu": cpu(), "memory": memory(), "open": count()})
     await runner.cleanup()
 
 
@@ -112,7 +115,7 @@ def _followers(following: Following) -> int:
 
 def follow(url: str, folder: Path) -> None:
     stop = threading.Event()
-    with open_strike(settings_for(url, folder)) as strike:
+    with open_strike(settings_for(url, folder)) as strike, seldom_collecting():
         for one in strike.followers(FOLLOWED):
             threading.Thread(target=one.run, args=(stop,), daemon=True).start()
         say({"following": True})

@@ -11,11 +11,14 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from psycopg import Connection
+from psycopg import AsyncConnection, Connection
 from psycopg.rows import DictRow
+from psycopg_pool import AsyncConnectionPool
 
+from strike_adapters.postgres import pools
 from strike_adapters.postgres.directory import PostgresDirectory
 from strike_adapters.postgres.pools import Pool
+from strike_adapters.postgres.queries import open_async_pool
 from strike_adapters.postgres.registry import PostgresRecords, PostgresRegistry
 from strike_adapters.secrets import SecretBox
 from strike_domain.errors import OutcomeUnknown, StrikeError, Unavailable
@@ -43,7 +46,7 @@ class Cut:
             yield connection
 
 
-def end(url: str, connection: Connection[Any]) -> None:
+def end(url: str, connection: Connection[Any] | AsyncConnection[Any]) -> None:
     """As the server does when it is shut down."""
     pid = connection.info.backend_pid
     execute(url, "SELECT pg_terminate_backend(%s)", pid)
@@ -143,3 +146,36 @@ def test_what_is_wrong_with_the_command_is_still_told_as_that(
     with pytest.raises(StrikeError) as raised, registry.acting_for(NOC) as records:
         records.save_tenant(TENANTS[1].model_copy(update={"name": "Not mine"}))
     assert raised.value.code in ("NOT_FOUND", "CONFLICT")
+
+
+async def test_a_question_never_meets_a_connection_that_was_ended_a_moment_ago(
+    database_url: str,
+) -> None:
+    """It was found in order so lately that the pool asks only whether the server has said so."""
+    pool = open_async_pool(database_url, size=1)
+    async with pool:
+        for _ in range(3):
+            async with pool.connection() as connection:
+                await connection.execute("SELECT 1")
+            end(database_url, connection)
+    assert pool.get_stats()["connections_lost"] == 2
+
+
+async def test_a_connection_that_was_checked_a_moment_ago_is_not_checked_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = 0
+    check = AsyncConnectionPool.check_connection
+
+    async def counted(connection: AsyncConnection[Any]) -> None:
+        nonlocal checks
+        checks += 1
+        await check(connection)
+
+    monkeypatch.setattr(AsyncConnectionPool, "check_connection", staticmethod(counted))
+    monkeypatch.setattr(pools, "FRESH_SECONDS", 1_000)
+    async with open_async_pool(database_url, size=1) as pool:
+        for _ in range(5):
+            async with pool.connection():
+                pass
+    assert checks == 1
