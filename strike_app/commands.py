@@ -38,7 +38,7 @@ from strike_app.tracing import tracing
 from strike_domain.errors import Rejected
 
 YOUNG = 20_000
-"""After how many new objects a server looks through them for garbage: everyone waits meanwhile."""
+"""After how many new objects a process looks through them for garbage: all wait meanwhile."""
 
 ASK_SECONDS = 2.0
 """How long `/readyz` waits for a connection to the database."""
@@ -88,7 +88,7 @@ def run_workers(
     """Run the workers of these kinds, and the auditor that watches over paging."""
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with tracing("work"), _opened(Settings()) as (strike, health):
+    with tracing("work"), _opened(Settings()) as (strike, health), seldom_collecting(YOUNG):
         tell_ready(ready_file, {"pid": os.getpid()})
         watchers = strike.auditor(), FollowerReporter(strike, health=health)
         run_until_stopped((*strike.workers(kinds), *watchers), stop, health)

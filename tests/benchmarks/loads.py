@@ -2,7 +2,8 @@
 
 `tox -e loads` (or `python -m tests.benchmarks.loads --events 1000`). An ECO in an embedded
 PostgreSQL; loaded by an application that has never seen it, and by one that has it in mind. The
-limit is taken in the same run: the same rows selected, and their JSON decoded by orjson.
+limit is taken in the same run: the same rows selected, and their JSON decoded by orjson. Garbage is
+looked for as seldom as a server does.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from strike_adapters.embedded import embedded_postgres
+from strike_adapters.postgres.fold import seldom_collecting
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.store import store_env
+from strike_app.commands import YOUNG
 from strike_domain import Eco, StrikeLog
 from tests.unit.given import new_eco, stamp
 
@@ -72,9 +75,10 @@ def measure(url: str, events: int, rounds: int) -> dict[str, list[float]]:
         }
         for way in ways.values():
             way()
-        for _ in range(rounds):
-            for name, way in ways.items():
-                found[name].append(timed(way))
+        with seldom_collecting(YOUNG):
+            for _ in range(rounds):
+                for name, way in ways.items():
+                    found[name].append(timed(way))
     return found
 
 
