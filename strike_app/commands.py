@@ -15,7 +15,7 @@ from aiohttp import web
 from pydantic import AnyHttpUrl
 
 from strike_adapters.postgres.directory import open_pool
-from strike_adapters.postgres.fold import seldom_collecting
+from strike_adapters.postgres.fold import BRIEFLY, seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_adapters.postgres.pools import Pool
 from strike_app.bootstrap import (
@@ -37,9 +37,6 @@ from strike_app.settings import Settings
 from strike_app.tracing import tracing
 from strike_domain.errors import Rejected
 
-YOUNG = 20_000
-"""After how many new objects a process looks through them for garbage: all wait meanwhile."""
-
 ASK_SECONDS = 2.0
 """How long `/readyz` waits for a connection to the database."""
 
@@ -56,7 +53,7 @@ def run_followers(
             raise Rejected("UNKNOWN_FOLLOWER", f"There is no follower {name!r}; there are {known}.")
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with tracing("follow"), _opened(Settings()) as (strike, health), seldom_collecting():
+    with tracing("follow"), _opened(Settings()) as (strike, health), seldom_collecting(BRIEFLY):
         tell_ready(ready_file, {"pid": os.getpid()})
         followers = strike.followers(names or FOLLOWER_NAMES)
         reporter = FollowerReporter(strike, health=health)
@@ -88,7 +85,7 @@ def run_workers(
     """Run the workers of these kinds, and the auditor that watches over paging."""
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with tracing("work"), _opened(Settings()) as (strike, health), seldom_collecting(YOUNG):
+    with tracing("work"), _opened(Settings()) as (strike, health), seldom_collecting(BRIEFLY):
         tell_ready(ready_file, {"pid": os.getpid()})
         watchers = strike.auditor(), FollowerReporter(strike, health=health)
         run_until_stopped((*strike.workers(kinds), *watchers), stop, health)
@@ -168,7 +165,7 @@ async def _serve(
     threads: list[threading.Thread] = []
     collecting = ExitStack()
     # Now that the schema is there.
-    collecting.enter_context(seldom_collecting(YOUNG))
+    collecting.enter_context(seldom_collecting(BRIEFLY))
     try:
         await web.SockSite(runner, listener).start()
         logger.info("serving", url=str(here), public_url=public.webhook_base)

@@ -16,10 +16,9 @@ from pydantic import AnyHttpUrl
 
 from strike_adapters.identity import Identities, LoadBalancerIdentity, LoadBalancerSettings
 from strike_adapters.postgres.eco_lists import PageAsked
-from strike_adapters.postgres.fold import seldom_collecting
+from strike_adapters.postgres.fold import BRIEFLY, seldom_collecting
 from strike_app.bootstrap import open_services, open_strike
 from strike_app.callers import user_of
-from strike_app.commands import YOUNG
 from strike_app.graphql.schema import build_schema
 from strike_app.limits import Rates
 from strike_app.mute import StrikeRunner
@@ -99,7 +98,7 @@ async def _serve(strike: Any, settings: Settings, public_key: str, ready: Connec
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     ready.send(runner.addresses[0][1])
-    with seldom_collecting(YOUNG):
+    with seldom_collecting(BRIEFLY):
         await asyncio.Event().wait()
 
 

@@ -34,7 +34,7 @@ from rich.table import Table
 
 from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
-from strike_adapters.postgres.fold import seldom_collecting
+from strike_adapters.postgres.fold import BRIEFLY, seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.reading import SharedReading
@@ -67,7 +67,7 @@ def follow(url: str, parent: Any) -> None:
     """What `strike follow` does, until the parent says or ends: each follower in a thread."""
     ended = threading.Event()
     with (
-        seldom_collecting(),
+        seldom_collecting(BRIEFLY),
         open_pool(url) as pool,
         ThreadPoolExecutor(len(FOLLOWER_NAMES)) as threads,
     ):

@@ -21,10 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from strike_adapters.embedded import embedded_postgres
-from strike_adapters.postgres.fold import seldom_collecting
+from strike_adapters.postgres.fold import BRIEFLY, seldom_collecting
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.store import store_env
-from strike_app.commands import YOUNG
 from strike_domain import Eco, StrikeLog
 from tests.unit.given import new_eco, stamp
 
@@ -75,7 +74,7 @@ def measure(url: str, events: int, rounds: int) -> dict[str, list[float]]:
         }
         for way in ways.values():
             way()
-        with seldom_collecting(YOUNG):
+        with seldom_collecting(BRIEFLY):
             for _ in range(rounds):
                 for name, way in ways.items():
                     found[name].append(timed(way))

@@ -39,11 +39,10 @@ from rich.table import Table
 
 from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS
-from strike_adapters.postgres.fold import seldom_collecting
+from strike_adapters.postgres.fold import BRIEFLY, seldom_collecting
 from strike_adapters.postgres.people import save_link, save_tenant
 from strike_adapters.postgres.prepare import prepare
 from strike_app.bootstrap import Strike, open_services, open_strike
-from strike_app.commands import YOUNG
 from strike_app.following import Following
 from strike_app.server import create_app
 from strike_app.settings import Settings
@@ -94,7 +93,7 @@ async def serve(app: web.Application, count: Callable[[], int]) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=4_096).start()
     say({"port": runner.addresses[0][1]})
-    with seldom_collecting(YOUNG):
+    with seldom_collecting(BRIEFLY):
         while await asyncio.to_thread(sys.stdin.readline):
             say({"cpu": cpu(), "memory": memory(), "open": count()})
     await runner.cleanup()
