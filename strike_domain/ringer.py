@@ -57,6 +57,10 @@ MAX_STEPS = 100
 """A guard: one visit to a run never does more than this."""
 
 
+def _alone() -> bool:
+    return True
+
+
 class CallClaims(Protocol):
     """Which call of a run a provider's call belongs to, where that had to be found out.
 
@@ -143,10 +147,12 @@ class Ringer:
         self._kept = Kept(log)
         self._new_id = new_id
 
-    def work_on(self, run_id: UUID) -> PagerRun:
+    def work_on(self, run_id: UUID, is_held: Callable[[], bool] = _alone) -> PagerRun:
         """Do everything the run has due now; return it, with `due_at` saying when to come back.
 
-        Whoever else works on it at the same time is noticed by the store, and then left to it.
+        Whoever else works on it at the same time is noticed by the store, and then left to it. A
+        request to the provider is noticed by nobody: `is_held` is asked right before one that makes
+        a phone ring, whether the run is ours alone for as long as that may take.
         """
         run = self._kept.newest(run_id)
         for _ in range(MAX_STEPS):
@@ -158,7 +164,7 @@ class Ringer:
                     run.cancel("The ECO no longer needs it.", self._stamp(run))
                     self.log.store(run)
                 else:
-                    run = self._do(run, step)
+                    run = self._do(run, step, is_held)
             except (IntegrityError, InvalidTransition):
                 run = self.log.run(run_id)
         if self._texter is not None:
@@ -173,18 +179,19 @@ class Ringer:
         eco = self._kept.eco(run.eco_id)
         return eco.paging_state is PagingState.RUNNING and eco.latest_run_id == run.id
 
-    def _do(self, run: PagerRun, step: Step) -> PagerRun:
+    def _do(self, run: PagerRun, step: Step, is_held: Callable[[], bool]) -> PagerRun:
         match step:
             case PlaceNext():
                 call = run.request_call(self._stamp(run))
                 self.log.store(run)
-                return self._place(run, call)
+                return self._place(run, call, is_held)
             case PlaceAgain(call):
-                return self._place_again(run, call, "It was refused for a passing reason.")
+                reason = "It was refused for a passing reason."
+                return self._place_again(run, call, reason, is_held)
             case ResolveUnknown(call):
-                return self._resolve(run, call)
+                return self._resolve(run, call, is_held)
             case ReadBack(call):
-                return self._read_back(run, call)
+                return self._read_back(run, call, is_held)
             case HangUp(call):
                 return self._hang_up(run, call)
             case TakeDown(call):
@@ -192,7 +199,11 @@ class Ringer:
             case RingListAgain():
                 return self._ring_list_again(run)
 
-    def _place(self, run: PagerRun, call: Call) -> PagerRun:
+    def _place(self, run: PagerRun, call: Call, is_held: Callable[[], bool]) -> PagerRun:
+        if not is_held():
+            # To store the intent took so long that somebody else may be placing it by now. If not,
+            # its deadline brings the run back here, as for an outcome that is not known.
+            return run
         attempt = call.attempt
         order = CallOrder(run.noc_id, run.id, call.id, call.contact.phone, run.plan.answer_seconds)
         try:
@@ -230,12 +241,14 @@ class Ringer:
                 self._telephone.end(run.noc_id, sid)
         return after
 
-    def _place_again(self, run: PagerRun, call: Call, reason: str) -> PagerRun:
+    def _place_again(
+        self, run: PagerRun, call: Call, reason: str, is_held: Callable[[], bool]
+    ) -> PagerRun:
         run.retry_call(call.id, reason, self._stamp(run))
         self.log.store(run)
-        return self._place(run, run.call(call.id))
+        return self._place(run, run.call(call.id), is_held)
 
-    def _resolve(self, run: PagerRun, call: Call) -> PagerRun:
+    def _resolve(self, run: PagerRun, call: Call, is_held: Callable[[], bool]) -> PagerRun:
         """An intent without a result: ask the provider whether it has such a call."""
         try:
             found = self._find(run, call)
@@ -246,7 +259,7 @@ class Ringer:
         if run.state is not RunState.RUNNING:
             return self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.CANCELLED, s))
         if call.attempt < MAX_PLACEMENTS:
-            return self._place_again(run, call, "The provider has no such call.")
+            return self._place_again(run, call, "The provider has no such call.", is_held)
         reason = f"The provider has no such call after {call.attempt} attempts."
         return self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.FAILED, s, reason))
 
@@ -263,7 +276,7 @@ class Ringer:
         may_be_it.sort(key=lambda one: one.state.is_final)
         return next((one for one in may_be_it if self._claims.claim(one.sid, call.id)), None)
 
-    def _read_back(self, run: PagerRun, call: Call) -> PagerRun:
+    def _read_back(self, run: PagerRun, call: Call, is_held: Callable[[], bool]) -> PagerRun:
         """The deadline passed: the provider's word decides, then the call is ended.
 
         Usually nobody answered. Then the next intent is stored with that, in one transaction.
@@ -286,7 +299,7 @@ class Ringer:
                 following = newest.request_call(self._stamp(newest))
 
         after = self._record(run, settle)
-        return after if following is None else self._place(after, following)
+        return after if following is None else self._place(after, following, is_held)
 
     def _settle(
         self, run: PagerRun, call: Call, seen: CallState, actual: ProviderCall, stamp: Stamp

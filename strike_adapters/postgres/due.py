@@ -46,6 +46,13 @@ UPDATE {table} SET claimed_by = NULL, claimed_until = NULL
 WHERE {key} = %(id)s AND claimed_by = %(claimed_by)s AND claimed_until = %(claimed_until)s
 """
 
+# The same claim, for one more lease.
+RENEW = """
+UPDATE {table} SET claimed_until = clock_timestamp() + make_interval(secs => %(lease)s)
+WHERE {key} = %(id)s AND claimed_by = %(claimed_by)s AND claimed_until = %(claimed_until)s
+RETURNING claimed_until
+"""
+
 # Also when the next lease is over: whoever has it may be dead, and its work is due.
 NEXT = """
 SELECT (SELECT min(deadline) FROM {table}
@@ -54,6 +61,9 @@ SELECT (SELECT min(deadline) FROM {table}
        (SELECT extract(epoch FROM min(claimed_until) - clock_timestamp())::float8 FROM {table}
         WHERE deadline <= %(now)s AND claimed_until >= clock_timestamp() {fence}) AS lease
 """
+
+FRESH = 0.1
+"""Of a lease: while no more of it has gone, the rest is enough for one request to a provider."""
 
 SHARES = 4
 """Of a table that is shared, one company gets at most a fourth of a worker's threads."""
@@ -71,6 +81,42 @@ class WaitingClock(Clock, Protocol):
 
 Done = tuple[bytes | Composed, Mapping[str, Any]]
 """A statement with its values."""
+
+
+class Claim(dict[str, Any]):
+    """A claimed row. `began`: when the claim was asked for, by `monotonic`, in seconds.
+
+    Whoever is slow may have lost it without knowing: the database was away, or the machine stood
+    still. What cannot be undone is done only while the claim is held.
+    """
+
+    def __init__(
+        self,
+        row: Mapping[str, Any],
+        began: float,
+        lease: float,
+        renew: Callable[[Mapping[str, Any]], datetime | None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(row)
+        self._began = began
+        self._lease = lease
+        self._renew = renew
+        self._monotonic = monotonic
+
+    def is_held(self) -> bool:
+        """Whether nobody else can get the row for nearly a whole lease from now.
+
+        If too much of the lease has gone, it is renewed: False if somebody else has the row by now.
+        A database that takes its time to renew it is no reason not to ring anybody.
+        """
+        began = self._monotonic()
+        if began - self._began < FRESH * self._lease:
+            return True
+        until = self._renew(self)
+        if until is not None:
+            self["claimed_until"], self._began = until, began
+        return until is not None
 
 
 @dataclass(frozen=True)
@@ -93,7 +139,7 @@ class DueTable:
 
     name: str
     key: str
-    handle: Callable[[Mapping[str, Any]], Done]
+    handle: Callable[[Claim], Done]
     newest_format: int | None = None
     share_by: str | None = None
     is_notebook: bool = False
@@ -178,7 +224,7 @@ class Worker:
         self._pool = open_pool(url, size=threads, opened=False)
         self._url = url
         self._claim_sql, self._next_sql = table.sql(CLAIM), table.sql(NEXT)
-        self._release_sql = table.sql(RELEASE)
+        self._release_sql, self._renew_sql = table.sql(RELEASE), table.sql(RENEW)
         self._free = threading.Semaphore(threads)
         self._shares = _Shares(table.share_by, max(1, threads // SHARES))
         self.name = f"{socket.gethostname()}:{os.getpid()}:{table.name}"
@@ -208,11 +254,13 @@ class Worker:
         while not stop.is_set():
             if not self._is_a_thread_free() or stop.is_set():
                 continue
+            began = time.monotonic()
             claimed = self._claim(connection)
             is_begun = False
             for row in claimed:
                 if self._shares.take(row):
-                    executor.submit(self._handle, row)
+                    claim = Claim(row, began, self._lease_seconds, self._renew)
+                    executor.submit(self._handle, claim)
                     is_begun = True
                 else:
                     self._hand_back(connection, row)
@@ -266,7 +314,13 @@ class Worker:
         for _ in connection.notifies(timeout=0):
             pass
 
-    def _handle(self, row: DictRow) -> None:
+    def _renew(self, row: Mapping[str, Any]) -> datetime | None:
+        values = {"id": row[self._table.key], "lease": self._lease_seconds, **row}
+        with self._pool.connection() as connection:
+            renewed = connection.execute(self._renew_sql, values).fetchone()
+        return renewed["claimed_until"] if renewed else None
+
+    def _handle(self, row: Claim) -> None:
         late = -self._clock.seconds_until(row["deadline"])
         began = time.monotonic()
         try:
@@ -280,7 +334,7 @@ class Worker:
             self._shares.give_back(row)
             self._free.release()
 
-    def _keep(self, row: DictRow, statement: Any, values: Mapping[str, Any]) -> None:
+    def _keep(self, row: Claim, statement: Any, values: Mapping[str, Any]) -> None:
         claim = {"id": row[self._table.key], **row}
         with self._pool.connection() as connection:
             if self._table.is_notebook:

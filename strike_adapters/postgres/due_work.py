@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from strike_adapters.postgres.due import Done, DueTable
+from strike_adapters.postgres.due import Claim, Done, DueTable
 from strike_adapters.postgres.views import pager_process_state, render_poll_state
 from strike_adapters.postgres.views.rows import Upsert
 from strike_domain.field_work import CrewDesk, Following, Look
@@ -30,8 +30,8 @@ WHERE eco_id = %(eco_id)s AND version = %(version)s
 def pager_work(ringer: Ringer) -> DueTable:
     """Ring people: rows of `pager_process_state`."""
 
-    def handle(row: Mapping[str, Any]) -> Done:
-        after = pager_process_state.row_of(ringer.work_on(row["run_id"]))
+    def handle(row: Claim) -> Done:
+        after = pager_process_state.row_of(ringer.work_on(row["run_id"], row.is_held))
         upsert = Upsert(pager_process_state.TABLE, "run_id", after)
         return upsert.statement(), after
 
@@ -42,7 +42,7 @@ def pager_work(ringer: Ringer) -> DueTable:
 def field_work(desk: CrewDesk) -> DueTable:
     """Make and follow field tasks: rows of `render_poll_state`."""
 
-    def handle(row: Mapping[str, Any]) -> Done:
+    def handle(row: Claim) -> Done:
         look = desk.look_after(row["eco_id"], _look_of(row))
         return KEEP_LOOK, {
             "eco_id": row["eco_id"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +13,7 @@ from eventsourcing.persistence import Tracking
 from eventsourcing.projection import EventSourcedProjection, Projection
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from strike_adapters.postgres.due import Done, DueTable
+from strike_adapters.postgres.due import Claim, Done, DueTable
 from strike_adapters.postgres.fold import Read
 from strike_adapters.postgres.views.view import View
 from strike_adapters.telemetry.spans import Kind, begin, is_on, stored
@@ -73,7 +73,7 @@ def worked(table: DueTable, log: StrikeLog, clock: Clock) -> DueTable:
     """
     handle = table.handle
 
-    def traced(row: Mapping[str, Any]) -> Done:
+    def traced(row: Claim) -> Done:
         key = row[table.key]
         clear_contextvars()
         bind_contextvars(**{table.key: str(key)})
@@ -95,7 +95,7 @@ def worked(table: DueTable, log: StrikeLog, clock: Clock) -> DueTable:
 
 
 def _telling_of_failure(
-    handle: Callable[[Mapping[str, Any]], Done], row: Mapping[str, Any], log: StrikeLog, key: UUID
+    handle: Callable[[Claim], Done], row: Claim, log: StrikeLog, key: UUID
 ) -> Done:
     """Only then is it worth a question to the log, to whose request the row belongs."""
     try:

@@ -66,9 +66,13 @@ class DueRows:
 
     def release(self, row: Row, worker: str, until: datetime | None) -> None:
         """Give a claim back: only this very one."""
-        if row.claimed_by == worker and row.claimed_until == until:
+        if self.is_held(row, worker, until):
             row.claimed_by = row.claimed_until = None
             self.notify()
+
+    def is_held(self, row: Row, worker: str, until: datetime | None) -> bool:
+        """Whether that very claim still stands."""
+        return row.claimed_by == worker and row.claimed_until == until
 
     def notify(self) -> None:
         """Wake whoever waits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from random import Random
 from typing import Any, cast
 from uuid import UUID
@@ -258,8 +259,9 @@ class System:
                 await self.runs.wait()
                 continue
             until, run_id = row.claimed_until, row.id
+            is_held = partial(self.runs.is_held, row, name, until)
             try:
-                run = await blocking(lambda i=run_id: ringer.work_on(i))  # type: ignore[misc]
+                run = await blocking(partial(ringer.work_on, run_id, is_held))
             except PersistenceError:
                 continue  # The lease keeps others off it for some seconds.
             self.runs.put(run.id, run.version, run.due_at)

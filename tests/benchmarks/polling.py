@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ from rich.table import Table
 from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.accounts import PostgresAccounts
 from strike_adapters.postgres.directory import open_pool
-from strike_adapters.postgres.due import Done, Worker
+from strike_adapters.postgres.due import Claim, Done, Worker
 from strike_adapters.postgres.due_work import field_work
 from strike_adapters.postgres.people import save_tenant
 from strike_adapters.postgres.prepare import prepare
@@ -131,7 +131,7 @@ def work(url: str, threads: int) -> None:
         crews = RenderFieldWork(instances, clock=clock)
         table = field_work(CrewDesk(log, crews, clock, instances))
 
-        def handle(row: Mapping[str, Any]) -> Done:
+        def handle(row: Claim) -> Done:
             noted.append((str(row["osp_id"]), -clock.seconds_until(row["deadline"])))
             return table.handle(row)
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.sharedctypes import Synchronized
-from typing import Any
 from uuid import UUID
 
 import httpx
 
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
-from strike_adapters.postgres.due import Done, Worker
+from strike_adapters.postgres.due import Claim, Done, Worker
 from strike_adapters.postgres.due_work import pager_work
 from strike_adapters.postgres.store import store_env
 from strike_adapters.twilio.accounts import WebhookUrls
@@ -158,12 +157,12 @@ def work(
         ringer = Ringer(log, FatalTelephone(real, fate), clock, PostgresDirectory(pool))
         table = pager_work(ringer)
 
-        def handle(row: Mapping[str, Any]) -> Done:
+        def handle(row: Claim) -> Done:
             fate.passes("claimed")
             done = table.handle(row)
             fate.passes("before the row is released")
             return done
 
-        dying: Callable[[Mapping[str, Any]], Done] = handle
+        dying: Callable[[Claim], Done] = handle
         worker = Worker(replace(table, handle=dying), url, clock, threads=2, lease_seconds=lease)
         worker.run(threading.Event())

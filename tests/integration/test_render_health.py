@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import stamina
 from typer.testing import CliRunner
 
 from strike_adapters.memory import ManualClock
-from strike_adapters.postgres.due import Done, DueTable, Worker
+from strike_adapters.postgres.due import Claim, Done, DueTable, Worker
 from strike_adapters.postgres.due_work import field_work
 from strike_adapters.postgres.pools import Pool
 from strike_adapters.postgres.render_health import RenderReporter, RenderStatus, render_status
@@ -169,7 +169,7 @@ def test_one_slow_company_takes_only_a_part_of_a_worker(database_url: str) -> No
     slow, quick = UUID(int=1), UUID(int=2)
     let_go, done, hanging, most = threading.Event(), list[UUID](), list[UUID](), [0]
 
-    def handle(row: Mapping[str, Any]) -> Done:
+    def handle(row: Claim) -> Done:
         if row["osp_id"] == slow:
             hanging.append(row["eco_id"])
             most[0] = max(most[0], len(hanging))

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Composed
 
-from strike_adapters.postgres.due import LOOK_EVERY, DueTable, Worker
+from strike_adapters.postgres.due import LOOK_EVERY, Claim, DueTable, Worker
 from strike_adapters.postgres.due_work import field_work, pager_work
 from strike_adapters.postgres.views.pager_process_state import PagerProcessState
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
@@ -64,7 +64,7 @@ class Jobs:
         due = DueTable("jobs", "id", self._handle)
         return Worker(due, self.url, self.clock, threads=threads, lease_seconds=lease_seconds)
 
-    def _handle(self, row: Mapping[str, Any]) -> tuple[Composed, Mapping[str, Any]]:
+    def _handle(self, row: Claim) -> tuple[Composed, Mapping[str, Any]]:
         job = row["id"]
         with self._lock:
             self.begun[job] += 1
@@ -252,6 +252,68 @@ def test_whoever_was_too_slow_does_not_give_back_what_another_has_claimed_since(
         assert rows(jobs.url, "SELECT claimed_by, claimed_until FROM jobs") == before
         running.stop.set()
         gate.set()
+
+
+# Whether a claim is held still ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds_gone", "is_taken", "is_held", "is_renewed"),
+    [(0, False, True, False), (2, False, True, True), (2, True, False, False)],
+)
+def test_a_claim_is_held_while_it_is_fresh_or_can_be_renewed(
+    jobs: Jobs, seconds_gone: float, is_taken: bool, is_held: bool, is_renewed: bool
+) -> None:
+    """`seconds_gone`: of a lease of 9 s."""
+    job, until = jobs.add(), "SELECT claimed_until FROM jobs"
+    seen: list[tuple[bool, bool]] = []
+
+    def handle(row: Claim) -> tuple[Composed, Mapping[str, Any]]:
+        row._monotonic = lambda: time.monotonic() + seconds_gone
+        if is_taken:
+            jobs.claim_for_somebody_else(job, 60)
+        before = rows(jobs.url, until)
+        seen.append((row.is_held(), rows(jobs.url, until) != before))
+        return DONE.format(), {"id": job}
+
+    with Running(Worker(DueTable("jobs", "id", handle), jobs.url, jobs.clock)):
+        eventually(lambda: jobs.done() == 1)
+    assert seen == [(is_held, is_renewed)]
+    left = rows(jobs.url, "SELECT 1 FROM jobs WHERE claimed_by IS NOT NULL")
+    assert bool(left) is is_taken
+
+
+def test_nobody_is_rung_twice_when_the_database_kept_an_intent_waiting(
+    database_url: str,
+) -> None:
+    """The lease ran out meanwhile, and so did the time that the intent gives for placing it."""
+    with stored_night(database_url) as night:
+        night.order()
+        night.strike._follow()
+        follow(database_url, PagerProcessState)
+        clock = Stands(night.clock)
+        slow, other = night.strike.ringer, night.another_worker()
+        store, taken = slow.log.store, threading.Event()
+
+        def stored_late(*aggregates: Any) -> Any:
+            slow.log.store = store  # type: ignore[method-assign]
+            stored = store(*aggregates)
+            night.clock.advance(11)
+            execute(
+                database_url,
+                "UPDATE pager_process_state SET claimed_until = clock_timestamp() - interval '1 s'",
+            )
+            with Running(Worker(pager_work(other), database_url, clock)):
+                eventually(lambda: len(night.switchboard.placed()) == 1)
+                taken.set()
+            return stored
+
+        slow.log.store = stored_late  # type: ignore[method-assign]
+        late = Worker(pager_work(slow), database_url, clock, threads=1, lease_seconds=0.5)
+        with Running(late):
+            assert taken.wait(20)
+            eventually(lambda: slow.log.store == store)
+        assert len(night.switchboard.placed()) == 1
 
 
 # The two kinds of work that there are ----------------------------------------------------------

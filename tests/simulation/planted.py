@@ -72,8 +72,8 @@ def webhooks_are_believed_to_come_in_order(patch: Patch) -> None:
 
 
 def a_call_is_placed_again_after_a_time_out(patch: Patch) -> None:
-    def again(self: Ringer, run: PagerRun, call: Any) -> PagerRun:
-        return self._place_again(run, call, "It timed out.")
+    def again(self: Ringer, run: PagerRun, call: Any, is_held: Any) -> PagerRun:
+        return self._place_again(run, call, "It timed out.", is_held)
 
     patch.setattr(Ringer, "_resolve", again)
 

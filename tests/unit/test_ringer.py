@@ -338,6 +338,59 @@ def test_a_stale_refusal_does_not_end_a_newer_attempt_that_is_still_unknown(
     assert stale.night.switchboard.asked[-2:] == [("find", ANA.phone), ("place", ANA.phone)]
 
 
+def test_whoever_lost_the_run_while_storing_the_intent_leaves_the_phone_to_the_other() -> None:
+    """The database was away for longer than the lease: when it is stored, somebody else has it."""
+    night = Night(ANA, BEN)
+    night.order()
+    night.strike._follow()
+    run_id = night.run.id
+
+    def lost() -> bool:
+        taken_over(night)
+        return False
+
+    night.strike.ringer.work_on(run_id, lost)
+    assert len(night.switchboard.live()) == len(night.switchboard.placed()) == 1
+    assert night.calls[0].attempt == 2
+
+
+def test_an_intent_that_nobody_may_place_any_more_is_placed_when_its_deadline_has_passed() -> None:
+    night = Night(ANA)
+    night.order()
+    night.strike._follow()
+    run = night.strike.ringer.work_on(night.run.id, lambda: False)
+    assert night.switchboard.placed() == []
+    assert run.due_at == night.calls[0].deadline
+    night.after(10)
+    night.phone(ANA).rings().presses("1").hears("is yours")
+
+
+@pytest.mark.parametrize("kind", ["place", "place again", "resolve", "read back"])
+def test_before_every_request_that_rings_it_is_asked_whether_the_run_is_still_ours(
+    kind: str,
+) -> None:
+    night = Night(ANA, BEN)
+    faults = {"place again": BUSY_PROVIDER, "resolve": UNKNOWN}
+    night.switchboard.faults = [faults[kind]] if kind in faults else []
+    night.order()
+    night.strike._follow()
+    ringer, run_id = night.strike.ringer, night.run.id
+    if kind != "place":
+        ringer.work_on(run_id)
+        if kind == "read back":
+            night.phone(ANA).rings()
+        night.clock.advance(30)
+    before = len(night.switchboard.placed())
+    asked: list[str] = []
+
+    def lost() -> bool:
+        asked.append(kind)
+        return False
+
+    ringer.work_on(run_id, lost)
+    assert asked and len(night.switchboard.placed()) == before
+
+
 def test_a_call_that_comes_to_be_after_its_run_was_cancelled_and_settled_is_ended() -> None:
     night = Night(ANA)
     night.order()
