@@ -56,16 +56,17 @@ class TwilioAccount(TwilioTerms):
 class RenderTerms(_Frozen):
     """Where an OSP's Render is, who we are there, and how its tasks are followed.
 
-    The defaults are those of the specification, section 5. `base_url` loses a trailing slash.
+    The defaults are those of the specification, section 5. `base_url` loses a trailing slash. Times
+    end at a day and a year: what is longer is no time that anybody waits for.
     """
 
     osp_id: UUID
     base_url: Annotated[str, AfterValidator(_base_url)]
     client_id: str = Field(min_length=1)
     project: str = Field(min_length=1)
-    polling_seconds: float = Field(default=30, gt=0)
-    inactivity_hours: float = Field(default=72, gt=0)
-    grace_hours: float = Field(default=24, ge=0)
+    polling_seconds: float = Field(default=30, ge=1, le=86_400, allow_inf_nan=False)
+    inactivity_hours: float = Field(default=72, gt=0, le=8_784, allow_inf_nan=False)
+    grace_hours: float = Field(default=24, ge=0, le=8_784, allow_inf_nan=False)
 
     @property
     def field_terms(self) -> FieldTerms:

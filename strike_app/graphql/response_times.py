@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -79,6 +79,13 @@ def _company(row: dict[str, Any], which: str, side: Side) -> Tenant | None:
     return Tenant(id=row[f"{which}_id"], name=row[f"{which}_name"], side=side)
 
 
+def _usually_from(end: datetime) -> datetime:
+    try:
+        return end - timedelta(days=USUAL_DAYS)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
 async def times_of(
     info: StrikeInfo,
     by: Sequence[TimesBy],
@@ -92,7 +99,7 @@ async def times_of(
         message = "Name a time zone as the IANA does, such as America/Denver."
         raise Rejected("TIME_ZONE_UNKNOWN", message, ("timeZone",))
     end = zoned(until, ("until",)) if until else info.context.services.clock.now()
-    start = zoned(since, ("since",)) if since else end - timedelta(days=USUAL_DAYS)
+    start = zoned(since, ("since",)) if since else _usually_from(end)
     times = info.context.services.queries.times
     rows = await times.response_times(tenant_id, by, start, end, zone)
     return [ResponseTimes.of(row) for row in rows]

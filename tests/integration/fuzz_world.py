@@ -339,7 +339,20 @@ class World:
         if seen == "eco":
             return reader in (owner, other)
         is_shared = seen == "shared" or self._is_called(owner, mark[0])
-        return reader == owner or (is_shared and reader in COMPANIES[owner].partners)
+        if reader == owner or (is_shared and reader in COMPANIES[owner].partners):
+            return True
+        return self._is_written_to(reader, owner, mark[0])
+
+    def _is_written_to(self, reader: str, owner: str, mark: str) -> bool:
+        """Whether the owner has put that into a callout of both, as odd words for anything."""
+        mine = """
+            SELECT 1 FROM strike_events e JOIN eco_views v ON v.eco_id = e.originator_id
+            WHERE %(reader)s IN (v.noc_id, v.osp_id) AND %(owner)s IN (v.noc_id, v.osp_id)
+              AND convert_from(e.state, 'UTF8') ILIKE %(mark)s LIMIT 1"""
+        values = {
+            name: COMPANIES[key].tenant.id for name, key in (("reader", reader), ("owner", owner))
+        }
+        return self.database.execute(mine, {**values, "mark": f"%{mark}%"}).fetchone() is not None
 
     def _is_called(self, owner: str, mark: str) -> bool:
         """Whether the company has taken that for its name, which its partners see."""

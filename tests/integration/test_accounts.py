@@ -16,7 +16,7 @@ from strike_adapters.twilio.accounts import TwilioAccount
 from tests.integration.stored import opened
 from tests.unit.given import NOC, OSP
 
-hours = st.floats(0.01, 1_000, allow_nan=False)
+hours = st.floats(1, 1_000, allow_nan=False)
 words = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=40)
 
 

@@ -140,6 +140,28 @@ async def test_response_times_are_grouped_as_they_are_asked_for(
 
 
 @pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
+)
+@pytest.mark.parametrize(
+    "asks",
+    [
+        'responseTimes(by: [DAY, HOUR], until: "{}") {{ ecos }}',
+        'responseTimes(by: [DAY], since: "{}", timeZone: "Asia/Tokyo") {{ ecos }}',
+        'ecos(filter: {{created: {{since: "{0}", until: "{0}"}}}}) {{ totalCount }}',
+        'ecos(asOf: "{}") {{ totalCount }}',
+        'ecoCounts(asOf: "{}") {{ total }}',
+    ],
+)
+async def test_the_first_and_the_last_moment_there_are_can_be_asked_for(
+    served: Served, asks: str, moment: str
+) -> None:
+    answer = await served.post(f"{{ {asks.format(moment)} }}")
+    codes = [one["extensions"]["code"] for one in answer.body.get("errors", ())]
+    assert "INTERNAL" not in codes
+
+
+@pytest.mark.parametrize(
     ("asks", "code", "path"),
     [
         ("ecos(first: 1, last: 1) { totalCount }", "PAGE_DIRECTION_UNCLEAR", ["last"]),

@@ -240,6 +240,19 @@ async def test_render_is_not_spoken_to_in_the_open(served: Served) -> None:
         assert refused["code"] == code and refused["path"] == ["input", "baseUrl"]
 
 
+@pytest.mark.parametrize("name", ["pollingSeconds", "inactivityHours", "graceHours"])
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1e308", "-1", "1e9"])
+async def test_a_time_that_is_none_is_refused_with_the_field(
+    served: Served, name: str, number: str
+) -> None:
+    """1e999 is a number of GraphQL, and infinite for Python."""
+    query = f"""mutation {{ setRenderInstance(input: {{ baseUrl: "https://render.example",
+      clientId: "a", project: "p", clientSecret: "{"s" * 20}", {name}: {number} }}) {{
+      __typename {PROBLEM} }} }}"""
+    refused = await as_dispatcher(served, query)
+    assert (refused["code"], refused["path"]) == ("VALUE_INVALID", ["input", name])
+
+
 async def test_accounts_are_tested_and_say_what_is_wrong(served: Served) -> None:
     query = "mutation { testRenderInstance { ... on AccountTested { works problem } } }"
     tested = await as_dispatcher(served, query)
