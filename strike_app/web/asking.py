@@ -16,6 +16,9 @@ DOCUMENTS = Path(__file__).parent / "documents"
 PROBLEMS = frozenset({"Rejected", "InvalidTransition", "NotFound", "Forbidden", "Conflict"})
 """The members of a result that say why a command was refused."""
 
+WROTE = "wrote"
+"""Where a request keeps the position of what it has written."""
+
 
 class Refused(Exception):
     """A command was refused; nothing was stored. `path` names the wrong field, if there is one.
@@ -60,6 +63,8 @@ async def tell(viewer: Viewer, name: str, /, **variables: Any) -> dict[str, Any]
     (answer,) = data.values()
     if answer["__typename"] in PROBLEMS:
         raise Refused(answer["code"], answer["message"], tuple(answer["path"]))
+    if "position" in answer:
+        viewer.request[WROTE] = int(answer["position"])
     return dict(answer)
 
 
