@@ -27,6 +27,8 @@ Page = Callable[[Viewer], Awaitable[web.StreamResponse]]
 WROTE_COOKIE = "strike_wrote"
 """A position: once the replica has been behind for too long it is not asked, so it may expire."""
 
+MOST_DIGITS = 18
+
 STATUSES = {
     "NOT_FOUND": 404,
     "NOT_A_MEMBER": 403,
@@ -65,7 +67,8 @@ def whole_page(show: Page) -> Handler:
         if HTMX in request.headers:
             return await show(viewer)
         with may_be_behind():
-            if (wrote := request.cookies.get(WROTE_COOKIE, "")).isdecimal():
+            wrote = request.cookies.get(WROTE_COOKIE, "")
+            if wrote.isascii() and wrote.isdecimal() and len(wrote) <= MOST_DIGITS:
                 must_have(int(wrote))
             return await show(viewer)
 
