@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from strike_app.graphql import schema
 from strike_app.web.viewer import Viewer
 from strike_domain.errors import StrikeError
@@ -16,7 +18,7 @@ DOCUMENTS = Path(__file__).parent / "documents"
 PROBLEMS = frozenset({"Rejected", "InvalidTransition", "NotFound", "Forbidden", "Conflict"})
 """The members of a result that say why a command was refused."""
 
-WROTE = "wrote"
+WROTE = web.RequestKey("wrote", int)
 """Where a request keeps the position of what it has written."""
 
 
