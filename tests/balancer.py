@@ -101,10 +101,11 @@ async def _says_ready(node: int) -> bool:
     with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
         async with asyncio.timeout(2):
             reader, writer = await asyncio.open_connection("127.0.0.1", node)
-            writer.write(b"GET /readyz HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")
-            status = await reader.readline()
-            writer.transport.abort()
-            return b" 200 " in status
+            try:
+                writer.write(b"GET /readyz HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")
+                return b" 200 " in await reader.readline()
+            finally:
+                writer.transport.abort()
     return False
 
 
