@@ -9,7 +9,8 @@ createECOs among them (`--creates`), and after some of those wait for the row.
 All of it shares the cores of this machine, so requests a second say little; what a request takes
 of each part's CPU says what that part needs on a machine of its own. What each takes while nobody
 asks is measured first and left out. From both phases follows what one createECO takes, and all that
-follows from it until its run has ended. Field tasks are another worker's (`tox -e polling`). `strike_app/sizing/figures.py` has the figures that the sizing rule goes by.
+follows from it until its run has ended. Field tasks are another worker's (`tox -e polling`).
+`strike_app/sizing/figures.py` has the figures that the sizing rule goes by.
 """
 
 from __future__ import annotations
