@@ -284,7 +284,7 @@ def _wall_clock() -> datetime:
 
 
 def _replica(settings: Settings, changes: Changes, size: int) -> Replica | None:
-    if settings.read_database_url is None:
+    if not settings.read_database_url:
         return None
     tenants = open_async_pool(settings.read_database_url, size=size, for_tenants=True)
     return Replica(

@@ -161,7 +161,7 @@ def _opened(strike: Strike) -> Iterator[Finding]:
 def examine_replica(strike: Strike) -> Iterator[Finding]:
     """Whether the replica, if one is set, is one, and how far it has got."""
     url, what = strike.settings.read_database_url, "replica"
-    if url is None:
+    if not url:
         return
     cure = "Until then the database answers. Check STRIKE_READ_DATABASE_URL and the replica."
     try:

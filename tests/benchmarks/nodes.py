@@ -54,7 +54,10 @@ from tests.integration.stored import eventually, is_caught_up, rows
 ADMIN = Actor(name="user:admin", tenant_id=NOC_ID, side=Side.NOC, role=Role.ADMIN)
 PLACE = {"type": "Point", "coordinates": [-105.27, 40.01]}
 SCENARIO = "happy-path"
-ECOS = 200
+SPEED = 6.0
+"""Simulated seconds in a real one: a run is over soon."""
+
+ECOS = 100
 """That there are before anybody asks: the lists are full pages."""
 
 IDLE_SECONDS = 5.0
@@ -183,12 +186,12 @@ def opened() -> Iterator[World]:
         prepare(url)
         standby = stack.enter_context(embedded_standby(primary, folder / "standby"))
         outside, scenario, epoch = new_credentials(), load(SCENARIO), datetime.now(UTC)
-        mock = _mock(folder, SCENARIO, 1.0, epoch, outside)
+        mock = _mock(folder, SCENARIO, SPEED, epoch, outside)
         stack.callback(mock.stop)
         mock.start()
         facts = mock.wait_ready()
         _seed(url, key, replace(outside, mock_url=facts["url"]), scenario)
-        env = _env(url, key, facts, 1.0, epoch)
+        env = _env(url, key, facts, SPEED, epoch)
         env |= {
             "STRIKE_RATE_PER_USER": "9999999/minute",
             "STRIKE_RATE_PER_TENANT": "9999999/minute",
@@ -204,9 +207,7 @@ def opened() -> Iterator[World]:
             child.wait_ready()
         token, eco_ids = _fill(url, key)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        world = World(folder, env, headers, primary, standby, children, eco_ids)
-        world.come_to_rest()
-        yield world
+        yield World(folder, env, headers, primary, standby, children, eco_ids)
 
 
 def _fill(url: str, key: Path) -> tuple[str, list[str]]:
@@ -245,7 +246,8 @@ def serving(
         if with_replica:
             for port in ports:
                 eventually(lambda port=port: _replica_of(port) == "ok", 30)  # type: ignore[misc]
-        port = _free_port()
+        # Where webhooks are sent, too.
+        port = int(world.env["STRIKE_PORT"])
         balancer = stack.enter_context(balancing(world.folder, port, ports))
         yield nodes, balancer, f"http://127.0.0.1:{port}"
 
@@ -351,6 +353,7 @@ async def measure(
     connector = aiohttp.TCPConnector(limit=options.askers)
     async with aiohttp.ClientSession(headers=world.headers, connector=connector) as session:
         askers = Askers(url, world, session)
+        await asyncio.to_thread(world.come_to_rest)
         warming = argparse.Namespace(seconds=1.0, askers=options.askers)
         await askers.phase(cpu, dict.fromkeys(PARTS, 0.0), warming, 0.0)
         idle = await idling(cpu, min(options.seconds, IDLE_SECONDS))
