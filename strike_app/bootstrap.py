@@ -37,6 +37,7 @@ from strike_adapters.postgres.reading import SharedReading
 from strike_adapters.postgres.regions import regions_of
 from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.postgres.render_health import RenderReporter
+from strike_adapters.postgres.replica import Replica
 from strike_adapters.postgres.store import store_env
 from strike_adapters.render import RememberedInstances, RenderFieldWork
 from strike_adapters.telemetry import stored, watch_edges
@@ -282,13 +283,23 @@ def _wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def _replica(settings: Settings, changes: Changes, size: int) -> Replica | None:
+    if not settings.read_database_url:
+        return None
+    tenants = open_async_pool(settings.read_database_url, size=size, for_tenants=True)
+    return Replica(
+        settings.read_database_url, tenants, changes, settings.replica_lag_seconds, METRICS
+    )
+
+
 def open_services(strike: Strike, settings: Settings) -> Services:
     """What the HTTP server works with. `settings` may know the port by now."""
     changes = Changes(strike.url)
     size = settings.command_threads
     pool = open_async_pool(strike.url, size=max(2, size // 2))
     tenants = open_async_pool(strike.url, size=size, for_tenants=True)
-    queries = Queries(pool, tenants, changes, settings.wait_for_seconds)
+    replica = _replica(settings, changes, size)
+    queries = Queries(pool, tenants, changes, settings.wait_for_seconds, replica)
     most = Most(
         settings.streams_per_user, settings.streams_per_tenant, settings.streams_per_process
     )

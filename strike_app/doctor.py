@@ -149,12 +149,41 @@ def _opened(strike: Strike) -> Iterator[Finding]:
         kind = "configured" if strike.settings.database_url else "embedded"
         yield Finding("database", Verdict.OK, f"PostgreSQL {version}, {kind}.")
     yield from _dangers(strike.settings, unsafe_database(strike.pool))
+    yield from examine_replica(strike)
     yield from _followers(strike)
     yield from _overdue(strike)
     yield from _audit(strike)
     yield from _accounts(strike)
     yield from _secrets(strike)
     yield _twilio(strike.settings)
+
+
+def examine_replica(strike: Strike) -> Iterator[Finding]:
+    """Whether the replica, if one is set, is one, and how far it has got."""
+    url, what = strike.settings.read_database_url, "replica"
+    if not url:
+        return
+    cure = "Until then the database answers. Check STRIKE_READ_DATABASE_URL and the replica."
+    try:
+        with psycopg.connect(url, connect_timeout=int(REACH_SECONDS), autocommit=True) as replica:
+            is_standby, there = replica.execute(REPLICA).fetchone() or (False, 0)
+    except psycopg.Error as error:
+        yield Finding(what, Verdict.WARNING, sentence(error), cure)
+        return
+    with strike.pool.connection() as connection:
+        here = (connection.execute(NEWEST).fetchone() or {"newest": 0})["newest"]
+    if not is_standby:
+        said = "STRIKE_READ_DATABASE_URL is no streaming standby: it is not asked."
+        yield Finding(what, Verdict.WRONG, said, "Name a hot standby of the database, or unset it.")
+    elif there > here:
+        said = f"It has {there - here} events more than the database: it is of another one."
+        yield Finding(what, Verdict.WRONG, said, "Name a hot standby of the database, or unset it.")
+    else:
+        yield Finding(what, Verdict.OK, f"A standby, {here - there} events behind.")
+
+
+NEWEST = "SELECT coalesce(max(notification_id), 0) AS newest FROM strike_events"
+REPLICA = f"SELECT pg_is_in_recovery(), ({NEWEST})"
 
 
 def _followers(strike: Strike) -> Iterator[Finding]:

@@ -30,11 +30,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Dependency:
-    """`reason`: why the process is not ready; empty if it is, or can work without."""
+    """`reason`: why the process is not ready; empty if it is, or can work without.
+
+    One that does not hinder has a reason to be told of, with which the process is ready.
+    """
 
     name: str
     state: State
     reason: str = ""
+    hinders: bool = True
 
 
 class Health:
@@ -79,12 +83,13 @@ class Health:
         Followers are told of, and are no reason: commands are taken without them.
         """
         reasons = [STOPPING] if self.is_stopping else []
-        reasons += [one.reason for one in found if one.reason]
+        reasons += [one.reason for one in found if one.reason and one.hinders]
         reasons += [f"{name} has ended" for name in self.ended()]
+        told = [one.reason for one in found if one.reason and not one.hinders]
         body = {
             "ready": not reasons,
             "stopping": self.is_stopping,
-            "reasons": reasons,
+            "reasons": [*reasons, *told],
             "dependencies": {one.name: one.state.value for one in (*found, self._followers)},
         }
         return (503 if reasons else 200), body

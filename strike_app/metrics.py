@@ -88,7 +88,7 @@ class Metrics:
         )
         self.edges = Histogram(
             "edge_seconds",
-            "What is asked of others: twilio, render, login, heartbeat, database.",
+            "What is asked of others: twilio, render, login, heartbeat, database, replica.",
             ["edge", "what", "result"],
             buckets=ANSWERS,
             **own,
@@ -155,6 +155,7 @@ class Metrics:
         )
         self._pulses: dict[UUID, Pulse] = {}
 
+        self._count_replica(own)
         self.events_published = Counter(
             "stream_events_published", "Events that the stream has acknowledged.", **own
         )
@@ -171,6 +172,23 @@ class Metrics:
         )
         self.streams_cut_off = Counter(
             "streams_cut_off", "Streams that were refused or ended, by code.", ["code"], **own
+        )
+
+    def _count_replica(self, own: dict[str, Any]) -> None:
+        self.replica_used = Gauge(
+            "replica_used", "1 while the replica is asked.", ["replica"], **own
+        )
+        self.replica_lag = Gauge(
+            "replica_lag_seconds",
+            "Since when the replica has lacked what the primary has; +Inf: not known.",
+            ["replica"],
+            **own,
+        )
+        self.replica_reads = Counter(
+            "replica_reads",
+            "Questions that the replica may answer: who did, and why.",
+            ["by", "why"],
+            **own,
         )
 
     # A listener of `StrikeLog` ----------------------------------------------------------------
@@ -262,6 +280,15 @@ class Metrics:
             self.polls.labels(osp, "failed").inc(one.failures - old.failures)
             self.open_circuits.labels(osp).set(one.circuit is not CircuitState.CLOSED)
             self._pulses[one.osp_id] = one
+
+    # A watcher of the replica -----------------------------------------------------------------
+
+    def replica_is(self, name: str, lag_seconds: float, *, is_used: bool) -> None:
+        self.replica_used.labels(name).set(is_used)
+        self.replica_lag.labels(name).set(lag_seconds)
+
+    def read_by(self, who: str, why: str) -> None:
+        self.replica_reads.labels(who, why).inc()
 
     # A watcher of the publisher ---------------------------------------------------------------
 

@@ -130,13 +130,18 @@ def unsafe_address_of_database(settings: Settings) -> Iterator[Danger]:
     if settings.database_url is None:
         said = "STRIKE_DATABASE_URL is not set: an embedded database has no backup and one machine."
         yield Danger("DATABASE_EMBEDDED", said, "Set it to your PostgreSQL.")
-    else:
-        parts = conninfo_to_dict(settings.database_url)
+    urls = {
+        "STRIKE_DATABASE_URL": settings.database_url,
+        "STRIKE_READ_DATABASE_URL": settings.read_database_url,
+    }
+    for name, url in urls.items():
+        parts = conninfo_to_dict(url or "")
         host = str(parts.get("host") or "localhost")
         if parts.get("sslmode") == "disable" and not (host.startswith("/") or is_here(host)):
             said = f"The connection to the database at {host} is not encrypted."
-            cure = "Take sslmode=disable out of STRIKE_DATABASE_URL; verify-full is best."
+            cure = f"Take sslmode=disable out of {name}; verify-full is best."
             yield Danger("DATABASE_UNENCRYPTED", said, cure)
+            return
 
 
 def _secrets(settings: Settings) -> Iterator[Danger]:

@@ -18,6 +18,7 @@ from eventsourcing import persistence
 from strike_adapters.identity import Identities
 from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.queries import Queries
+from strike_adapters.postgres.replica import must_be_now
 from strike_adapters.twilio.accounts import TwilioAccounts, WebhookUrls
 from strike_adapters.twilio.links import SignedLinks
 from strike_app.account_checks import AccountChecks
@@ -69,8 +70,9 @@ class Services:
         """Run a command of the domain, which blocks, without blocking the loop.
 
         Raises what the command raises, and `OutcomeUnknown` if the database fails meanwhile: the
-        command may have been stored, or not.
+        command may have been stored, or not. What this request asks afterwards, no replica answers.
         """
+        must_be_now()
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         try:

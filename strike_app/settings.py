@@ -89,6 +89,15 @@ class Settings(BaseSettings):
         repr=False,  # It may hold a password.
         description="PostgreSQL 15 to 18; unset: an embedded PostgreSQL 18 is started.",
     )
+    read_database_url: str | None = Field(
+        None,
+        repr=False,  # It may hold a password.
+        description="A streaming replica of it, which answers questions to read models; unset: "
+        "the database itself.",
+    )
+    replica_lag_seconds: float = Field(
+        5.0, gt=0, le=300, description="A replica that is further behind is not asked."
+    )
     host: str = Field("127.0.0.1", description="Address that `strike serve` listens on.")
     port: int = Field(8080, ge=0, le=65_535, description="Port of `strike serve`; 0: a free one.")
     drain_seconds: float = Field(

@@ -73,6 +73,24 @@ resource "aws_db_instance" "database" {
   performance_insights_enabled = true
 }
 
+# Strike asks it for pages and lists, and the database itself while it is away or behind.
+resource "aws_db_instance" "replica" {
+  count = var.has_replica ? 1 : 0
+
+  identifier          = "${var.name}-replica"
+  replicate_source_db = aws_db_instance.database.identifier
+  instance_class      = var.database_class
+  storage_encrypted   = true
+
+  vpc_security_group_ids = [aws_security_group.database.id]
+  parameter_group_name   = aws_db_parameter_group.database.name
+  publicly_accessible    = false
+  skip_final_snapshot    = true
+
+  auto_minor_version_upgrade   = true
+  performance_insights_enabled = true
+}
+
 data "aws_region" "here" {}
 
 # Who signs the database's certificate: Strike believes no other. Of one region: all of them together are

@@ -67,10 +67,12 @@ resource "aws_secretsmanager_secret" "database" {
 resource "aws_secretsmanager_secret_version" "database" {
   secret_id = aws_secretsmanager_secret.database.id
   secret_string = jsonencode({
-    host     = aws_db_instance.database.address
-    name     = aws_db_instance.database.db_name
-    username = aws_db_instance.database.username
-    password = random_password.database.result
-    ca       = data.http.database_ca.response_body
+    host         = aws_db_instance.database.address
+    name         = aws_db_instance.database.db_name
+    username     = aws_db_instance.database.username
+    password     = random_password.database.result
+    # Empty without one.
+    replica_host = join("", aws_db_instance.replica[*].address)
+    ca           = data.http.database_ca.response_body
   })
 }

@@ -40,6 +40,12 @@ variable "database_class" {
   default     = "db.r8g.large"
 }
 
+variable "has_replica" {
+  description = "Whether a replica answers what may be seconds old; docs/sizing.md says from when on."
+  type        = bool
+  default     = false
+}
+
 variable "database_gigabytes" {
   description = "Disk of the database at the start, and up to which it may grow by itself."
   type        = object({ start = number, most = number })

@@ -21,11 +21,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from strike_adapters.embedded.cluster import Cluster
+from strike_adapters.embedded.cluster import Cluster, StandbyCluster
 from strike_adapters.embedded.errors import EmbeddedPostgresError, one_tree
 from strike_adapters.embedded.server import EmbeddedServer
 
-__all__ = ["EmbeddedPostgresError", "EmbeddedServer", "default_directory", "embedded_postgres"]
+__all__ = [
+    "EmbeddedPostgresError",
+    "EmbeddedServer",
+    "default_directory",
+    "embedded_postgres",
+    "embedded_standby",
+]
 
 
 def default_directory() -> Path:
@@ -57,7 +63,22 @@ def embedded_postgres(directory: Path | None = None) -> Iterator[EmbeddedServer]
             "The embedded PostgreSQL needs Unix sockets and flock, which Windows lacks.",
             "Set STRIKE_DATABASE_URL to a PostgreSQL server.",
         )
-    cluster = Cluster(Path(os.path.abspath(directory or default_directory())))
+    with _used(Cluster(Path(os.path.abspath(directory or default_directory())))) as server:
+        yield server
+
+
+@contextmanager
+def embedded_standby(primary: EmbeddedServer, directory: Path) -> Iterator[EmbeddedServer]:
+    """Use the streaming standby of `primary` in `directory`, as `embedded_postgres` its server.
+
+    The first start there copies the primary's data. Raises as `embedded_postgres`.
+    """
+    with _used(StandbyCluster(Path(os.path.abspath(directory)), primary)) as server:
+        yield server
+
+
+@contextmanager
+def _used(cluster: Cluster) -> Iterator[EmbeddedServer]:
     with one_tree(cluster.home):
         cluster.claim_home()
     with cluster.use():

@@ -21,7 +21,7 @@ from strike_adapters.embedded.locks import (
     unlock,
 )
 from strike_adapters.embedded.postmaster import Postmaster, postmaster_file, read_postmaster
-from strike_adapters.embedded.programs import create_data, spawn_server
+from strike_adapters.embedded.programs import copy_data, create_data, spawn_server
 from strike_adapters.embedded.server import EmbeddedServer
 from strike_adapters.embedded.sockets import (
     SOCKET_NAME,
@@ -140,9 +140,12 @@ class Cluster:
     def _create(self, account: Account, lock: int) -> None:
         draft = self.home / "cluster.unfinished"
         shutil.rmtree(draft, ignore_errors=True)
-        create_data(account.prefix, draft, lock)
+        self._fill(account, draft, lock)
         draft.rename(self.data)
         _make_durable(self.home)
+
+    def _fill(self, account: Account, draft: Path, lock: int) -> None:
+        create_data(account.prefix, draft, lock)
 
     def _clear_traces(self) -> None:
         # Nobody holds server.lock, so these are left from a killed server. PostgreSQL would take
@@ -174,6 +177,16 @@ class Cluster:
     def _failure(self, cause: str) -> EmbeddedPostgresError:
         words = self.log.read_text(errors="replace") if self.log.exists() else ""
         return failure(cause, "\n".join(words.splitlines()[-15:]))
+
+
+@dataclass(frozen=True)
+class StandbyCluster(Cluster):
+    """A server that begins as a copy of `primary` and follows it."""
+
+    primary: EmbeddedServer
+
+    def _fill(self, account: Account, draft: Path, lock: int) -> None:
+        copy_data(account.prefix, draft, self.primary.socket_directory, lock)
 
 
 def _make_durable(folder: Path) -> None:

@@ -54,8 +54,13 @@ def create_data(prefix: Sequence[str], data: Path, lock: int) -> None:
 
     Raises EmbeddedPostgresError with its words if it fails.
     """
+    command = [*prefix, str(program("initdb")), "-D", str(data), *_INITDB_OPTIONS]
+    _run(command, lock, "PostgreSQL could not create its data folder.")
+
+
+def _run(command: Sequence[str], lock: int, cause: str) -> None:
     done = subprocess.run(
-        [*prefix, str(program("initdb")), "-D", str(data), *_INITDB_OPTIONS],
+        command,
         check=False,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -67,7 +72,17 @@ def create_data(prefix: Sequence[str], data: Path, lock: int) -> None:
         env=_environment(),
     )
     if done.returncode != 0:
-        raise failure("PostgreSQL could not create its data folder.", done.stderr[-2000:])
+        raise failure(cause, done.stderr[-2000:])
+
+
+def copy_data(prefix: Sequence[str], data: Path, socket_folder: Path, lock: int) -> None:
+    """Make `data` a standby's copy of the server in that folder, holding `lock` meanwhile.
+
+    Raises EmbeddedPostgresError with the program's words if it fails.
+    """
+    command = [*prefix, str(program("pg_basebackup")), "-D", str(data), "--write-recovery-conf"]
+    command += ["--checkpoint=fast", "-h", str(socket_folder), "-p", "5432", "-U", "postgres"]
+    _run(command, lock, "PostgreSQL's data could not be copied.")
 
 
 def spawn_server(

@@ -71,12 +71,21 @@ class Ask(Protocol):
     async def __call__(self, statement: str, **values: object) -> list[DictRow]: ...
 
 
+class MineUntil(Protocol):
+    """Asks behind the tenant's wall whoever has that position: `Queries._read_until`."""
+
+    async def __call__(
+        self, position: int, statement: str, *, tenant: UUID, **values: object
+    ) -> list[DictRow]: ...
+
+
 class ChangeLines:
     """What streams are fed from: by `mine` behind the tenant's wall, by `ask` what is of none."""
 
-    def __init__(self, mine: Mine, ask: Ask) -> None:
+    def __init__(self, mine: Mine, ask: Ask, mine_until: MineUntil) -> None:
         self._mine = mine
         self._ask = ask
+        self._mine_until = mine_until
 
     async def lines(self, tenant_id: UUID, after: int, until: int, limit: int) -> Sequence[DictRow]:
         """The oldest `limit` lines of `after` < position <= `until`, each with its ECO's row.
@@ -84,7 +93,9 @@ class ChangeLines:
         Columns: those of `eco_views` as it is now (all null if it has no such row), and
         `told_position`, `told_at`, `told_kind`, `told_line`, `told_eco`.
         """
-        return await self._mine(LINES, tenant=tenant_id, after=after, until=until, limit=limit)
+        return await self._mine_until(
+            until, LINES, tenant=tenant_id, after=after, until=until, limit=limit
+        )
 
     async def rows(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> Sequence[DictRow]:
         """Rows of `eco_views` as they are now."""

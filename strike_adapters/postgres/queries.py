@@ -28,6 +28,7 @@ from strike_adapters.postgres.change_lines import ChangeLines
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes, read_positions
 from strike_adapters.postgres.eco_lists import MAX_PAGE, NAMES, STATEMENTS, EcoLists, company_name
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together_async
+from strike_adapters.postgres.replica import Replica, must_be_now, must_have
 from strike_adapters.postgres.settings_queries import SettingsQueries
 from strike_adapters.postgres.tenancy import BECOME, rows_of
 from strike_adapters.postgres.times_queries import TimesQueries
@@ -264,26 +265,37 @@ class Queries:
     """Answers for one tenant at a time, from the read models.
 
     `tenants` are connections behind the second wall; by `pool` is asked what is of no tenant: who
-    logs in, and how far the read models are.
+    logs in, and how far the read models are. A `replica` is asked of read models alone, where
+    `may_be_behind` says so.
     """
 
     def __init__(
-        self, pool: AsyncPool, tenants: AsyncPool, changes: Changes, wait_seconds: float
+        self,
+        pool: AsyncPool,
+        tenants: AsyncPool,
+        changes: Changes,
+        wait_seconds: float,
+        replica: Replica | None = None,
     ) -> None:
         self._pool = pool
         self._tenants = tenants
+        self.replica = replica
         self.settings = SettingsQueries(self._mine)
-        self.lists = EcoLists(self._mine)
-        self.times = TimesQueries(self._mine)
-        self.lines = ChangeLines(self._mine, self._all)
+        self.lists = EcoLists(self._read)
+        self.times = TimesQueries(self._read)
+        self.lines = ChangeLines(self._mine, self._all, self._read_until)
         self._changes = changes
         self._wait_seconds = wait_seconds
 
     async def open(self) -> None:
         await self._pool.open()
         await self._tenants.open()
+        if self.replica:
+            await self.replica.open()
 
     async def close(self) -> None:
+        if self.replica:
+            await self.replica.close()
         await self._tenants.close()
         await self._pool.close()
 
@@ -318,12 +330,12 @@ class Queries:
         self, tenant_id: UUID, eco_id: UUID, columns: frozenset[str] | None = None
     ) -> DictRow | None:
         """The ECO's row with the columns that are wanted; None: all of `eco_views`."""
-        rows = await self._mine(eco_statement(columns), tenant=tenant_id, eco_id=eco_id)
+        rows = await self._read(eco_statement(columns), tenant=tenant_id, eco_id=eco_id)
         return rows[0] if rows else None
 
     async def timelines(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:
         """Every event of those ECOs, in the order of the log."""
-        return await self._mine(TIMELINES, tenant=tenant_id, ids=list(eco_ids))
+        return await self._read(TIMELINES, tenant=tenant_id, ids=list(eco_ids))
 
     async def alerts(self, tenant_id: UUID, after: int) -> list[DictRow]:
         """Lines newer than `after` for which somebody must be told at once, oldest first."""
@@ -347,12 +359,12 @@ class Queries:
 
     async def runs(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:
         """Every pager run of those ECOs, oldest first."""
-        return await self._mine(RUNS, tenant=tenant_id, ids=list(eco_ids))
+        return await self._read(RUNS, tenant=tenant_id, ids=list(eco_ids))
 
     async def runs_with_calls(self, tenant_id: UUID, eco_ids: Sequence[UUID]) -> list[DictRow]:
         """As `runs`, each with its `calls` in the order in which people were rung."""
         found: dict[UUID, DictRow] = {}
-        for row in await self._mine(RUNS_WITH_CALLS, tenant=tenant_id, ids=list(eco_ids)):
+        for row in await self._read(RUNS_WITH_CALLS, tenant=tenant_id, ids=list(eco_ids)):
             call = {name: row.pop(f"call_{name}") for name in CALL}
             run = found.setdefault(row["run_id"], row)
             calls = run.setdefault("calls", [])
@@ -362,11 +374,14 @@ class Queries:
 
     async def calls(self, tenant_id: UUID, run_ids: Sequence[UUID]) -> list[DictRow]:
         """Every call of those runs, in the order in which people were rung."""
-        return await self._mine(CALLS, tenant=tenant_id, ids=list(run_ids))
+        return await self._read(CALLS, tenant=tenant_id, ids=list(run_ids))
 
     async def tenants(self, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Tenant]:
         """Names of the tenant itself and of those that it has a link with."""
-        rows = await self._mine(TENANTS, tenant=tenant_id, ids=list(ids))
+        rows = await self._read(TENANTS, tenant=tenant_id, ids=list(ids))
+        if len(rows) < len(set(ids)):
+            must_be_now()  # One of them is newer than the replica.
+            rows = await self._read(TENANTS, tenant=tenant_id, ids=list(ids))
         return {row["id"]: Tenant(**row) for row in rows}
 
     async def wait_for(self, position: int, seconds: float | None = None) -> None:
@@ -374,6 +389,7 @@ class Queries:
 
         `seconds`: how long at the most, unless that is left to the settings.
         """
+        must_have(position)
         limit = self._wait_seconds if seconds is None else seconds
         deadline = time.monotonic() + limit
         with self._changes.watch() as watch:
@@ -408,6 +424,20 @@ class Queries:
         async with _connection(self._pool) as connection:
             cursor = await connection.execute(statement.encode(), values)
             return await cursor.fetchall()
+
+    async def _read(self, statement: str, *, tenant: UUID, **values: Any) -> list[DictRow]:
+        """Of read models: from the replica if it is near enough for this request."""
+        found = await self.replica.rows(tenant, statement, values) if self.replica else None
+        return await self._mine(statement, tenant=tenant, **values) if found is None else found
+
+    async def _read_until(
+        self, position: int, statement: str, *, tenant: UUID, **values: Any
+    ) -> list[DictRow]:
+        """Of read models: from the replica if it has that position."""
+        found = None
+        if self.replica:
+            found = await self.replica.rows_until(position, tenant, statement, values)
+        return await self._mine(statement, tenant=tenant, **values) if found is None else found
 
     async def _mine(self, statement: str, *, tenant: UUID, **values: Any) -> list[DictRow]:
         async with _connection(self._tenants) as connection:

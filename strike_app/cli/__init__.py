@@ -22,6 +22,7 @@ from strike_app.cli import (
     lists,
     places,
     secrets,
+    sizes,
     tenants,
     tokens,
 )
@@ -334,6 +335,7 @@ app.add_typer(followers.followers, name="followers")
 app.command("rebuild")(followers.rebuild)
 app.command("audit")(audit.audit)
 app.command("access")(audit.access)
+app.command("size")(sizes.size)
 app.command("mcp")(agents.mcp)
 app.command("places", context_settings={"ignore_unknown_options": True})(places.places)
 

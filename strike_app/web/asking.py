@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from strike_app.graphql import schema
 from strike_app.web.viewer import Viewer
 from strike_domain.errors import StrikeError
@@ -15,6 +17,9 @@ DOCUMENTS = Path(__file__).parent / "documents"
 
 PROBLEMS = frozenset({"Rejected", "InvalidTransition", "NotFound", "Forbidden", "Conflict"})
 """The members of a result that say why a command was refused."""
+
+WROTE = web.RequestKey("wrote", int)
+"""Where a request keeps the position of what it has written."""
 
 
 class Refused(Exception):
@@ -60,6 +65,8 @@ async def tell(viewer: Viewer, name: str, /, **variables: Any) -> dict[str, Any]
     (answer,) = data.values()
     if answer["__typename"] in PROBLEMS:
         raise Refused(answer["code"], answer["message"], tuple(answer["path"]))
+    if "position" in answer:
+        viewer.request[WROTE] = int(answer["position"])
     return dict(answer)
 
 

@@ -12,15 +12,20 @@ TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 async def own_file(request: web.Request) -> web.StreamResponse:
-    """A file of `own/`, if the address has its present digest."""
+    """A file of `own/`, to be kept if the address has its present digest.
+
+    Another one is of a page that another version has made, while versions change behind a
+    balancer: a file of ours is better for it than none, for once.
+    """
     name = request.match_info["name"]
     file = OWN / name
-    if file.suffix not in TYPES or not file.is_file() or own_path(name) != request.path:
+    if file.suffix not in TYPES or not file.is_file():
         raise web.HTTPNotFound
     response = web.Response(
         body=file.read_bytes(), content_type=TYPES[file.suffix], charset="utf-8"
     )
-    response.headers["Cache-Control"] = FOREVER
+    is_present = own_path(name) == request.path
+    response.headers["Cache-Control"] = FOREVER if is_present else "no-store"
     response.enable_compression()
     return response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -9,18 +10,24 @@ import structlog
 from aiohttp import web
 
 from strike_adapters.identity import Unauthenticated
+from strike_adapters.postgres.replica import may_be_behind, must_have
 from strike_app.claims import correlation_id
 from strike_app.limits import TooMany
 from strike_app.services import SERVICES
-from strike_app.web.asking import Refused
+from strike_app.web.asking import WROTE, Refused
 from strike_app.web.forms import check_same_site
 from strike_app.web.refusals import Coded
-from strike_app.web.rendering import environment, html, own_path
+from strike_app.web.rendering import HTMX, environment, html, own_path
 from strike_app.web.viewer import Viewer, language_in, viewer_of
 from strike_domain.errors import StrikeError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Page = Callable[[Viewer], Awaitable[web.StreamResponse]]
+
+WROTE_COOKIE = "strike_wrote"
+"""A position: once the replica has been behind for too long it is not asked, so it may expire."""
+
+MOST_DIGITS = 18
 
 STATUSES = {
     "NOT_FOUND": 404,
@@ -49,14 +56,49 @@ def page(show: Page) -> Handler:
     return told(handle)
 
 
+def whole_page(show: Page) -> Handler:
+    """As `page`, which a replica may answer if it has what this browser has written.
+
+    Not so its parts that are asked for when something has changed: they would miss it.
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        viewer = await viewer_of(request)
+        if HTMX in request.headers:
+            return await show(viewer)
+        with may_be_behind():
+            wrote = request.cookies.get(WROTE_COOKIE, "")
+            if wrote.isascii() and wrote.isdecimal() and len(wrote) <= MOST_DIGITS:
+                must_have(int(wrote))
+            return await show(viewer)
+
+    return told(handle)
+
+
 def form(take: Page) -> Handler:
     """As `page`, for what is sent: only from a page of ours."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         check_same_site(request)
-        return await take(await viewer_of(request))
+        viewer = await viewer_of(request)
+        try:
+            return _remembered(viewer, await take(viewer))
+        except web.HTTPRedirection as elsewhere:
+            _remembered(viewer, elsewhere)
+            raise
 
     return told(handle)
+
+
+def _remembered(viewer: Viewer, response: web.StreamResponse) -> web.StreamResponse:
+    """The browser brings the position of what it has written to its next pages."""
+    settings = viewer.services.settings
+    if settings.read_database_url and (wrote := viewer.request.get(WROTE)):
+        seconds = math.ceil(settings.replica_lag_seconds) + 1
+        response.set_cookie(
+            WROTE_COOKIE, str(wrote), max_age=seconds, httponly=True, samesite="Lax"
+        )
+    return response
 
 
 def told(handle: Handler) -> Handler:

@@ -58,6 +58,13 @@ class Link:
         await asyncio.sleep(seconds)
         self._flows.set()
 
+    def hold(self) -> None:
+        """Nothing comes through until `release`; no connection breaks by that."""
+        self._flows.clear()
+
+    def release(self) -> None:
+        self._flows.set()
+
     async def slow(self, seconds: float, delay: float = 0.15) -> None:
         """Whatever is sent comes so many seconds later, for so long."""
         self._delay = delay
@@ -137,6 +144,13 @@ class Network:
     def afflict(self, name: str, how: str, seconds: float) -> None:
         """`how`: cut, stall or slow. Returns when it is over."""
         self._do(getattr(self.links[name], how)(seconds)).result(seconds + 30)
+
+    def hold(self, name: str) -> None:
+        """Nothing comes through there until `release`."""
+        self._loop.call_soon_threadsafe(self.links[name].hold)
+
+    def release(self, name: str) -> None:
+        self._loop.call_soon_threadsafe(self.links[name].release)
 
     def _do(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -43,6 +43,10 @@ DANGERS: list[tuple[str, dict[str, Any]]] = [
     ("PROXIES_TOO_WIDE", {"trusted_proxies": "10.0.0.0/8, ::/0"}),
     ("DATABASE_EMBEDDED", {"database_url": None}),
     ("DATABASE_UNENCRYPTED", {"database_url": "postgresql://db.example/strike?sslmode=disable"}),
+    (
+        "DATABASE_UNENCRYPTED",
+        {"read_database_url": "postgresql://near.example/strike?sslmode=disable"},
+    ),
     ("SECRETS_KEY_MISSING", {"secrets_key_file": None}),
     ("KMS_NOT_HTTPS", {"secrets_kms_key": "arn:aws:kms:x", "secrets_kms_url": "http://kms:1"}),
     ("CLOCK_NOT_REAL", {"clock_speed": 20.0}),

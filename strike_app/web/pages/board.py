@@ -7,10 +7,11 @@ from uuid import UUID
 
 from aiohttp import web
 
+from strike_adapters.postgres.replica import must_have
 from strike_app.web.asking import ask
 from strike_app.web.board_filter import BoardFilter
 from strike_app.web.rendering import HTMX, render, text_of
-from strike_app.web.shell import page
+from strike_app.web.shell import page, whole_page
 from strike_app.web.viewer import TENANT_COOKIE, Viewer
 from strike_app.web.wording import tone_of
 from strike_domain.errors import Rejected
@@ -38,6 +39,7 @@ async def board(viewer: Viewer) -> web.StreamResponse:
     is_part = HTMX in viewer.request.headers
     # Before anything is read: what comes after it is told to the page, twice rather than never.
     position = viewer.services.changes.reached()
+    must_have(position)
     data = await ask(
         viewer, "board", **chosen.variables(), first=PAGE, after=after, isWhole=not is_part
     )
@@ -162,7 +164,7 @@ def others(viewer: Viewer, links: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def routes() -> list[web.RouteDef]:
     return [
-        web.get("/t/{tenant}/board", page(board)),
+        web.get("/t/{tenant}/board", whole_page(board)),
         web.get("/t/{tenant}/board/changes", page(changes)),
         web.get("/t/{tenant}/board/points", page(points)),
     ]

@@ -11,7 +11,7 @@ from aiohttp import web
 from strike_app.web.asking import Refused, ask, tell
 from strike_app.web.forms import form_of
 from strike_app.web.rendering import HTMX, render
-from strike_app.web.shell import form, page
+from strike_app.web.shell import form, page, whole_page
 from strike_app.web.viewer import Viewer, uuid_in
 from strike_domain.errors import NotFound, Rejected
 
@@ -112,7 +112,7 @@ async def _found(viewer: Viewer, document: str, **variables: Any) -> dict[str, A
 def routes() -> list[web.RouteDef]:
     address = "/t/{tenant}/eco/{eco}"
     return [
-        web.get(address, page(eco)),
+        web.get(address, whole_page(eco)),
         web.get(f"{address}/evidence", page(evidence)),
         web.get(f"{address}/region", page(region)),
         web.post(f"{address}/{{command:[a-z_]+}}", form(command)),

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from strike_app.web.asking import ask
 from strike_app.web.rendering import render
-from strike_app.web.shell import page
+from strike_app.web.shell import whole_page
 from strike_app.web.viewer import Viewer
 
 DAYS = (7, 30, 90, 365)
@@ -112,4 +112,4 @@ def harmless(text: str) -> str:
 
 
 def routes() -> list[web.RouteDef]:
-    return [web.get("/t/{tenant}/times", page(times))]
+    return [web.get("/t/{tenant}/times", whole_page(times))]
