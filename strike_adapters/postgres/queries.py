@@ -27,7 +27,8 @@ from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes, read_
 from strike_adapters.postgres.eco_lists import MAX_PAGE, NAMES, STATEMENTS, EcoLists, company_name
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together_async
 from strike_adapters.postgres.settings_queries import SettingsQueries
-from strike_adapters.postgres.tenancy import BECOME, rows_of
+from strike_adapters.postgres.tenancy import BECOME, MINE, rows_of
+from strike_adapters.postgres.timelines import Timelines
 from strike_adapters.postgres.times_queries import TimesQueries
 from strike_adapters.postgres.views.eco_timeline import ALERTS
 from strike_adapters.telemetry.edges import timed
@@ -90,9 +91,6 @@ IS_GOOD_TOKEN = """
 SELECT 1 FROM api_tokens
 WHERE id = %(user)s AND tenant_id = %(tenant)s AND revoked_at IS NULL AND expires_at > %(at)s
 """  # noqa: S105
-
-MINE = "(noc_id = %(tenant)s OR osp_id = %(tenant)s)"
-"""The first wall: the tenant filter."""
 
 
 @lru_cache(maxsize=STATEMENTS)
@@ -272,6 +270,7 @@ class Queries:
         self.settings = SettingsQueries(self._mine)
         self.lists = EcoLists(self._mine)
         self.times = TimesQueries(self._mine)
+        self.timeline_pages = Timelines(self._mine)
         self.lines = ChangeLines(self._mine, self._all)
         self._changes = changes
         self._wait_seconds = wait_seconds

@@ -22,6 +22,7 @@ from strike_app.client.models import (
     Contractor,
     Counts,
     EcoFilter,
+    Entry,
     Evidence,
     GeoJson,
     Me,
@@ -45,6 +46,8 @@ PAGE = 100
 
 _Arguments = dict[str, tuple[str, Any]]
 """By name: GraphQL type and value."""
+
+_NONE: _Arguments = {}
 
 
 def point(longitude: float, latitude: float) -> GeoJson:
@@ -152,6 +155,40 @@ class StrikeClient:
             if not found["pageInfo"]["hasNextPage"]:
                 return
             arguments["after"] = ("String", found["pageInfo"]["endCursor"])
+
+    async def timeline(
+        self,
+        eco_id: UUID,
+        *,
+        newest_first: bool = False,
+        page: int = PAGE,
+        wait_for: int | None = None,
+        as_of: datetime | None = None,
+    ) -> AsyncGenerator[Entry, None]:
+        """The lines of an ECO's timeline, asked for `page` at a time as they are taken.
+
+        However long it is, none is missed and none comes twice. Nothing comes if the ECO is not
+        yours.
+        """
+        size, edge, on, more, end = (
+            ("last", "before", -1, "hasPreviousPage", "startCursor")
+            if newest_first
+            else ("first", "after", 1, "hasNextPage", "endCursor")
+        )
+        arguments = {"id": ("UUID!", eco_id), **_moment(wait_for, as_of)}
+        below: _Arguments = {size: ("Int", page), edge: ("String", None)}
+        lines = f"edges {{ node {{ {selection(Entry)} }} }} pageInfo {{ {more} {end} }}"
+        wanted = f"timelineConnection({_given(below)}) {{ {lines} }}"
+        while True:
+            answer = await self._answer("query", "eco", arguments, wanted, below)
+            if answer is None:
+                return
+            found = answer["timelineConnection"]
+            for one in found["edges"][::on]:
+                yield _read(Entry, one["node"])
+            if not found["pageInfo"][more]:
+                return
+            below[edge] = ("String", found["pageInfo"][end])
 
     async def counts(
         self, where: EcoFilter | None = None, *, wait_for: int | None = None
@@ -310,8 +347,11 @@ class StrikeClient:
             async for data in answers:
                 yield _read(shown, data[field])
 
-    async def _answer(self, kind: str, field: str, arguments: _Arguments, wanted: str) -> Any:
-        document, variables = _asked(kind, field, arguments, wanted)
+    async def _answer(
+        self, kind: str, field: str, arguments: _Arguments, wanted: str, below: _Arguments = _NONE
+    ) -> Any:
+        """`below`: what is given to fields in `wanted`."""
+        document, variables = _asked(kind, field, arguments, wanted, below)
         return (await self._connection.ask(document, variables))[field]
 
     async def _on(
@@ -336,13 +376,19 @@ def _moment(wait_for: int | None, as_of: datetime | None) -> _Arguments:
     return {"waitFor": ("Position", wait_for), "asOf": ("DateTime", as_of)}
 
 
-def _asked(kind: str, field: str, arguments: _Arguments, wanted: str) -> tuple[str, dict[str, Any]]:
+def _given(arguments: _Arguments) -> str:
+    return ", ".join(f"{name}: ${name}" for name in arguments)
+
+
+def _asked(
+    kind: str, field: str, arguments: _Arguments, wanted: str, below: _Arguments = _NONE
+) -> tuple[str, dict[str, Any]]:
     """The document, always the same for the same field, and its variables."""
-    names = ", ".join(f"${name}: {type_}" for name, (type_, _) in arguments.items())
-    given = ", ".join(f"{name}: ${name}" for name in arguments)
-    heads = (f"({names})", f"({given})") if arguments else ("", "")
+    all_ = arguments | below
+    names = ", ".join(f"${name}: {type_}" for name, (type_, _) in all_.items())
+    heads = (f"({names})" if all_ else "", f"({_given(arguments)})" if arguments else "")
     document = f"{kind} {field}{heads[0]} {{ {field}{heads[1]} {{ {wanted} }} }}"
-    variables = {name: to_jsonable_python(value) for name, (_, value) in arguments.items()}
+    variables = {name: to_jsonable_python(value) for name, (_, value) in all_.items()}
     return document, variables
 
 

@@ -14,6 +14,7 @@ import strawberry
 from strike_adapters.postgres import eco_lists
 from strike_adapters.postgres.cursors import write_cursor
 from strike_adapters.postgres.eco_lists import COUNTED, KEYS, EcoSort, Page
+from strike_app.graphql.pages import PageInfo
 from strike_app.graphql.types import Eco, StrikeInfo
 from strike_domain.eco import EcoStatus, JobType, PagingState, Priority, RenderState
 
@@ -99,20 +100,6 @@ def filter_of(
     return eco_lists.EcoFilter(**values)
 
 
-@strawberry.type(description="Where a page begins and ends (Relay).")
-class PageInfo:
-    has_next_page: bool = strawberry.field(
-        description="Whether others follow; for `last`, whether `before` was given."
-    )
-    has_previous_page: bool = strawberry.field(
-        description="Whether others come before; for `first`, whether `after` was given."
-    )
-    start_cursor: str | None = strawberry.field(
-        description="Give it to `before` for the page before; null without any edge."
-    )
-    end_cursor: str | None = strawberry.field(description="Give it to `after` for the next page.")
-
-
 @strawberry.type(description="One ECO in a list (Relay).")
 class EcoEdge:
     cursor: str = strawberry.field(description="Where it stands in the list, for this sort only.")
@@ -161,14 +148,12 @@ class EcoConnection:
             EcoEdge(cursor=write_cursor(row, sort, KEYS[sort]), node=Eco.of(row, as_of))
             for row in page.rows
         ]
-        page_info = PageInfo(
-            has_next_page=page.has_next,
-            has_previous_page=page.has_previous,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
-        )
         return cls(
-            edges=edges, page_info=page_info, tenant_id=tenant_id, wanted=wanted, as_of=as_of
+            edges=edges,
+            page_info=PageInfo.of(page, edges),
+            tenant_id=tenant_id,
+            wanted=wanted,
+            as_of=as_of,
         )
 
 

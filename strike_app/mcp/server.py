@@ -14,9 +14,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from strike_app.client import Eco, EcoFilter, EcoWithHistory, GeoJson
+from strike_app.client import Eco, EcoFilter, GeoJson
 from strike_app.mcp import shown
-from strike_app.mcp.connecting import Callers
+from strike_app.mcp.connecting import Caller, Callers
 from strike_app.mcp.drafts import Drafts, Order, new_reference
 from strike_domain import EcoStatus, JobType, PagingState, Priority
 
@@ -31,6 +31,9 @@ the token's name and yours. You cannot change lists, links, members, accounts or
 _Found = TypeVar("_Found")
 
 MOST_FOUND = 50
+
+MOST_LINES = 150
+"""Of a timeline in one answer: what a conversation can hold."""
 
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
@@ -105,11 +108,12 @@ def _add_questions(server: MCPServer, callers: Callers) -> None:
 
     @server.tool(annotations=READS)
     async def timeline(eco_id: EcoId, ctx: Context, as_of: AsOf = None) -> shown.Timeline:
-        """All that happened to one callout, in order, now or until a past moment."""
+        """What happened to one callout, in order, now or until a past moment.
+
+        The newest lines if there are many; `as_of` the first of them shows those before it.
+        """
         async with callers.calling(ctx) as caller:
-            eco = _known(await caller.strike.eco(EcoWithHistory, eco_id, as_of=as_of))
-            lines = [shown.Line.of(one) for one in eco.timeline]
-            return shown.Timeline(callout=shown.Callout.of(eco), lines=lines)
+            return await _story(caller, eco_id, as_of)
 
     @server.tool(annotations=READS)
     async def readiness(ctx: Context) -> shown.Readiness:
@@ -216,10 +220,9 @@ def _add_reading_matter(server: MCPServer, callers: Callers) -> None:
     async def eco(eco_id: str, ctx: Context) -> str:
         """One callout with its timeline."""
         async with callers.calling(ctx) as caller:
-            found = _known(await caller.strike.eco(EcoWithHistory, UUID(eco_id)))
-            callout, lines = shown.Callout.of(found), map(shown.Line.of, found.timeline)
-            timeline = [one.model_dump(mode="json") for one in lines]
-            return json.dumps({"callout": callout.model_dump(mode="json"), "timeline": timeline})
+            found = await _story(caller, UUID(eco_id), None)
+            told = found.model_dump(mode="json")
+            return json.dumps({"callout": told["callout"], "timeline": told["lines"]})
 
     @server.resource("strike://eco/{eco_id}/evidence.zip", mime_type="application/zip")
     async def evidence_zip(eco_id: str, ctx: Context) -> bytes:
@@ -256,7 +259,18 @@ def _known(found: _Found | None) -> _Found:
     return found
 
 
-async def _first(found: AsyncIterator[Eco], count: int) -> AsyncIterator[Eco]:
+async def _story(caller: Caller, eco_id: UUID, as_of: datetime | None) -> shown.Timeline:
+    eco = _known(await caller.strike.eco(Eco, eco_id, as_of=as_of))
+    newest = caller.strike.timeline(eco_id, newest_first=True, page=MOST_LINES + 1, as_of=as_of)
+    lines = [shown.Line.of(one) async for one in _first(newest, MOST_LINES + 1)]
+    return shown.Timeline(
+        callout=shown.Callout.of(eco),
+        lines=lines[:MOST_LINES][::-1],
+        more=len(lines) > MOST_LINES,
+    )
+
+
+async def _first(found: AsyncIterator[_Found], count: int) -> AsyncIterator[_Found]:
     async for one in found:
         yield one
         count -= 1

@@ -113,6 +113,7 @@ QUESTIONS = (
         "eco",
         Action.ECO_SEE,
         "eco(id: $id) { id description noc { name } osp { name } timeline { line actor } "
+        "timelineConnection(last: 1) { totalCount edges { node { line actor } } } "
         "pagerRuns { listName region calls { contactName } } }",
         _eco,
         "($id: UUID!)",
@@ -121,7 +122,8 @@ QUESTIONS = (
     question(
         "ecos",
         Action.ECO_SEE,
-        "ecos(first: 200) { edges { node { id description timeline { line } } } }",
+        "ecos(first: 200) { edges { node { id description timeline { line } "
+        "timelineConnection(first: 9) { edges { node { line } } } } } }",
     ),
     question(
         "ecos",
@@ -154,6 +156,7 @@ QUESTIONS = (
         "eco",
         Action.ECO_SEE,
         "eco(id: $id, asOf: $asOf) { id description noc { name } timeline { line actor } "
+        "timelineConnection(first: 1) { totalCount edges { node { line actor } } } "
         "pagerRuns { listName calls { contactName } } }",
         _eco_now,
         "($id: UUID!, $asOf: DateTime!)",
