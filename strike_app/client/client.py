@@ -21,6 +21,7 @@ from strike_app.client.models import (
     Changed,
     Contractor,
     Counts,
+    Draft,
     EcoFilter,
     Entry,
     Evidence,
@@ -240,17 +241,46 @@ class StrikeClient:
         Give a reference that your service keeps, so that it can ask again after it was restarted.
         Without one the client makes one, which holds for this call only.
         """
-        order = {
-            "ospId": osp_id,
-            "location": location,
-            "jobType": job_type,
-            "description": description,
-            "clientReference": client_reference or f"client-{uuid4()}",
-            "ticket": ticket,
-            "priority": priority,
-            "affectedCustomers": affected_customers,
-        }
+        order = _order(
+            osp_id,
+            location,
+            job_type,
+            description,
+            client_reference or f"client-{uuid4()}",
+            ticket,
+            priority,
+            affected_customers,
+        )
         return await self._do("createEco", {"input": ("CreateEcoInput!", order)})
+
+    async def draft_eco(
+        self,
+        *,
+        osp_id: UUID,
+        location: GeoJson,
+        job_type: JobType | str,
+        description: str,
+        client_reference: str | None = None,
+        ticket: str | None = None,
+        priority: Priority | str = Priority.NORMAL,
+        affected_customers: int | None = None,
+    ) -> Draft:
+        """Prepare a callout for a person to look at. Nobody is rung; it is good for ten minutes."""
+        order = _order(
+            osp_id,
+            location,
+            job_type,
+            description,
+            client_reference,
+            ticket,
+            priority,
+            affected_customers,
+        )
+        return await self._do("draftEco", {"input": ("CreateEcoInput!", order)}, "EcoDraft", Draft)
+
+    async def confirm_eco(self, confirmation: str) -> Changed:
+        """Call out as drafted. The same confirmation again answers with the same ECO."""
+        return await self._do("confirmEco", {"confirmation": ("String!", confirmation)})
 
     async def cancel_eco(self, eco_id: UUID, reason: str, *, key: str | None = None) -> Changed:
         """Call it off. `key`, here and below: the same one again does nothing a second time."""
@@ -360,8 +390,14 @@ class StrikeClient:
         once = {"idempotencyKey": ("String", key or f"client-{uuid4()}")}
         return await self._do(field, {"ecoId": ("UUID!", eco_id), **arguments, **once})
 
-    async def _do(self, field: str, arguments: _Arguments) -> Changed:
-        done = f"... on EcoChanged {{ {selection(Changed)} }}"
+    async def _do(
+        self,
+        field: str,
+        arguments: _Arguments,
+        kind: str = "EcoChanged",
+        shown: type[_AnAnswer] = Changed,  # type: ignore[assignment]
+    ) -> _AnAnswer:
+        done = f"... on {kind} {{ {selection(shown)} }}"
         refused = "... on Problem { code message path }"
         answer = await self._answer("mutation", field, arguments, f"{done} {refused}")
         if "code" in answer:
@@ -369,11 +405,33 @@ class StrikeClient:
             raise Refused(
                 answer["code"], answer["message"], path[1:] if path[:1] == ["input"] else path
             )
-        return _read(Changed, answer)
+        return _read(shown, answer)
 
 
 def _moment(wait_for: int | None, as_of: datetime | None) -> _Arguments:
     return {"waitFor": ("Position", wait_for), "asOf": ("DateTime", as_of)}
+
+
+def _order(
+    osp_id: UUID,
+    location: GeoJson,
+    job_type: JobType | str,
+    description: str,
+    client_reference: str | None,
+    ticket: str | None,
+    priority: Priority | str,
+    affected_customers: int | None,
+) -> dict[str, Any]:
+    return {
+        "ospId": osp_id,
+        "location": location,
+        "jobType": job_type,
+        "description": description,
+        "clientReference": client_reference,
+        "ticket": ticket,
+        "priority": priority,
+        "affectedCustomers": affected_customers,
+    }
 
 
 def _given(arguments: _Arguments) -> str:

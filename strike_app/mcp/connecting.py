@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,9 +17,8 @@ PATIENCE = Patience(request=15.0, repeats=30.0)
 
 @dataclass(frozen=True)
 class Caller:
-    """Of one call of a tool. `name` tells callers apart, and says nothing of their secret."""
+    """Of one call of a tool."""
 
-    name: str
     strike: StrikeClient
 
 
@@ -38,12 +36,11 @@ class Callers:
     async def calling(self, ctx: Context) -> AsyncIterator[Caller]:
         """Raises `ToolError` with code and words of whatever Strike refuses."""
         secret = self._token.get_secret_value() if self._token else _bearer(ctx)
-        name = hashlib.sha256(secret.encode()).hexdigest()
         try:
             async with StrikeClient(
                 self._url, secret, agent=self._agent, patience=PATIENCE
             ) as strike:
-                yield Caller(name, strike)
+                yield Caller(strike)
         except StrikeError as error:
             at = f" (at {'.'.join(error.path)})" if error.path else ""
             raise ToolError(f"{error.code}: {error.message}{at}") from None

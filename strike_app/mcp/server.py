@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -17,7 +17,6 @@ from pydantic import Field
 from strike_app.client import Eco, EcoFilter, GeoJson
 from strike_app.mcp import shown
 from strike_app.mcp.connecting import Caller, Callers
-from strike_app.mcp.drafts import Drafts, Order, new_reference
 from strike_domain import EcoStatus, JobType, PagingState, Priority
 
 INSTRUCTIONS = """
@@ -48,7 +47,7 @@ Where = Annotated[
 ]
 
 
-def make_server(callers: Callers, now: Callable[[], datetime]) -> MCPServer:
+def make_server(callers: Callers) -> MCPServer:
     """The server for any transport; each call of a tool is its caller's."""
     server = MCPServer(
         "osprey-strike",
@@ -56,9 +55,8 @@ def make_server(callers: Callers, now: Callable[[], datetime]) -> MCPServer:
         instructions=INSTRUCTIONS.strip(),
         log_level="WARNING",
     )
-    drafts = Drafts(now)
     _add_questions(server, callers)
-    _add_callouts(server, callers, drafts)
+    _add_callouts(server, callers)
     _add_commands(server, callers)
     _add_reading_matter(server, callers)
     return server
@@ -141,7 +139,7 @@ def _add_questions(server: MCPServer, callers: Callers) -> None:
             )
 
 
-def _add_callouts(server: MCPServer, callers: Callers, drafts: Drafts) -> None:
+def _add_callouts(server: MCPServer, callers: Callers) -> None:
     @server.tool(annotations=READS)
     async def draft_eco(
         contractor_id: Annotated[UUID, Field(description="From who_would_be_rung.")],
@@ -153,26 +151,24 @@ def _add_callouts(server: MCPServer, callers: Callers, drafts: Drafts) -> None:
         ticket: str | None = None,
         affected_customers: int | None = None,
     ) -> shown.Draft:
-        """Prepare a callout for a person to look at. Nothing is stored, and nobody is rung."""
+        """Prepare a callout for a person to look at. Nothing is called out, and nobody is rung."""
         async with callers.calling(ctx) as caller:
             candidates = await caller.strike.contractors_for(location)
             chosen = next((one for one in candidates if one.osp.id == contractor_id), None)
             if chosen is None:
                 raise ToolError("CONTRACTOR_UNKNOWN: Take an id of who_would_be_rung.")
-            order = Order(
-                contractor_id,
-                location,
-                job_type,
-                description,
-                priority,
-                ticket,
-                affected_customers,
-                new_reference(),
+            draft = await caller.strike.draft_eco(
+                osp_id=contractor_id,
+                location=location,
+                job_type=job_type,
+                description=description,
+                priority=priority,
+                ticket=ticket,
+                affected_customers=affected_customers,
             )
-            code, expires_at = drafts.keep(caller.name, order)
             return shown.Draft(
-                confirmation=code,
-                expires_at=expires_at,
+                confirmation=draft.confirmation,
+                expires_at=draft.expires_at,
                 contractor=shown.Quoted.of(chosen.osp.name),
                 location=location,
                 job_type=job_type,
@@ -191,8 +187,7 @@ def _add_callouts(server: MCPServer, callers: Callers, drafts: Drafts) -> None:
         The same confirmation again answers with the same callout.
         """
         async with callers.calling(ctx) as caller:
-            order = drafts.take(caller.name, confirmation)
-            return shown.Done.of(await caller.strike.create_eco(**vars(order)))
+            return shown.Done.of(await caller.strike.confirm_eco(confirmation))
 
 
 def _add_commands(server: MCPServer, callers: Callers) -> None:

@@ -267,6 +267,28 @@ COMMANDS = (
         },
         "link",
     ),
+    command(
+        "draftEco",
+        Action.ECO_CREATE,
+        "$input: CreateEcoInput!",
+        "input: $input",
+        lambda p, s: {
+            "input": {
+                "ospId": str(p.osp.id),
+                "location": PLACE,
+                "jobType": "FNOL",
+                "description": "OURS cut",
+            }
+        },
+        "link",
+    ),
+    command(
+        "confirmEco",
+        Action.ECO_CREATE,
+        "$code: String!",
+        "confirmation: $code",
+        lambda p, s: {"code": "AAAAAAAA"},
+    ),
     _eco_command("cancelEco", Action.ECO_CANCEL, "reason", text="over"),
     _eco_command("amendEco", Action.ECO_AMEND, "description", text="OURS cut, in two places"),
     _eco_command("dispatchPager", Action.ECO_DISPATCH),
