@@ -14,6 +14,7 @@ from strike_app.client import Patience, StrikeClient
 from strike_app.mcp.connecting import Callers
 from strike_app.mcp.server import make_server
 from strike_app.processes import listen, tell_ready
+from strike_app.tracing import tracing
 from strike_domain.errors import Rejected
 
 AT_START = Patience(request=5.0, repeats=2.0)
@@ -37,7 +38,8 @@ def run_stdio(url: str, agent: str) -> None:
             await strike.me()
         await make_server(Callers(url, SecretStr(token), agent)).run_stdio_async()
 
-    asyncio.run(serve())
+    with tracing("mcp"):
+        asyncio.run(serve())
 
 
 def run_http(
@@ -48,7 +50,7 @@ def run_http(
     `allowed`: names of this host that requests may be for, besides the address itself.
     """
     server = make_server(Callers(url, None, agent))
-    with listen(host, port) as listener:
+    with tracing("mcp"), listen(host, port) as listener:
         address = f"{host}:{listener.getsockname()[1]}"
         app = server.streamable_http_app(
             host=host,

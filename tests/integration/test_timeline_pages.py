@@ -215,6 +215,7 @@ async def test_a_long_timeline_stands_on_pages_of_its_own(
 
     address = f"/t/{served.headers()['X-Tenant-ID']}/eco/{noted.id}/timeline"
     first = await look(address)
+    assert "data-traced" not in first and "traces.js" not in first, "Nobody is told of traces."
     assert first.index("n7") < first.index("n5") and "n4" not in first and ">Newer<" not in first
     older = await look(_link(first, "before"))
     assert "n4" in older and "n5" not in older and "n1<" not in older
