@@ -96,6 +96,7 @@ def add_notes(night: StoredNight, count: int) -> None:
 def test_what_is_published_goes_on_with_the_trace_of_its_event(
     night: StoredNight, server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    night.create()
     with receiving() as receiver:
         for name, value in receiver.env().items():
             monkeypatch.setenv(name, value)
