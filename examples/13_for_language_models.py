@@ -22,7 +22,7 @@ except ModuleNotFoundError:
     sys.exit(print("This example needs mcp: pip install 'osprey-strike[mcp]'"))
 
 from strike_app.testing import LocalStrike, local_strike
-from strike_domain import Actor, Link, LinkStatus, Role, Scope, Side, SystemClock, Tenant
+from strike_domain import Actor, Link, LinkStatus, Role, Scope, Side, Tenant
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
@@ -63,7 +63,7 @@ async def conversation(model: Client) -> None:
 async def story(local: LocalStrike) -> None:
     token = local.token(nina, "desk", Role.OPERATOR, [Scope.READ, Scope.CALLOUT])
     callers = Callers(local.url, SecretStr(token.text), "claude")
-    async with Client(make_server(callers, SystemClock().now)) as model:
+    async with Client(make_server(callers)) as model:
         await conversation(model)
 
 

@@ -27,6 +27,7 @@ from strike_adapters.postgres.accounts import PostgresAccounts
 from strike_adapters.postgres.auditor import Auditor, Runnable
 from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
+from strike_adapters.postgres.drafts import PostgresDrafts
 from strike_adapters.postgres.due import DueTable, Worker
 from strike_adapters.postgres.due_work import field_work, pager_work
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
@@ -56,6 +57,7 @@ from strike_app.settings import Settings
 from strike_app.texting import TextThreads
 from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
+from strike_domain.drafts import Drafting
 from strike_domain.errors import Rejected
 from strike_domain.field_work import CrewDesk
 from strike_domain.log import StrikeLog
@@ -99,6 +101,9 @@ class Strike:
 
     def callouts(self) -> Callouts:
         return Callouts(self.log, self.directory, self.clock)
+
+    def drafting(self) -> Drafting:
+        return Drafting(PostgresDrafts(self.pool), self.callouts(), self.clock)
 
     def paging(self) -> Paging:
         return Paging(self.log, self.router, self.directory, self.clock)
@@ -307,6 +312,7 @@ def open_services(strike: Strike, settings: Settings) -> Services:
         settings=settings,
         clock=strike.clock,
         callouts=strike.callouts(),
+        drafting=strike.drafting(),
         paging=strike.paging(),
         queries=queries,
         changes=changes,

@@ -102,7 +102,7 @@ def run_publisher(*, ready_file: Path | None, exit_with_parent: bool) -> None:
     refuse(settings, unsafe_address_of_database(settings))
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
-    with open_database(settings) as url:
+    with tracing("publish"), open_database(settings) as url:
         publisher = open_publisher(url)
         publisher.check()
         health = Health()

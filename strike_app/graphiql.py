@@ -5,12 +5,22 @@ from __future__ import annotations
 import html
 import json
 
-FIRST_QUERY = """# You act for the tenant chosen above. Ctrl-Enter runs the query.
+FIRST_QUERY = """# For the company chosen above.
+# Ctrl-Enter runs it.
 {
   me { name }
   ecos(first: 10) {
-    edges { node { jobNumber status pagingState responderName
-      timeline { at line } } }
+    edges {
+      node {
+        jobNumber
+        status
+        pagingState
+        responderName
+        timelineConnection(last: 5) {
+          edges { node { at line } }
+        }
+      }
+    }
   }
 }
 """

@@ -26,6 +26,7 @@ from strike_app.following import Following
 from strike_app.settings import Settings
 from strike_domain.administration import Administration
 from strike_domain.callouts import Callouts
+from strike_domain.drafts import Drafting
 from strike_domain.errors import OutcomeUnknown
 from strike_domain.paging import Paging
 from strike_domain.places import Places
@@ -51,6 +52,7 @@ class Services:
     settings: Settings
     clock: Clock
     callouts: Callouts
+    drafting: Drafting
     paging: Paging
     paging_seen_by: Callable[[UUID], Paging]
     administration: Administration

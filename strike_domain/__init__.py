@@ -17,6 +17,7 @@ from strike_domain.contacts import (
     RingAgain,
     parse_phone,
 )
+from strike_domain.drafts import Draft, Drafting, Drafts, MemoryDrafts
 from strike_domain.eco import (
     Eco,
     EcoStatus,
@@ -98,6 +99,9 @@ __all__ = [
     "DeclineKey",
     "DeclineReason",
     "Directory",
+    "Draft",
+    "Drafting",
+    "Drafts",
     "Eco",
     "EcoOrder",
     "EcoStatus",
@@ -117,6 +121,7 @@ __all__ = [
     "Location",
     "ManualClock",
     "MemoryDirectory",
+    "MemoryDrafts",
     "MemoryRegistry",
     "NoRoute",
     "NotFound",

@@ -80,6 +80,18 @@ class Callouts:
             lambda: self._existing(eco_id) or self._create(eco_id, noc_id, order, accepted, actor)
         )
 
+    def check_order(self, order: EcoOrder, actor: Actor) -> UUID:
+        """The NOC for which the order could be carried out now. Stores nothing, takes no number.
+
+        Raises what `create_eco` would.
+        """
+        require(actor, Action.ECO_CREATE)
+        noc_id = _tenant_of(actor)
+        _checked(order)
+        if not reaches(Action.ECO_CREATE, self._directory.link(noc_id, order.osp_id)):
+            raise _no_active_link()
+        return noc_id
+
     def _existing(self, eco_id: UUID) -> Receipt[Eco] | None:
         if not self.log.has(eco_id):
             return None
@@ -92,8 +104,7 @@ class Callouts:
         opening = self._directory.open_job(noc_id, order.osp_id, stamp.at)
         link, number = opening.link, opening.job_number
         if link is None or number is None or not reaches(Action.ECO_CREATE, link):
-            message = "There is no active link with this contractor; a NOC admin can make one."
-            raise Rejected("NO_ACTIVE_LINK", message, ("ospId",))
+            raise _no_active_link()
         eco = Eco.create(
             eco_id,
             stamp,
@@ -204,6 +215,11 @@ def _tenant_of(actor: Actor) -> UUID:
     if actor.tenant_id is None:
         raise NotFound("tenant")
     return actor.tenant_id
+
+
+def _no_active_link() -> Rejected:
+    message = "There is no active link with this contractor; a NOC admin can make one."
+    return Rejected("NO_ACTIVE_LINK", message, ("ospId",))
 
 
 def _checked(order: EcoOrder) -> dict[str, Any]:

@@ -15,7 +15,7 @@ is set and what is wrong with it. Two more belong to the command line: `STRIKE_D
 of the embedded PostgreSQL and of the key file, and `STRIKE_DEBUG=1`, which adds the traceback to an
 error.
 
-| variable | default | |
+| variable | default | what it is for |
 |---|---|---|
 """
 

@@ -51,6 +51,14 @@ class Parties:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Which event a message tells of, and in which chain of events."""
+
+    event_id: UUID
+    correlation_id: UUID
+
+
+@dataclass(frozen=True)
 class Message:
     """One message as it is published. `place` orders them all."""
 
@@ -59,6 +67,10 @@ class Message:
     subject: str
     body: bytes
     headers: Mapping[str, str]
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(UUID(self.headers[EVENT_ID]), UUID(self.headers[CORRELATION_ID]))
 
     @property
     def place(self) -> tuple[int, int]:

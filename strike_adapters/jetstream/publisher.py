@@ -17,6 +17,7 @@ from strike_adapters.jetstream.stream import Stream, Target, open_stream
 from strike_adapters.postgres.followers import FIRST_BACKOFF, MAX_BACKOFF, STAND_BY
 from strike_adapters.postgres.publisher_positions import HowFar, Turn, how_far, turn_of
 from strike_adapters.postgres.store import store_env
+from strike_adapters.telemetry.following import told_of
 from strike_domain.errors import Rejected
 from strike_domain.log import StrikeLog
 
@@ -185,9 +186,10 @@ class _Session:
     async def _send(self, messages: Sequence[Message]) -> None:
         """Until every one is acknowledged; then the position is stored."""
         last = messages[-1]
-        while messages:
-            taken = await self._send_some(messages)
-            messages = messages[taken:]
+        with told_of([one.origin for one in messages if one.place[1] == LAST], "publish log"):
+            while messages:
+                taken = await self._send_some(messages)
+                messages = messages[taken:]
         self.place = last.place
         await self._turn.store(last.position)
 

@@ -55,4 +55,10 @@ def _moment(value: str) -> datetime:
     return moment
 
 
-_READERS: Mapping[str, Any] = {"eco_id": UUID, "urgency": _urgency}
+def _position(value: int) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError("No event is there.")
+    return value
+
+
+_READERS: Mapping[str, Any] = {"eco_id": UUID, "urgency": _urgency, "position": _position}

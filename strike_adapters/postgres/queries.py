@@ -30,7 +30,8 @@ from strike_adapters.postgres.eco_lists import MAX_PAGE, NAMES, STATEMENTS, EcoL
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together_async
 from strike_adapters.postgres.replica import Replica, must_be_now, must_have
 from strike_adapters.postgres.settings_queries import SettingsQueries
-from strike_adapters.postgres.tenancy import BECOME, rows_of
+from strike_adapters.postgres.tenancy import BECOME, MINE, rows_of
+from strike_adapters.postgres.timelines import Timelines
 from strike_adapters.postgres.times_queries import TimesQueries
 from strike_adapters.postgres.views.eco_timeline import ALERTS
 from strike_adapters.telemetry.edges import timed
@@ -93,9 +94,6 @@ IS_GOOD_TOKEN = """
 SELECT 1 FROM api_tokens
 WHERE id = %(user)s AND tenant_id = %(tenant)s AND revoked_at IS NULL AND expires_at > %(at)s
 """  # noqa: S105
-
-MINE = "(noc_id = %(tenant)s OR osp_id = %(tenant)s)"
-"""The first wall: the tenant filter."""
 
 
 @lru_cache(maxsize=STATEMENTS)
@@ -283,6 +281,7 @@ class Queries:
         self.settings = SettingsQueries(self._mine)
         self.lists = EcoLists(self._read)
         self.times = TimesQueries(self._read)
+        self.timeline_pages = Timelines(self._read)
         self.lines = ChangeLines(self._mine, self._all, self._read_until)
         self._changes = changes
         self._wait_seconds = wait_seconds

@@ -94,6 +94,7 @@ WALLS: dict[str, Wall] = {
         " grace_hours), INSERT, UPDATE, DELETE",
     ),
     "api_tokens": _own("tenant_id", "SELECT, INSERT, UPDATE"),
+    "eco_drafts": _own("noc_id", "SELECT, INSERT, DELETE"),
     # What was done stays said.
     "directory_audits": Wall(f"{ME} = ANY(seen_by)", f"{ME} = ANY(seen_by)", "SELECT, INSERT"),
 }

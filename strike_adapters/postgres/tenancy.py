@@ -19,6 +19,9 @@ NAME_TENANT_OF_QUESTION = (
     "SELECT set_config('strike.tenant', %(tenant)s::uuid::text, true) AS tenant"
 )
 
+MINE = "(noc_id = %(tenant)s OR osp_id = %(tenant)s)"
+"""The first wall: the tenant filter."""
+
 BECOME = SQL("SET ROLE {}").format(Identifier(TENANT_ROLE))
 BECOME_FOR_NOW = SQL("SET LOCAL ROLE {}").format(Identifier(TENANT_ROLE))
 

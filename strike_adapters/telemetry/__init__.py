@@ -13,6 +13,7 @@ from strike_adapters.telemetry.spans import (
     headers,
     ids_now,
     is_on,
+    sampled_below,
     stored,
     use,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "headers",
     "ids_now",
     "is_on",
+    "sampled_below",
     "stored",
     "use",
     "watch_edges",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from strike_adapters.postgres.due import Claim, Done, DueTable
 from strike_adapters.postgres.fold import Read
 from strike_adapters.postgres.views.view import View
+from strike_adapters.telemetry.ids import Stored
 from strike_adapters.telemetry.spans import Kind, begin, is_on, stored
 from strike_domain.eventsourced import DomainEvent
 from strike_domain.log import StrikeLog
@@ -45,14 +46,20 @@ def _tell_batches(view: View) -> None:
     process = view.process_batch
 
     def process_batch(reads: Sequence[Read], after: int = 0) -> None:
-        with ExitStack() as spans:
-            for one in reads if len(reads) <= MOST_SPANS else ():
-                if one.event is not None:
-                    place = begin(f"follow {view.name}", Kind.CONSUMER, after=one.event)
-                    spans.enter_context(place)
+        events = [one.event for one in reads if one.event is not None]
+        with told_of(events if len(reads) <= MOST_SPANS else (), f"follow {view.name}"):
             process(reads, after)
 
     view.process_batch = process_batch  # type: ignore[method-assign]
+
+
+@contextmanager
+def told_of(events: Sequence[Stored], name: str) -> Iterator[None]:
+    """Meanwhile what follows from each of these events is done; of many at once nothing is told."""
+    with ExitStack() as spans:
+        for event in events if is_on() and len(events) <= MOST_SPANS else ():
+            spans.enter_context(begin(name, Kind.CONSUMER, after=event))
+        yield
 
 
 def _tell_each(pager: Any) -> None:

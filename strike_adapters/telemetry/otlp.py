@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -88,6 +89,11 @@ class OtlpSpans:
         )
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("strike")
+        # A sampler is asked, not its settings read: it may be anybody's.
+        looked = range(2**62)
+        self._below = 4 * bisect_left(
+            looked, True, key=lambda one: not self._is_sampled(4 * one + 1)
+        )
 
     @contextmanager
     def begin(
@@ -174,6 +180,10 @@ class OtlpSpans:
         """As `Spans.ids`."""
         here = get_current_span().get_span_context()
         return (f"{here.trace_id:032x}", f"{here.span_id:016x}") if here.is_valid else None
+
+    def sampled_below(self) -> int | None:
+        """As `Spans.sampled_below`; samplers that go by a trace's id go by its last 64 bits."""
+        return self._below
 
     def close(self) -> None:
         """Send what is still kept; a receiver that is away is given up soon, to stop in time."""

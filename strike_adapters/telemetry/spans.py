@@ -6,13 +6,17 @@ of a stored event (`after`), which another process may have stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
-from typing import Protocol
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 
 from strike_adapters.telemetry.ids import Stored
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Value = str | int | float | bool
 
@@ -68,6 +72,9 @@ class Spans(Protocol):
     def ids(self) -> tuple[str, str] | None:
         """Trace and span that are under way, in hexadecimal."""
 
+    def sampled_below(self) -> int | None:
+        """Traces whose last 64 bits are below that are sampled; None: nobody is told of any."""
+
     def close(self) -> None:
         """Hand out what is still kept."""
 
@@ -107,6 +114,9 @@ class NoSpans:
     def ids(self) -> tuple[str, str] | None:
         return None
 
+    def sampled_below(self) -> int | None:
+        return None
+
     def close(self) -> None: ...
 
 
@@ -125,39 +135,24 @@ def is_on() -> bool:
     return _spans.is_on
 
 
-def begin(
-    name: str,
-    kind: Kind = Kind.INTERNAL,
-    *,
-    after: Stored | None = None,
-    beside: Stored | None = None,
-    headers: Mapping[str, str] | None = None,
-    trace: UUID | None = None,
-    attributes: Mapping[str, Value] | None = None,
-) -> AbstractContextManager[Span]:
-    """As `Spans.begin`."""
-    return _spans.begin(
-        name,
-        kind,
-        after=after,
-        beside=beside,
-        headers=headers,
-        trace=trace,
-        attributes=attributes,
-    )
+def _passed_on(method: Callable[Concatenate[Spans, P], T]) -> Callable[P, T]:
+    """The method of whichever spans are in use, with the same arguments."""
+
+    @wraps(method)
+    def passed_on(*args: P.args, **options: P.kwargs) -> T:
+        result: T = getattr(_spans, method.__name__)(*args, **options)
+        return result
+
+    return passed_on
+
+
+begin = _passed_on(Spans.begin)
+headers = _passed_on(Spans.headers)
+ids_now = _passed_on(Spans.ids)
+sampled_below = _passed_on(Spans.sampled_below)
 
 
 def stored(aggregate: object, events: Iterable[Stored]) -> None:
     """As `Spans.stored`, as a listener of `StrikeLog`."""
     if _spans.is_on:
         _spans.stored(events)
-
-
-def headers() -> dict[str, str]:
-    """As `Spans.headers`."""
-    return _spans.headers()
-
-
-def ids_now() -> tuple[str, str] | None:
-    """As `Spans.ids`."""
-    return _spans.ids()

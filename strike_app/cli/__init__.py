@@ -31,6 +31,7 @@ from strike_app.cli.options import AsJson, ExitWithParent, ReadyFile, Work
 app = typer.Typer(
     name="strike",
     help="Emergency callouts for cut fibre: phone the repair crew, follow the work, prove it all.",
+    epilog="Begin with: strike demo. More about each: strike COMMAND --help.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -50,7 +51,7 @@ def _tell_version(wanted: bool) -> None:
 def _strike(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which it is."),
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     pass
@@ -70,10 +71,11 @@ def demo(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a whole callout, from the cut to its end, with every part as a process of its own.
+    """Play a whole callout, from the cut to its end. Begin here.
 
-    Needs nothing set up: an embedded PostgreSQL and a mock of Twilio and Render are started, and
-    stopped at the end. The exit status says whether the story ended as it is told.
+    Nothing has to be set up: an embedded PostgreSQL, a mock of Twilio and Render, and each part of
+    Strike are started as processes of their own, and stopped at the end. The exit status says
+    whether the story ended as it is told.
 
     Stories: happy-path, second-accepts, all-decline, no-list, pager-timeout,
     voicemail, busy-then-accept, late-accept, cancel-mid-call, webhook-storm,
@@ -101,7 +103,7 @@ def serve(
     ready_file: ReadyFile = None,
     exit_with_parent: ExitWithParent = False,
 ) -> None:
-    """Serve GraphQL, GraphiQL and Twilio's webhooks.
+    """Serve the web console, GraphQL and Twilio's webhooks.
 
     Where to listen and what to trust is set by STRIKE_… variables: see strike doctor.
 
@@ -163,7 +165,7 @@ def prepare(
         bool, typer.Option(help="Of the embedded database only: throw away all that is in it.")
     ] = False,
 ) -> None:
-    """Bring the database to the form that this version needs, and end.
+    """Bring the database to the form that this version needs.
 
     Every command does so when it starts; this one is for whoever wants it done before. Safe to
     run at any time and as often as one likes.
@@ -182,7 +184,7 @@ def prepare(
 
 @app.command()
 def publish(ready_file: ReadyFile = None, exit_with_parent: ExitWithParent = False) -> None:
-    """Publish the log to NATS JetStream, for services on other machines.
+    """Publish the log to NATS JetStream, for other machines.
 
     May run in any number of processes; one is active, the others stand by. Needs the extra
     jetstream; what a subscriber gets is in docs/stream.md.
@@ -203,9 +205,9 @@ def seed(
         str, typer.Option(help="Where the mock will be, as Strike reaches it.")
     ] = "http://127.0.0.1:9000",
 ) -> None:
-    """Fill the database with the demo's companies, people and pager lists, for development.
+    """Fill the database with the demo's companies, for development.
 
-    They are rung and work through the mock alone. Seeding again changes nothing.
+    Their people are rung and work through the mock alone. Seeding again changes nothing.
 
     Example: strike seed --mock .strike/mock-settings.json
     """
@@ -225,11 +227,12 @@ def load(
     seed: Annotated[int, typer.Option(help="The same one loads the same on the same day.")] = 1,
     processes: followers.Processes = None,
 ) -> None:
-    """Fill an empty database with years of callouts, to see how it grows.
+    """Fill an empty database with years of callouts.
 
-    The events are the domain's own, along real backbones where the extra demo is installed, and
-    the read models are made from them. Nobody is rung for what is loaded. A database that holds
-    anything is refused; one whose loading was interrupted has to be dropped.
+    To see how it grows. The events are the domain's own, along real backbones where the extra
+    demo is installed, and the read models are made from them. Nobody is rung for what is
+    loaded. A database that holds anything is refused; one whose loading was interrupted has to
+    be dropped.
 
     Example: strike load --ecos 1000000 --tenants 200
     """
@@ -245,7 +248,7 @@ def load(
     add_help_option=False,
 )
 def mock(context: typer.Context) -> None:
-    """Stand in for Twilio, Render Networks and the login gateway, over real HTTP.
+    """Stand in for Twilio, Render Networks and the login gateway.
 
     Example: strike mock --scenario pager-timeout --port 9000 --upstream http://127.0.0.1:8080
     """
@@ -261,7 +264,7 @@ def simulate(
     story: Annotated[int | None, typer.Option(help="Tell one story line by line.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let the whole system live through random nights, and check that no page is lost.
+    """Let all of Strike live through random nights; is no page lost?
 
     Everything runs in memory on simulated time: people who sleep, decline or press late, webhooks
     that are lost, doubled or forged, an unreliable Twilio, Render and database, and processes that
@@ -283,7 +286,7 @@ def simulate(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Say what is configured, what is reachable and what is wrong, with the cure.
+    """Say what is set, reachable and wrong, each with its cure.
 
     The exit status is 1 if anything is wrong.
 
@@ -296,9 +299,10 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def settings(as_json: AsJson = False) -> None:
-    """Print every setting, where its value came from, and nothing of what is secret.
+    """Print every setting and where its value came from.
 
-    The environment goes before the file in TOML that STRIKE_SETTINGS_FILE names.
+    Of what is secret nothing is shown. The environment goes before the file in TOML that
+    STRIKE_SETTINGS_FILE names.
 
     Example: STRIKE_SETTINGS_FILE=/etc/strike.toml strike settings
     """

@@ -57,9 +57,9 @@ def set_twilio(
 
 @twilio.command("test")
 def try_twilio(noc: NocName, as_json: AsJson = False) -> None:
-    """Ask Twilio for the account's calls, which shows that it could place one.
+    """Find out whether the account could place a call.
 
-    The exit status is 1 if it could not.
+    Twilio is asked for its calls; nobody is rung. The exit status is 1 if it could not.
 
     Example: strike twilio test Bluestem
     """
@@ -117,9 +117,9 @@ def set_render(
 
 @render.command("test")
 def try_render(osp: OspName, as_json: AsJson = False) -> None:
-    """Fetch a token and read tasks, which shows that field work could be made and followed.
+    """Find out whether field work could be made and followed.
 
-    The exit status is 1 if it could not.
+    A token is fetched, and tasks are read. The exit status is 1 if it could not.
 
     Example: strike render test "Front Range"
     """
@@ -130,7 +130,7 @@ def try_render(osp: OspName, as_json: AsJson = False) -> None:
 
 @render.command("status")
 def render_status(osp: AnyOsp = None, as_json: AsJson = False) -> None:
-    """Say for each Render whether it answers, how late its polls are, and what went wrong.
+    """Say of each Render whether it answers, and what went wrong.
 
     The exit status is 1 if somebody has to look.
 

@@ -23,11 +23,11 @@ def mcp(
     ] = None,
     ready_file: ReadyFile = None,
 ) -> None:
-    """Let a language model draft callouts, find and read them (Model Context Protocol).
+    """Let a language model draft, find and read callouts (MCP).
 
-    Over stdio it acts with the API token in STRIKE_API_TOKEN; over HTTP each request brings its
-    own. It can do what the token may, but no settings, and a person sees each callout first:
-    docs/mcp.md. Needs the extra mcp.
+    By the Model Context Protocol. Over stdio it acts with the API token in STRIKE_API_TOKEN;
+    over HTTP each request brings its own. It can do what the token may, but no settings, and a
+    person sees each callout first: docs/mcp.md. Needs the extra mcp.
 
     Example: STRIKE_API_TOKEN=... strike mcp --url https://strike.example/graphql
     """

@@ -10,7 +10,7 @@ import typer
 from strike_app.cli.options import AsJson, Side
 
 evidence = typer.Typer(
-    help="One callout with all that happened, as a file that a third party can check.",
+    help="One callout as a file that a third party can check.",
     no_args_is_help=True,
 )
 
@@ -27,10 +27,11 @@ def export(
     ] = Side.NOC,
     as_json: AsJson = False,
 ) -> None:
-    """Write events, calls, timeline, response times and map of a callout into one file.
+    """Write all that happened in a callout into one file.
 
-    Keep the head of the chain that it prints somewhere else, or tell it to somebody: nobody can
-    then write another history without its being found.
+    It has events, calls, timeline, response times and map. Keep the head of the chain that
+    it prints somewhere else, or tell it to somebody: nobody can then write another history
+    without its being found.
 
     Example: strike evidence export 26-0042 cut.zip --for osp
     """
@@ -46,7 +47,7 @@ def verify(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check an evidence file, and say what it proves and what it does not.
+    """Check an evidence file, and say what it proves.
 
     Needs no database and no settings, unless it is compared --against the log. The exit status is 1
     if the file does not hold.

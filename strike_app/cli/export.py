@@ -19,7 +19,7 @@ def export(
         bool, typer.Option("--json", help="The events alone, a line of JSON each, to the output.")
     ] = False,
 ) -> None:
-    """Write the whole log and the tables that people read as files that need no Strike.
+    """Write log and tables as files that need no Strike.
 
     The folder gets events.csv, in the order of the log, and one CSV file for each table. They hold
     names and telephone numbers, but no secrets: accounts, tokens and keys are left out.

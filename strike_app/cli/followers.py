@@ -39,7 +39,7 @@ def skip_event(
     reason: Annotated[str, typer.Option(help="Why; it is kept, with who and when.")],
     as_json: AsJson = False,
 ) -> None:
-    """Have a follower leave out the event on which it fails, and go on behind it.
+    """Leave out the event on which a follower fails.
 
     Only that very event can be left out. What follows from it is then missing.
 
@@ -54,7 +54,7 @@ def skip_event(
 def reset_follower(
     name: FollowerName, processes: Processes = None, as_json: AsJson = False
 ) -> None:
-    """Make a read model anew from the whole log: the same as strike rebuild NAME.
+    """Make a read model anew, as strike rebuild NAME does.
 
     Example: strike followers reset eco_views
     """
@@ -65,7 +65,7 @@ def reset_follower(
 
 def rebuild(
     views: Annotated[
-        list[str] | None, typer.Argument(metavar="[VIEW]...", help="Which read models.")
+        list[str] | None, typer.Argument(metavar="VIEW", help="Which read models.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     old: Annotated[
@@ -74,10 +74,11 @@ def rebuild(
     processes: Processes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make read models anew from the log, beside the old ones, which are read until the swap.
+    """Make read models anew from the log.
 
-    May be interrupted: the same command goes on where it stood. Nobody is rung and no task is
-    made by it. The old tables are kept, as …_old, until --drop-old.
+    They are made beside the old ones, which are read until the swap. May be interrupted: the
+    same command goes on where it stood. Nobody is rung and no task is made by it. The old
+    tables are kept, as …_old, until --drop-old.
 
     Example: strike rebuild eco_views eco_timeline
     """

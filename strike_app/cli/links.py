@@ -75,7 +75,7 @@ def withdraw(noc: NocName, osp: OspName, as_json: AsJson = False) -> None:
 
 @link.command("suspend")
 def suspend(noc: NocName, osp: OspName, by: By, as_json: AsJson = False) -> None:
-    """Let no new callouts come over a link; those that there are go on.
+    """Let no new callouts come over a link; old ones go on.
 
     Example: strike link suspend Bluestem "Front Range" --by osp
     """
@@ -102,7 +102,7 @@ def policy(
     paging: Annotated[Policy, typer.Argument(help="Whether people are rung at once, or by hand.")],
     as_json: AsJson = False,
 ) -> None:
-    """For the NOC: say whether paging starts by itself with each new callout.
+    """For the NOC: say whether paging starts by itself.
 
     Example: strike link policy Bluestem "Front Range" manual
     """

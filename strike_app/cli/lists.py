@@ -24,9 +24,10 @@ def check_lists(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find numbers that cannot be called, empty lists, gaps and overlaps of regions.
+    """Find what keeps somebody from being rung tonight.
 
-    The exit status is 1 if anything keeps somebody from being rung.
+    Numbers that cannot be called, empty lists, gaps and overlaps of regions. The exit
+    status is 1 if anything keeps somebody from being rung.
 
     Example: strike lists check "Front Range" --map regions.svg
     """
@@ -59,7 +60,7 @@ def drill_list(
 def show_lists(
     osp: OspName,
     name: Annotated[
-        str | None, typer.Argument(metavar="[LIST]", help="One list with its people.")
+        str | None, typer.Argument(metavar="LIST", help="One list with its people.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -118,10 +119,11 @@ def import_regions(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make regions from a file: a list for each polygon, and one along each network's fibre.
+    """Make lists with regions from polygons, or along fibre.
 
-    A list that is there already gets the region and keeps its people. What is wrong in the file is
-    told with its place, and all else is taken; the exit status is then 1.
+    One for each polygon of the file, and one for each network. A list that is there already
+    gets the region and keeps its people. What is wrong in the file is told with its place, and
+    all else is taken; the exit status is then 1.
 
     Example: strike lists import "Front Range" spans.geojson --buffer 5000 --dry-run
     """
@@ -149,7 +151,9 @@ def raise_jobs(
     last: Annotated[int, typer.Option(help="The next one is one higher.")],
     as_json: AsJson = False,
 ) -> None:
-    """Let a year's numbers go on after a higher one, as when another system gave the first.
+    """Let a year's numbers go on after a higher one.
+
+    As when another system has given the first ones.
 
     Example: strike jobs raise "Front Range" --year 2026 --last 500
     """

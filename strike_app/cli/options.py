@@ -14,7 +14,7 @@ ExitWithParent = Annotated[
 ReadyFile = Annotated[
     Path | None, typer.Option(help="Write there, as JSON, where this process can be reached.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 TenantName = Annotated[
     str, typer.Argument(metavar="TENANT", help="A company: its name, a part of it, or its id.")
@@ -22,7 +22,7 @@ TenantName = Annotated[
 NocName = Annotated[str, typer.Argument(metavar="NOC", help="The NOC, by name or id.")]
 OspName = Annotated[str, typer.Argument(metavar="OSP", help="The contractor, by name or id.")]
 AnyTenant = Annotated[
-    str | None, typer.Argument(metavar="[TENANT]", help="A company; all if none is named.")
+    str | None, typer.Argument(metavar="TENANT", help="A company; all if none is named.")
 ]
 AnyOsp = Annotated[
     str | None, typer.Argument(help="A contractor, by name or id; all if none is named.")

@@ -10,7 +10,7 @@ import typer
 from strike_app.cli.options import AsJson
 
 secrets = typer.Typer(
-    help="Stored secrets and the keys they are sealed with; none is ever shown.",
+    help="Stored secrets and their keys; none is ever shown.",
     no_args_is_help=True,
 )
 

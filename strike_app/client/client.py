@@ -21,7 +21,9 @@ from strike_app.client.models import (
     Changed,
     Contractor,
     Counts,
+    Draft,
     EcoFilter,
+    Entry,
     Evidence,
     GeoJson,
     Me,
@@ -45,6 +47,8 @@ PAGE = 100
 
 _Arguments = dict[str, tuple[str, Any]]
 """By name: GraphQL type and value."""
+
+_NONE: _Arguments = {}
 
 
 def point(longitude: float, latitude: float) -> GeoJson:
@@ -153,6 +157,40 @@ class StrikeClient:
                 return
             arguments["after"] = ("String", found["pageInfo"]["endCursor"])
 
+    async def timeline(
+        self,
+        eco_id: UUID,
+        *,
+        newest_first: bool = False,
+        page: int = PAGE,
+        wait_for: int | None = None,
+        as_of: datetime | None = None,
+    ) -> AsyncGenerator[Entry, None]:
+        """The lines of an ECO's timeline, asked for `page` at a time as they are taken.
+
+        However long it is, none is missed and none comes twice. Nothing comes if the ECO is not
+        yours.
+        """
+        size, edge, on, more, end = (
+            ("last", "before", -1, "hasPreviousPage", "startCursor")
+            if newest_first
+            else ("first", "after", 1, "hasNextPage", "endCursor")
+        )
+        arguments = {"id": ("UUID!", eco_id), **_moment(wait_for, as_of)}
+        below: _Arguments = {size: ("Int", page), edge: ("String", None)}
+        lines = f"edges {{ node {{ {selection(Entry)} }} }} pageInfo {{ {more} {end} }}"
+        wanted = f"timelineConnection({_given(below)}) {{ {lines} }}"
+        while True:
+            answer = await self._answer("query", "eco", arguments, wanted, below)
+            if answer is None:
+                return
+            found = answer["timelineConnection"]
+            for one in found["edges"][::on]:
+                yield _read(Entry, one["node"])
+            if not found["pageInfo"][more]:
+                return
+            below[edge] = ("String", found["pageInfo"][end])
+
     async def counts(
         self, where: EcoFilter | None = None, *, wait_for: int | None = None
     ) -> Counts:
@@ -203,17 +241,46 @@ class StrikeClient:
         Give a reference that your service keeps, so that it can ask again after it was restarted.
         Without one the client makes one, which holds for this call only.
         """
-        order = {
-            "ospId": osp_id,
-            "location": location,
-            "jobType": job_type,
-            "description": description,
-            "clientReference": client_reference or f"client-{uuid4()}",
-            "ticket": ticket,
-            "priority": priority,
-            "affectedCustomers": affected_customers,
-        }
+        order = _order(
+            osp_id,
+            location,
+            job_type,
+            description,
+            client_reference or f"client-{uuid4()}",
+            ticket,
+            priority,
+            affected_customers,
+        )
         return await self._do("createEco", {"input": ("CreateEcoInput!", order)})
+
+    async def draft_eco(
+        self,
+        *,
+        osp_id: UUID,
+        location: GeoJson,
+        job_type: JobType | str,
+        description: str,
+        client_reference: str | None = None,
+        ticket: str | None = None,
+        priority: Priority | str = Priority.NORMAL,
+        affected_customers: int | None = None,
+    ) -> Draft:
+        """Prepare a callout for a person to look at. Nobody is rung; it is good for ten minutes."""
+        order = _order(
+            osp_id,
+            location,
+            job_type,
+            description,
+            client_reference,
+            ticket,
+            priority,
+            affected_customers,
+        )
+        return await self._do("draftEco", {"input": ("CreateEcoInput!", order)}, "EcoDraft", Draft)
+
+    async def confirm_eco(self, confirmation: str) -> Changed:
+        """Call out as drafted. The same confirmation again answers with the same ECO."""
+        return await self._do("confirmEco", {"confirmation": ("String!", confirmation)})
 
     async def cancel_eco(self, eco_id: UUID, reason: str, *, key: str | None = None) -> Changed:
         """Call it off. `key`, here and below: the same one again does nothing a second time."""
@@ -310,8 +377,11 @@ class StrikeClient:
             async for data in answers:
                 yield _read(shown, data[field])
 
-    async def _answer(self, kind: str, field: str, arguments: _Arguments, wanted: str) -> Any:
-        document, variables = _asked(kind, field, arguments, wanted)
+    async def _answer(
+        self, kind: str, field: str, arguments: _Arguments, wanted: str, below: _Arguments = _NONE
+    ) -> Any:
+        """`below`: what is given to fields in `wanted`."""
+        document, variables = _asked(kind, field, arguments, wanted, below)
         return (await self._connection.ask(document, variables))[field]
 
     async def _on(
@@ -320,8 +390,14 @@ class StrikeClient:
         once = {"idempotencyKey": ("String", key or f"client-{uuid4()}")}
         return await self._do(field, {"ecoId": ("UUID!", eco_id), **arguments, **once})
 
-    async def _do(self, field: str, arguments: _Arguments) -> Changed:
-        done = f"... on EcoChanged {{ {selection(Changed)} }}"
+    async def _do(
+        self,
+        field: str,
+        arguments: _Arguments,
+        kind: str = "EcoChanged",
+        shown: type[_AnAnswer] = Changed,  # type: ignore[assignment]
+    ) -> _AnAnswer:
+        done = f"... on {kind} {{ {selection(shown)} }}"
         refused = "... on Problem { code message path }"
         answer = await self._answer("mutation", field, arguments, f"{done} {refused}")
         if "code" in answer:
@@ -329,20 +405,48 @@ class StrikeClient:
             raise Refused(
                 answer["code"], answer["message"], path[1:] if path[:1] == ["input"] else path
             )
-        return _read(Changed, answer)
+        return _read(shown, answer)
 
 
 def _moment(wait_for: int | None, as_of: datetime | None) -> _Arguments:
     return {"waitFor": ("Position", wait_for), "asOf": ("DateTime", as_of)}
 
 
-def _asked(kind: str, field: str, arguments: _Arguments, wanted: str) -> tuple[str, dict[str, Any]]:
+def _order(
+    osp_id: UUID,
+    location: GeoJson,
+    job_type: JobType | str,
+    description: str,
+    client_reference: str | None,
+    ticket: str | None,
+    priority: Priority | str,
+    affected_customers: int | None,
+) -> dict[str, Any]:
+    return {
+        "ospId": osp_id,
+        "location": location,
+        "jobType": job_type,
+        "description": description,
+        "clientReference": client_reference,
+        "ticket": ticket,
+        "priority": priority,
+        "affectedCustomers": affected_customers,
+    }
+
+
+def _given(arguments: _Arguments) -> str:
+    return ", ".join(f"{name}: ${name}" for name in arguments)
+
+
+def _asked(
+    kind: str, field: str, arguments: _Arguments, wanted: str, below: _Arguments = _NONE
+) -> tuple[str, dict[str, Any]]:
     """The document, always the same for the same field, and its variables."""
-    names = ", ".join(f"${name}: {type_}" for name, (type_, _) in arguments.items())
-    given = ", ".join(f"{name}: ${name}" for name in arguments)
-    heads = (f"({names})", f"({given})") if arguments else ("", "")
+    all_ = arguments | below
+    names = ", ".join(f"${name}: {type_}" for name, (type_, _) in all_.items())
+    heads = (f"({names})" if all_ else "", f"({_given(arguments)})" if arguments else "")
     document = f"{kind} {field}{heads[0]} {{ {field}{heads[1]} {{ {wanted} }} }}"
-    variables = {name: to_jsonable_python(value) for name, (_, value) in arguments.items()}
+    variables = {name: to_jsonable_python(value) for name, (_, value) in all_.items()}
     return document, variables
 
 

@@ -86,6 +86,13 @@ class Changed(Answer):
     position: int
 
 
+class Draft(Answer):
+    """A callout that is ready: nobody is rung before it is confirmed."""
+
+    confirmation: str
+    expires_at: datetime
+
+
 class Entry(Answer):
     """A line of the timeline."""
 

@@ -12,8 +12,10 @@ from uuid import UUID, uuid4
 from psycopg.rows import DictRow
 from strawberry.dataloader import DataLoader
 
+from strike_adapters.postgres.eco_lists import Page
 from strike_adapters.postgres.past import Past, past_of
 from strike_adapters.postgres.queries import User
+from strike_adapters.postgres.timelines import LinesAsked, Timelines
 from strike_app.services import Services
 from strike_domain.access import Action, require
 from strike_domain.actors import Actor
@@ -71,6 +73,19 @@ class Loaders:
 
         self.tenants: DataLoader[UUID, Tenant] = DataLoader(tenants, cache=False)
         self.timelines = _grouped(lambda ids: queries.timelines(tenant_id, ids), "eco_id")
+        pages = queries.timeline_pages
+
+        async def timeline_pages(keys: list[tuple[UUID, LinesAsked]]) -> list[Page]:
+            return await _pages(pages, tenant_id, keys)
+
+        async def timeline_counts(ids: list[UUID]) -> list[int]:
+            found = await pages.counts(tenant_id, ids)
+            return [found[one] for one in ids]
+
+        self.timeline_pages: DataLoader[tuple[UUID, LinesAsked], Page] = DataLoader(
+            timeline_pages, cache=False
+        )
+        self.timeline_counts: DataLoader[UUID, int] = DataLoader(timeline_counts, cache=False)
         self.runs = _grouped(lambda ids: queries.runs(tenant_id, ids), "eco_id")
         self.runs_with_calls = _grouped(
             lambda ids: queries.runs_with_calls(tenant_id, ids), "eco_id"
@@ -87,6 +102,17 @@ class Loaders:
 
         self.regions: DataLoader[UUID, Mapping[UUID, Any]] = DataLoader(regions, cache=False)
         self.pasts: DataLoader[tuple[UUID, datetime], Past | None] = DataLoader(pasts, cache=False)
+
+
+async def _pages(
+    timelines: Timelines, tenant_id: UUID, keys: Sequence[tuple[UUID, LinesAsked]]
+) -> list[Page]:
+    """One statement for each page that is asked for, of however many ECOs."""
+    ids: defaultdict[LinesAsked, list[UUID]] = defaultdict(list)
+    for eco_id, asked in keys:
+        ids[asked].append(eco_id)
+    found = {asked: await timelines.pages(tenant_id, ids[asked], asked) for asked in ids}
+    return [found[asked][eco_id] for eco_id, asked in keys]
 
 
 def _regions(services: Services, actor: Actor, tenant_id: UUID, osp_id: UUID) -> Mapping[UUID, Any]:

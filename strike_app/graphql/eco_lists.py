@@ -14,6 +14,7 @@ import strawberry
 from strike_adapters.postgres import eco_lists
 from strike_adapters.postgres.cursors import write_cursor
 from strike_adapters.postgres.eco_lists import COUNTED, KEYS, EcoSort, Page
+from strike_app.graphql.pages import PageInfo
 from strike_app.graphql.types import Eco, StrikeInfo
 from strike_domain.eco import EcoStatus, JobType, PagingState, Priority, RenderState
 
@@ -99,20 +100,6 @@ def filter_of(
     return eco_lists.EcoFilter(**values)
 
 
-@strawberry.type(description="Where a page begins and ends (Relay).")
-class PageInfo:
-    has_next_page: bool = strawberry.field(
-        description="Whether others follow; for `last`, whether `before` was given."
-    )
-    has_previous_page: bool = strawberry.field(
-        description="Whether others come before; for `first`, whether `after` was given."
-    )
-    start_cursor: str | None = strawberry.field(
-        description="Give it to `before` for the page before; null without any edge."
-    )
-    end_cursor: str | None = strawberry.field(description="Give it to `after` for the next page.")
-
-
 @strawberry.type(description="One ECO in a list (Relay).")
 class EcoEdge:
     node: Eco = strawberry.field(description="The ECO.")
@@ -162,16 +149,15 @@ class EcoConnection:
         as_of: datetime | None,
     ) -> EcoConnection:
         """The page, as it was asked for."""
-        keys = KEYS[sort]
-        page_info = PageInfo(
-            has_next_page=page.has_next,
-            has_previous_page=page.has_previous,
-            start_cursor=write_cursor(page.rows[0], sort, keys) if page.rows else None,
-            end_cursor=write_cursor(page.rows[-1], sort, keys) if page.rows else None,
-        )
         edges = [EcoEdge(node=Eco.of(row, as_of), row=row, sort=sort) for row in page.rows]
+        outermost = (*page.rows[:1], *page.rows[-1:])
+        cursors = [write_cursor(row, sort, KEYS[sort]) for row in outermost]
         return cls(
-            edges=edges, page_info=page_info, tenant_id=tenant_id, wanted=wanted, as_of=as_of
+            edges=edges,
+            page_info=PageInfo.of(page, cursors),
+            tenant_id=tenant_id,
+            wanted=wanted,
+            as_of=as_of,
         )
 
 

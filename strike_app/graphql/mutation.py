@@ -97,7 +97,7 @@ class Mutation:
     ) -> EcoResult:
         order = EcoOrder(**vars(input))
         callouts = info.context.services.callouts
-        return await _run(info, NO_KEY, lambda actor: callouts.create_eco(order, actor), "input")
+        return await run(info, NO_KEY, lambda actor: callouts.create_eco(order, actor), "input")
 
     @strawberry.mutation(description="Stop the callout: nobody else is rung, a live call is ended.")
     async def cancel_eco(
@@ -109,7 +109,7 @@ class Mutation:
     ) -> EcoResult:
         callouts = info.context.services.callouts
         once = Once(idempotency_key, ("cancel_eco", eco_id, reason))
-        return await _run(info, once, lambda actor: callouts.cancel_eco(eco_id, reason, actor))
+        return await run(info, once, lambda actor: callouts.cancel_eco(eco_id, reason, actor))
 
     @strawberry.mutation(description="Correct an ECO; what is left out stays as it is.")
     async def amend_eco(
@@ -128,7 +128,7 @@ class Mutation:
         callouts = info.context.services.callouts
         changes = {"description": description, "location": location, "priority": priority}
         once = Once(idempotency_key, ("amend_eco", eco_id, description, location, priority))
-        return await _run(info, once, lambda actor: callouts.amend_eco(eco_id, actor, **changes))  # type: ignore[arg-type]
+        return await run(info, once, lambda actor: callouts.amend_eco(eco_id, actor, **changes))  # type: ignore[arg-type]
 
     @strawberry.mutation(description="Ring again, the list for the place or a chosen one.")
     async def dispatch_pager(
@@ -142,7 +142,7 @@ class Mutation:
     ) -> EcoResult:
         paging = info.context.services.paging
         once = Once(idempotency_key, ("dispatch_pager", eco_id, list_id))
-        return await _run(info, once, lambda actor: paging.dispatch(eco_id, actor, list_id))
+        return await run(info, once, lambda actor: paging.dispatch(eco_id, actor, list_id))
 
     @strawberry.mutation(
         description="Ring whoever offered to come later, alone. Their key makes it theirs."
@@ -156,7 +156,7 @@ class Mutation:
     ) -> EcoResult:
         paging = info.context.services.paging
         once = Once(idempotency_key, ("take_up_offer", eco_id, call_id))
-        return await _run(info, once, lambda actor: paging.take_up_offer(eco_id, call_id, actor))
+        return await run(info, once, lambda actor: paging.take_up_offer(eco_id, call_id, actor))
 
     @strawberry.mutation(description="Put a remark into the timeline, which both sides see.")
     async def add_note(
@@ -168,7 +168,7 @@ class Mutation:
     ) -> EcoResult:
         callouts = info.context.services.callouts
         once = Once(idempotency_key, ("add_note", eco_id, text))
-        return await _run(info, once, lambda actor: callouts.add_note(eco_id, text, actor))
+        return await run(info, once, lambda actor: callouts.add_note(eco_id, text, actor))
 
     @strawberry.mutation(
         description="Have the field tasks made after all: they had failed, or were not wanted."
@@ -178,7 +178,7 @@ class Mutation:
     ) -> EcoResult:
         callouts = info.context.services.callouts
         once = Once(idempotency_key, ("retry_field_tasks", eco_id))
-        return await _run(info, once, lambda actor: callouts.retry_field_tasks(eco_id, actor))
+        return await run(info, once, lambda actor: callouts.retry_field_tasks(eco_id, actor))
 
     @strawberry.mutation(
         description="Say that a crew is at work. Refused where field tasks say how it stands."
@@ -188,7 +188,7 @@ class Mutation:
     ) -> EcoResult:
         callouts = info.context.services.callouts
         once = Once(idempotency_key, ("start_work", eco_id))
-        return await _run(info, once, lambda actor: callouts.start_work(eco_id, actor))
+        return await run(info, once, lambda actor: callouts.start_work(eco_id, actor))
 
     @strawberry.mutation(
         description="Say that the work is done. Refused where field tasks say how it stands."
@@ -198,7 +198,7 @@ class Mutation:
     ) -> EcoResult:
         callouts = info.context.services.callouts
         once = Once(idempotency_key, ("complete_eco", eco_id))
-        return await _run(info, once, lambda actor: callouts.complete_eco(eco_id, actor))
+        return await run(info, once, lambda actor: callouts.complete_eco(eco_id, actor))
 
     @strawberry.mutation(
         description="Say within the grace period that work completed by hand is not done after all."
@@ -208,10 +208,12 @@ class Mutation:
     ) -> EcoResult:
         callouts = info.context.services.callouts
         once = Once(idempotency_key, ("reopen_eco", eco_id))
-        return await _run(info, once, lambda actor: callouts.reopen_eco(eco_id, actor))
+        return await run(info, once, lambda actor: callouts.reopen_eco(eco_id, actor))
 
 
-async def _run(info: StrikeInfo, once: Once, command: Command, *prefix: str) -> EcoResult:
+async def run(info: StrikeInfo, once: Once, command: Command, *prefix: str) -> EcoResult:
+    """The ECO as a command has left it, or why it was refused; `prefix` as of `answered`."""
+
     def changed(actor: Actor) -> EcoChanged:
         receipt = command(once.said_by(actor))
         eco = Eco.of_aggregate(receipt.aggregate, receipt.position)

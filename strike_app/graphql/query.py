@@ -16,7 +16,8 @@ from strike_app.graphql.readiness import Drill, Readiness
 from strike_app.graphql.response_times import ResponseTimes, times_of
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_app.graphql.selection import selected
-from strike_app.graphql.types import Eco, Me, StrikeInfo, TimelineEntry, columns_for
+from strike_app.graphql.timelines import TimelineEntry
+from strike_app.graphql.types import Eco, Me, StrikeInfo, columns_for
 from strike_domain.access import Action
 from strike_domain.drill import drill
 from strike_domain.eco import EcoStatus, PagingState

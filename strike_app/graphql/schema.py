@@ -33,6 +33,7 @@ from strawberry.utils.await_maybe import await_maybe
 from strike_app.graphql.compiled import CompiledExecutor
 from strike_app.graphql.context import Context
 from strike_app.graphql.cost import Costed
+from strike_app.graphql.drafts import DraftMutation
 from strike_app.graphql.measures import measures_rule
 from strike_app.graphql.mutation import Mutation
 from strike_app.graphql.places import PlacesQuery
@@ -78,7 +79,7 @@ class AllQueries(Query, PlacesQuery, SettingsQuery):
     "answer with a position. Those on settings are not in the log and have none: they are audited "
     "(`settingsChanges`), and the next question sees them.",
 )
-class AllMutations(Mutation, SettingsMutation):
+class AllMutations(Mutation, DraftMutation, SettingsMutation):
     pass
 
 

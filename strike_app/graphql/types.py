@@ -17,12 +17,21 @@ from strawberry.types import Info
 from strike_adapters.postgres.past import Past
 from strike_adapters.postgres.queries import Membership
 from strike_adapters.postgres.queries import User as UserRow
+from strike_adapters.postgres.timelines import LinesAsked, page_of
 from strike_adapters.postgres.views.eco_views import row_of, row_tasks
 from strike_app.following import Change
 from strike_app.graphql.context import Context
 from strike_app.graphql.enums import show
 from strike_app.graphql.scalars import GeoJSON, Position
 from strike_app.graphql.selection import selected
+from strike_app.graphql.timelines import (
+    After,
+    Before,
+    First,
+    Last,
+    TimelineConnection,
+    TimelineEntry,
+)
 from strike_domain import eco, errors, ports
 from strike_domain.access import RULES, may
 from strike_domain.actors import Actor, Role, Side
@@ -84,29 +93,6 @@ class Me:
     def of(cls, user: UserRow) -> Me:
         memberships = [TenantMembership.of(one, user) for one in user.memberships]
         return cls(id=user.id, email=user.email, name=user.name, memberships=memberships)
-
-
-@strawberry.type(description="One event of an ECO or of its pager runs, in words.")
-class TimelineEntry:
-    position: Position = strawberry.field(description="Its place in the log.")
-    at: datetime = strawberry.field(description="When it happened.")
-    kind: str = strawberry.field(description="The event's fixed name, such as strike.eco.created.")
-    line: str = strawberry.field(description="What happened, for people.")
-    actor: str = strawberry.field(description="Who did it: a user, a contact, a part of Strike.")
-    run_id: UUID | None = strawberry.field(description="The pager run it belongs to, if any.")
-    correlation_id: UUID = strawberry.field(description="The same for all that one request caused.")
-
-    @classmethod
-    def of(cls, row: dict[str, Any]) -> TimelineEntry:
-        return cls(
-            position=Position(row["position"]),
-            at=row["at"],
-            kind=row["kind"],
-            line=row["line"],
-            actor=row["actor"],
-            run_id=row["run_id"],
-            correlation_id=row["correlation_id"],
-        )
 
 
 @strawberry.type(description="One call to one person.")
@@ -329,6 +315,26 @@ class Eco:
             return [TimelineEntry.of(row) for row in past.timeline]
         rows = await info.context.loaders.timelines.load(self.id)
         return [TimelineEntry.of(row) for row in rows]
+
+    @strawberry.field(
+        description="The timeline by pages, in the order of the log. A new line moves no page's "
+        "edge: `last: 20` gives the newest."
+    )
+    async def timeline_connection(
+        self,
+        info: StrikeInfo,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> TimelineConnection:
+        asked = LinesAsked.of(first, after, last, before)
+        if self.as_of is not None:
+            past = await self._past(info, self.as_of)
+            page, total = page_of(past.timeline, asked), len(past.timeline)
+            return TimelineConnection.of(page, self.id, total)
+        page = await info.context.loaders.timeline_pages.load((self.id, asked))
+        return TimelineConnection.of(page, self.id)
 
     async def _past(self, info: StrikeInfo, moment: datetime) -> Past:
         past = self.past or await info.context.loaders.pasts.load((self.id, moment))

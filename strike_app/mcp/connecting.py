@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import SecretStr
 
+from strike_adapters.telemetry import Kind, begin, headers
 from strike_app.client import Patience, StrikeClient, StrikeError
 
 PATIENCE = Patience(request=15.0, repeats=30.0)
@@ -18,9 +19,8 @@ PATIENCE = Patience(request=15.0, repeats=30.0)
 
 @dataclass(frozen=True)
 class Caller:
-    """Of one call of a tool. `name` tells callers apart, and says nothing of their secret."""
+    """Of one call of a tool."""
 
-    name: str
     strike: StrikeClient
 
 
@@ -38,15 +38,26 @@ class Callers:
     async def calling(self, ctx: Context) -> AsyncIterator[Caller]:
         """Raises `ToolError` with code and words of whatever Strike refuses."""
         secret = self._token.get_secret_value() if self._token else _bearer(ctx)
-        name = hashlib.sha256(secret.encode()).hexdigest()
+        asked = begin(_asked(ctx), Kind.SERVER, headers=dict(ctx.headers or {}))
         try:
-            async with StrikeClient(
-                self._url, secret, agent=self._agent, patience=PATIENCE
-            ) as strike:
-                yield Caller(name, strike)
+            with asked:
+                async with (
+                    httpx.AsyncClient(headers=headers()) as http,
+                    StrikeClient(
+                        self._url, secret, agent=self._agent, patience=PATIENCE, http=http
+                    ) as strike,
+                ):
+                    yield Caller(strike)
         except StrikeError as error:
             at = f" (at {'.'.join(error.path)})" if error.path else ""
             raise ToolError(f"{error.code}: {error.message}{at}") from None
+
+
+def _asked(ctx: Context) -> str:
+    """The request, with the name of its tool, which is one of ours by now; no ids."""
+    request = ctx.request_context
+    tool = (request.params or {}).get("name") if request.method == "tools/call" else None
+    return f"mcp {request.method} {tool}" if tool else f"mcp {request.method}"
 
 
 def _bearer(ctx: Context) -> str:

@@ -14,7 +14,7 @@ from strike_app.client import Patience, StrikeClient
 from strike_app.mcp.connecting import Callers
 from strike_app.mcp.server import make_server
 from strike_app.processes import listen, tell_ready
-from strike_domain import SystemClock
+from strike_app.tracing import tracing
 from strike_domain.errors import Rejected
 
 AT_START = Patience(request=5.0, repeats=2.0)
@@ -36,11 +36,10 @@ def run_stdio(url: str, agent: str) -> None:
     async def serve() -> None:
         async with StrikeClient(url, token, agent=agent, patience=AT_START) as strike:
             await strike.me()
-        await make_server(
-            Callers(url, SecretStr(token), agent), SystemClock().now
-        ).run_stdio_async()
+        await make_server(Callers(url, SecretStr(token), agent)).run_stdio_async()
 
-    asyncio.run(serve())
+    with tracing("mcp"):
+        asyncio.run(serve())
 
 
 def run_http(
@@ -50,11 +49,13 @@ def run_http(
 
     `allowed`: names of this host that requests may be for, besides the address itself.
     """
-    server = make_server(Callers(url, None, agent), SystemClock().now)
-    with listen(host, port) as listener:
+    server = make_server(Callers(url, None, agent))
+    with tracing("mcp"), listen(host, port) as listener:
         address = f"{host}:{listener.getsockname()[1]}"
         app = server.streamable_http_app(
             host=host,
+            # No request needs another one's process: any of several may answer it.
+            stateless_http=True,
             transport_security=TransportSecuritySettings(
                 allowed_hosts=[address, *allowed],
                 allowed_origins=[f"https://{name}" for name in allowed],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -14,10 +14,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from strike_app.client import Eco, EcoFilter, EcoWithHistory, GeoJson
+from strike_app.client import Eco, EcoFilter, GeoJson
 from strike_app.mcp import shown
-from strike_app.mcp.connecting import Callers
-from strike_app.mcp.drafts import Drafts, Order, new_reference
+from strike_app.mcp.connecting import Caller, Callers
 from strike_domain import EcoStatus, JobType, PagingState, Priority
 
 INSTRUCTIONS = """
@@ -32,6 +31,9 @@ _Found = TypeVar("_Found")
 
 MOST_FOUND = 50
 
+MOST_LINES = 150
+"""Of a timeline in one answer: what a conversation can hold."""
+
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 WAKES = ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=True)
@@ -45,7 +47,7 @@ Where = Annotated[
 ]
 
 
-def make_server(callers: Callers, now: Callable[[], datetime]) -> MCPServer:
+def make_server(callers: Callers) -> MCPServer:
     """The server for any transport; each call of a tool is its caller's."""
     server = MCPServer(
         "osprey-strike",
@@ -53,9 +55,8 @@ def make_server(callers: Callers, now: Callable[[], datetime]) -> MCPServer:
         instructions=INSTRUCTIONS.strip(),
         log_level="WARNING",
     )
-    drafts = Drafts(now)
     _add_questions(server, callers)
-    _add_callouts(server, callers, drafts)
+    _add_callouts(server, callers)
     _add_commands(server, callers)
     _add_reading_matter(server, callers)
     return server
@@ -105,11 +106,12 @@ def _add_questions(server: MCPServer, callers: Callers) -> None:
 
     @server.tool(annotations=READS)
     async def timeline(eco_id: EcoId, ctx: Context, as_of: AsOf = None) -> shown.Timeline:
-        """All that happened to one callout, in order, now or until a past moment."""
+        """What happened to one callout, in order, now or until a past moment.
+
+        The newest lines if there are many; `as_of` the first of them shows those before it.
+        """
         async with callers.calling(ctx) as caller:
-            eco = _known(await caller.strike.eco(EcoWithHistory, eco_id, as_of=as_of))
-            lines = [shown.Line.of(one) for one in eco.timeline]
-            return shown.Timeline(callout=shown.Callout.of(eco), lines=lines)
+            return await _story(caller, eco_id, as_of)
 
     @server.tool(annotations=READS)
     async def readiness(ctx: Context) -> shown.Readiness:
@@ -137,7 +139,7 @@ def _add_questions(server: MCPServer, callers: Callers) -> None:
             )
 
 
-def _add_callouts(server: MCPServer, callers: Callers, drafts: Drafts) -> None:
+def _add_callouts(server: MCPServer, callers: Callers) -> None:
     @server.tool(annotations=READS)
     async def draft_eco(
         contractor_id: Annotated[UUID, Field(description="From who_would_be_rung.")],
@@ -149,26 +151,24 @@ def _add_callouts(server: MCPServer, callers: Callers, drafts: Drafts) -> None:
         ticket: str | None = None,
         affected_customers: int | None = None,
     ) -> shown.Draft:
-        """Prepare a callout for a person to look at. Nothing is stored, and nobody is rung."""
+        """Prepare a callout for a person to look at. Nothing is called out, and nobody is rung."""
         async with callers.calling(ctx) as caller:
             candidates = await caller.strike.contractors_for(location)
             chosen = next((one for one in candidates if one.osp.id == contractor_id), None)
             if chosen is None:
                 raise ToolError("CONTRACTOR_UNKNOWN: Take an id of who_would_be_rung.")
-            order = Order(
-                contractor_id,
-                location,
-                job_type,
-                description,
-                priority,
-                ticket,
-                affected_customers,
-                new_reference(),
+            draft = await caller.strike.draft_eco(
+                osp_id=contractor_id,
+                location=location,
+                job_type=job_type,
+                description=description,
+                priority=priority,
+                ticket=ticket,
+                affected_customers=affected_customers,
             )
-            code, expires_at = drafts.keep(caller.name, order)
             return shown.Draft(
-                confirmation=code,
-                expires_at=expires_at,
+                confirmation=draft.confirmation,
+                expires_at=draft.expires_at,
                 contractor=shown.Quoted.of(chosen.osp.name),
                 location=location,
                 job_type=job_type,
@@ -187,8 +187,7 @@ def _add_callouts(server: MCPServer, callers: Callers, drafts: Drafts) -> None:
         The same confirmation again answers with the same callout.
         """
         async with callers.calling(ctx) as caller:
-            order = drafts.take(caller.name, confirmation)
-            return shown.Done.of(await caller.strike.create_eco(**vars(order)))
+            return shown.Done.of(await caller.strike.confirm_eco(confirmation))
 
 
 def _add_commands(server: MCPServer, callers: Callers) -> None:
@@ -216,10 +215,9 @@ def _add_reading_matter(server: MCPServer, callers: Callers) -> None:
     async def eco(eco_id: str, ctx: Context) -> str:
         """One callout with its timeline."""
         async with callers.calling(ctx) as caller:
-            found = _known(await caller.strike.eco(EcoWithHistory, UUID(eco_id)))
-            callout, lines = shown.Callout.of(found), map(shown.Line.of, found.timeline)
-            timeline = [one.model_dump(mode="json") for one in lines]
-            return json.dumps({"callout": callout.model_dump(mode="json"), "timeline": timeline})
+            found = await _story(caller, UUID(eco_id), None)
+            told = found.model_dump(mode="json")
+            return json.dumps({"callout": told["callout"], "timeline": told["lines"]})
 
     @server.resource("strike://eco/{eco_id}/evidence.zip", mime_type="application/zip")
     async def evidence_zip(eco_id: str, ctx: Context) -> bytes:
@@ -256,7 +254,18 @@ def _known(found: _Found | None) -> _Found:
     return found
 
 
-async def _first(found: AsyncIterator[Eco], count: int) -> AsyncIterator[Eco]:
+async def _story(caller: Caller, eco_id: UUID, as_of: datetime | None) -> shown.Timeline:
+    eco = _known(await caller.strike.eco(Eco, eco_id, as_of=as_of))
+    newest = caller.strike.timeline(eco_id, newest_first=True, page=MOST_LINES + 1, as_of=as_of)
+    lines = [shown.Line.of(one) async for one in _first(newest, MOST_LINES + 1)]
+    return shown.Timeline(
+        callout=shown.Callout.of(eco),
+        lines=lines[:MOST_LINES][::-1],
+        more=len(lines) > MOST_LINES,
+    )
+
+
+async def _first(found: AsyncIterator[_Found], count: int) -> AsyncIterator[_Found]:
     async for one in found:
         yield one
         count -= 1

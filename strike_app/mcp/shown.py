@@ -105,7 +105,8 @@ class Line(BaseModel):
 
 class Timeline(BaseModel):
     callout: Callout
-    lines: list[Line]
+    lines: Annotated[list[Line], Field(description="In the order in which it happened.")]
+    more: Annotated[bool, Field(description="There are older ones, not shown here.")]
 
 
 class Somewhere(BaseModel):

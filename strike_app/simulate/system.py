@@ -117,6 +117,7 @@ class System:
             administration=cast(Any, None),
             checks=cast(Any, None),
             callouts=self.callouts,
+            drafting=cast(Any, None),
             paging=self.paging,
             queries=cast(Any, None),
             changes=cast(Any, None),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from strike_app.web import own_files
-from strike_app.web.pages import board, choices, create, eco, home, job, live, times
+from strike_app.web.pages import board, choices, create, eco, home, job, live, timeline, times
 from strike_app.web.settings_pages import SETTINGS
 
-PAGES = (home, choices, live, board, create, eco, times, job, *SETTINGS)
+PAGES = (home, choices, live, board, create, eco, timeline, times, job, *SETTINGS)
 """Each has `routes()`."""
 
 

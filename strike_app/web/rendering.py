@@ -12,6 +12,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from strike_adapters.telemetry import sampled_below
 from strike_app.headers import policy_of
 from strike_app.settings import Settings
 from strike_app.web import filters, settings_wording, wording
@@ -33,6 +34,7 @@ def render(viewer: Viewer, template: str, status: int = 200, **values: Any) -> w
 def text_of(viewer: Viewer, template: str, **values: Any) -> str:
     """The text of a page, or of a part of one, in the viewer's language."""
     values |= {"viewer": viewer, "own": own_path, "languages": LANGUAGES}
+    values["traced"] = sampled_below()
     return environment(viewer.language).get_template(template).render(values)
 
 

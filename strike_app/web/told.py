@@ -2,8 +2,9 @@
 
 Their sentences are written in English when something happens, and are stored. Another language has
 a line for each (`words/es.po`, context `told`) with names for what differs: `{why}` and `{what}`
-are sentences of ours again, everything else stays as somebody has written it. A sentence that a
-language does not know stays English.
+are sentences of ours again, `{count}` is a number, `{quoted}` somebody's words in quotation marks,
+everything else stays as somebody has written it. A sentence that a language does not know stays
+English.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ CONTEXT = "told"
 
 OURS = ("why", "what")
 """Names of what is looked up again; people's own words never are."""
+
+LOOKS = {"count": r"\d+", "quoted": r"""'(?:[^'\\]|\\.)*'|"[^"]*\""""}
+"""What stands for some names; anything does for the others."""
 
 NAME = re.compile(r"\{(\w+)\}")
 
@@ -49,7 +53,7 @@ def _found(text: str, language: str) -> str | None:
     for one in _sentences(language):
         if matched := one.pattern.fullmatch(text):
             parts = {
-                name: told(value, language) if name.rstrip("0123456789") in OURS else value
+                name: told(value, language) if _bare(name) in OURS else value
                 for name, value in matched.groupdict().items()
             }
             return one.words.format(**parts)
@@ -72,7 +76,16 @@ def _known(language: str) -> Iterator[tuple[str, str]]:
 def _pattern(english: str) -> re.Pattern[str]:
     literals = NAME.split(english)
     written = [
-        f"(?P<{part}>.+?)" if number % 2 else re.escape(part)
+        f"(?P<{part}>{_look(part)})" if number % 2 else re.escape(part)
         for number, part in enumerate(literals)
     ]
     return re.compile("".join(written), re.DOTALL)
+
+
+def _look(name: str) -> str:
+    return LOOKS.get(_bare(name), ".+?")
+
+
+def _bare(name: str) -> str:
+    """A name without the number that tells it from another one in the same sentence."""
+    return name.rstrip("0123456789")

@@ -6,7 +6,7 @@ Servers, followers, workers, the mock and two writers are processes of their own
 that are cut, stalled and slowed; processes are killed, the database ends without a farewell, Twilio
 and Render refuse, delay, lose and repeat. In the end everything comes to rest, and must be as if
 nothing had been the matter; the exit status is 1 if anything is not. `tox -e chaos` takes three
-seeds.
+seeds. SIGTERM and Ctrl-C end all of it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from rich.table import Table
 from strike_mock.scenarios import Crew, FaultRule, load
 from tests.faults.network import Network
 from tests.faults.outage_clients import Clients
+from tests.faults.outage_ending import ending_of, stopped_in_order
 from tests.faults.outage_faults import Fault, afflict, figures
-from tests.faults.outage_notes import Note, read
-from tests.faults.outage_world import KINDS, SCENARIO, LogReader, World, outage_world
-from tests.faults.test_outages_under_load import _come_to_rest, _problems
+from tests.faults.outage_notes import Note
+from tests.faults.outage_world import KINDS, SCENARIO, World, outage_world
 
 LINKS = ("database", "outside", "webhooks")
 
@@ -73,15 +73,13 @@ def live(seed: int, seconds: float, tell: Callable[[float, str], None]) -> Day:
     try:
         tell(0.0, "everything starts")
         with outage_world(network) as world:
-            reader = LogReader(world.url)
-            reader.start()
-            try:
-                _under_load(day, world, network, tell)
-                tell(1.0, "coming to rest")
-                _come_to_rest(world)
-            finally:
-                seen = reader.end()
-            _look(day, world, seen, tell)
+            end = ending_of(
+                world,
+                lambda: _under_load(day, world, network, tell),
+                lambda said: tell(1.0, said),
+            )
+        day.notes, day.problems = end.notes, end.problems
+        day.calls, day.events = len(end.placed), len(end.seen)
     finally:
         network.close()
     return day
@@ -136,16 +134,6 @@ def _outside(world: World, faults: Sequence[FaultRule]) -> None:
     httpx.post(f"{world.mock_url}/_mock/scenario", json=told).raise_for_status()
 
 
-def _look(day: Day, world: World, seen: list[int], tell: Callable[[float, str], None]) -> None:
-    placed = httpx.get(f"{world.mock_url}/_mock/calls").json()["calls"]
-    for kind in ("server", "follower", "worker"):
-        world.stop(kind)
-    tell(1.0, "looking at everything that was stored")
-    day.notes = [note for path in world.notes() for note in read(path)]
-    day.calls, day.events = len(placed), len(seen)
-    day.problems = [*_problems(world.url, day.notes, seen, placed)]
-
-
 # The report -----------------------------------------------------------------------------------
 
 
@@ -188,9 +176,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report", type=Path, help="a file for the report, as text")
     chosen = parser.parse_args(arguments)
     console, days = Console(), []
-    for seed in chosen.seed:
-        days.append(_watched(seed, 60 * chosen.minutes, console))
-        report(days[-1], console)
+    with stopped_in_order():
+        for seed in chosen.seed:
+            days.append(_watched(seed, 60 * chosen.minutes, console))
+            report(days[-1], console)
     if chosen.report:
         with chosen.report.open("w") as file:
             for day in days:

@@ -15,15 +15,13 @@ import tarfile
 from collections import Counter
 from pathlib import Path
 
-import httpx
 import pytest
 
 import strike_app
 from tests.faults.outage_clients import Clients
-from tests.faults.outage_faults import afflict
-from tests.faults.outage_notes import read
-from tests.faults.outage_world import LogReader, outage_world
-from tests.faults.test_outages_under_load import _come_to_rest, _problems
+from tests.faults.outage_ending import ending_of
+from tests.faults.outage_faults import Fault, afflict
+from tests.faults.outage_world import outage_world
 
 PREVIOUS = "57ce8051ba56ad94e2a9b37755edc6285d4961a8"
 """The version that this one takes over from; at a release, the commit of the last one."""
@@ -57,24 +55,19 @@ def previous(tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_two_versions_side_by_side_lose_nothing_and_repeat_nothing(previous: Path) -> None:
+    faults: list[Fault] = []
     with outage_world(sources={1: previous}) as world:
-        reader = LogReader(world.url)
-        reader.start()
-        try:
+
+        def under_load() -> None:
             with Clients(world.servers, world.token, world.folder / "clients.notes", seed=3):
                 kinds = ["server", "follower", "worker", "writer"]
-                faults = [*afflict(world, 3, [kinds[n % 4] for n in range(KILLS)])]
+                faults.extend(afflict(world, 3, [kinds[n % 4] for n in range(KILLS)]))
                 world.wait_ready()
             world.stop("writer")
-            _come_to_rest(world)
-        finally:
-            seen = reader.end()
-        placed = httpx.get(f"{world.mock_url}/_mock/calls").json()["calls"]
-        for kind in ("server", "follower", "worker"):
-            world.stop(kind)
-        notes = [note for path in world.notes() for note in read(path)]
-        assert [*_problems(world.url, notes, seen, placed)] == []
-        done = Counter(one.by for one in notes if one.what == "acknowledged")
+
+        end = ending_of(world, under_load)
+        assert end.problems == []
+        done = Counter(one.by for one in end.notes if one.what == "acknowledged")
     assert len(faults) == KILLS
     both = {name: done[name] for name in ("server-1", "server-2", "writer-1", "writer-2")}
     assert all(both.values()), both

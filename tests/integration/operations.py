@@ -113,6 +113,7 @@ QUESTIONS = (
         "eco",
         Action.ECO_SEE,
         "eco(id: $id) { id description noc { name } osp { name } timeline { line actor } "
+        "timelineConnection(last: 1) { totalCount edges { node { line actor } } } "
         "pagerRuns { listName region calls { contactName } } }",
         _eco,
         "($id: UUID!)",
@@ -121,7 +122,8 @@ QUESTIONS = (
     question(
         "ecos",
         Action.ECO_SEE,
-        "ecos(first: 200) { edges { node { id description timeline { line } } } }",
+        "ecos(first: 200) { edges { node { id description timeline { line } "
+        "timelineConnection(first: 9) { edges { node { line } } } } } }",
     ),
     question(
         "ecos",
@@ -154,6 +156,7 @@ QUESTIONS = (
         "eco",
         Action.ECO_SEE,
         "eco(id: $id, asOf: $asOf) { id description noc { name } timeline { line actor } "
+        "timelineConnection(first: 1) { totalCount edges { node { line actor } } } "
         "pagerRuns { listName calls { contactName } } }",
         _eco_now,
         "($id: UUID!, $asOf: DateTime!)",
@@ -263,6 +266,28 @@ COMMANDS = (
             }
         },
         "link",
+    ),
+    command(
+        "draftEco",
+        Action.ECO_CREATE,
+        "$input: CreateEcoInput!",
+        "input: $input",
+        lambda p, s: {
+            "input": {
+                "ospId": str(p.osp.id),
+                "location": PLACE,
+                "jobType": "FNOL",
+                "description": "OURS cut",
+            }
+        },
+        "link",
+    ),
+    command(
+        "confirmEco",
+        Action.ECO_CREATE,
+        "$code: String!",
+        "confirmation: $code",
+        lambda p, s: {"code": "AAAAAAAA"},
     ),
     _eco_command("cancelEco", Action.ECO_CANCEL, "reason", text="over"),
     _eco_command("amendEco", Action.ECO_AMEND, "description", text="OURS cut, in two places"),

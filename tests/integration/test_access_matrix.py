@@ -16,6 +16,8 @@ from strike_adapters.postgres import (
     eco_lists,
     queries,
     settings_queries,
+    tenancy,
+    timelines,
     times_queries,
 )
 from strike_app.bootstrap import Strike
@@ -196,7 +198,7 @@ async def test_who_names_no_tenant_reaches_nothing_but_themselves(worlds: Worlds
 
 # The second wall ---------------------------------------------------------------------------
 
-FILTERS = (queries.MINE, "%(tenant)s = ANY(seen_by)")
+FILTERS = (tenancy.MINE, "%(tenant)s = ANY(seen_by)")
 
 
 def unfiltered(text: str) -> str:
@@ -214,6 +216,7 @@ WRITERS: tuple[tuple[Any, str], ...] = (
     (eco_lists, "total_statement"),
     (eco_lists, "groups_statement"),
     (times_queries, "times_statement"),
+    (timelines, "page_statement"),
 )
 """What writes a statement for what is asked for."""
 
@@ -222,7 +225,7 @@ WRITERS: tuple[tuple[Any, str], ...] = (
 def without_filters(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement that has the tenant filter, robbed of it; their names."""
     names = []
-    for module in (queries, settings_queries, change_lines):
+    for module in (queries, settings_queries, change_lines, timelines):
         for name, text in vars(module).items():
             is_statement = isinstance(text, str) and name.isupper() and "SELECT" in text
             if is_statement and "%(tenant)s" in text and name not in ("IS_MEMBER", "IS_GOOD_TOKEN"):
@@ -247,7 +250,7 @@ def _without_filter(write: Callable[..., str]) -> Callable[..., str]:
 async def test_with_the_filter_switched_off_the_second_wall_still_shows_nothing_foreign(
     worlds: Worlds, without_filters: list[str]
 ) -> None:
-    assert len(without_filters) == 23
+    assert len(without_filters) == 25
     asked = 0
     for operation, side in itertools.product((*QUESTIONS, *STREAMS), Side):
         for pair in (worlds.ours, worlds.foreign):

@@ -18,7 +18,8 @@ from strike_adapters.postgres.past import Past, past_of
 from strike_adapters.postgres.queries import Queries, open_async_pool
 from strike_adapters.postgres.views.eco_history import EcoHistory
 from strike_app.bootstrap import Strike
-from strike_app.graphql.types import Call, Eco, PagerRun, TimelineEntry
+from strike_app.graphql.timelines import TimelineEntry
+from strike_app.graphql.types import Call, Eco, PagerRun
 from strike_domain import Callouts, EcoStatus, PagingState
 from tests.integration.served import Served
 from tests.integration.stored import StoredNight, follow, stored_night, table

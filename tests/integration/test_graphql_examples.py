@@ -25,7 +25,7 @@ from strike_domain import Actor, EcoOrder, LinkStatus, Role, Side
 from strike_domain.actors import Stamp
 from strike_domain.outside import RenderTerms
 from tests.integration.served import Served
-from tests.integration.stored import execute, follow
+from tests.integration.stored import execute, follow, rows
 from tests.integration.test_access_matrix import NoCalls
 from tests.integration.two_worlds import PLACE, Worlds, actor
 
@@ -73,6 +73,7 @@ class Stage:
         self.boss = {side: actor(self.pair.tenant(side), Role.ADMIN) for side in Side}
         self.eco_id = self.pair.eco_id
         self.number = 0
+        self.confirmation = "none yet"
 
     def set(self, name: str) -> dict[str, str]:
         """Get ready for one example; the ids that stand for the page's capitals."""
@@ -106,11 +107,21 @@ class Stage:
             "USER_ID": pair.members[Side.NOC],
             "TOKEN_ID": pair.tokens[Side.NOC],
             "CALL_ID": UUID(int=0xCA11),
+            "CONFIRMATION": self.confirmation,
         }
         now = self.strike.clock.now().isoformat()
         return {name: str(one) for name, one in found.items()} | {"MOMENT": now}
 
     # What some examples need
+
+    def drafted(self) -> None:
+        email = "chief@ours-noc.example"
+        (chief,) = rows(self.strike.url, "SELECT id FROM users WHERE email = %s", email)
+        order = EcoOrder(
+            osp_id=self.pair.osp.id, location=PLACE, job_type="FNOL", description="No light."
+        )
+        boss = self.boss[Side.NOC]
+        self.confirmation = self.strike.drafting().draft(order, chief["id"], boss).confirmation
 
     def completed(self) -> None:
         self.strike.callouts().complete_eco(self.eco_id, self.boss[Side.OSP])
@@ -145,6 +156,7 @@ class Stage:
 
 
 PREPARED: dict[str, Callable[[Stage], None]] = {
+    "confirmEco": Stage.drafted,
     "reopenEco": Stage.completed,
     "retryFieldTasks": Stage.has_render,
     "renderInstance": Stage.has_render,

@@ -26,6 +26,8 @@ from psycopg import AsyncConnection
 
 from strike_adapters.jetstream import Publisher, Target, publisher
 from strike_adapters.postgres.publisher_positions import Turn
+from strike_adapters.telemetry.following import MOST_SPANS
+from strike_app.tracing import tracing
 from strike_domain import Eco, Side
 from strike_domain.errors import Rejected, Unavailable
 from tests.integration.nats_server import NatsServer, Received, nats_server, read
@@ -41,6 +43,7 @@ from tests.integration.stored import (
 )
 from tests.integration.stories import tell_all
 from tests.integration.test_followers import end, holders
+from tests.otlp import receiving
 from tests.unit.given import ANA, BEN, CEM, NOC, OSP, stamp
 
 
@@ -88,6 +91,26 @@ def add_notes(night: StoredNight, count: int) -> None:
             eco.add_note(f"Note {number}.", stamp())
 
     night.strike.log.change_eco(night.eco_id, add)
+
+
+def test_what_is_published_goes_on_with_the_trace_of_its_event(
+    night: StoredNight, server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.create()
+    with receiving() as receiver:
+        for name, value in receiver.env().items():
+            monkeypatch.setenv(name, value)
+        with tracing("publish"), Running(publisher_of(night, server)):
+            eventually(lambda: is_done(night))
+            add_notes(night, 2)
+            eventually(lambda: is_done(night))
+            add_notes(night, MOST_SPANS + 1)
+            eventually(lambda: is_done(night))
+    events: list[Any] = [event for _, event in night.strike.events()]
+    noted = {one.event_id.hex[16:] for one in events if one.TOPIC == "strike.eco.note-added"}
+    spans = [one for one in receiver.spans if one.parent in noted]
+    assert {(one.name, one.kind) for one in spans} == {("publish log", "CONSUMER")}
+    assert len(spans) == 2, "One for both copies of an event; none for many events at once."
 
 
 def test_every_event_of_every_story_arrives_once_and_in_order(

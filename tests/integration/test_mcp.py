@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,7 +25,7 @@ from strike_app.mcp import Callers, make_server
 from strike_app.tokens import new_secret
 from strike_domain import Actor, Role, Scope, Side
 from tests.integration.served import OSP_ID, PLACE, Served, new_signer, serving
-from tests.integration.stored import eventually, rows
+from tests.integration.stored import eventually, execute, rows
 
 BOSS = Actor(name="user:boss", tenant_id=NOC_ID, side=Side.NOC, role=Role.ADMIN)
 CHIEF = Actor(name="user:chief", tenant_id=OSP_ID, side=Side.OSP, role=Role.ADMIN)
@@ -51,16 +50,6 @@ TOOLS = {
 }
 
 
-class Clock:
-    """The time of drafts."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 def token_for(
     strike: Strike, boss: Actor = BOSS, scopes: frozenset[Scope] = EVERYTHING
 ) -> SecretStr:
@@ -69,17 +58,16 @@ def token_for(
     return secret
 
 
-def server_for(served: Served, token: SecretStr, clock: Clock | None = None) -> MCPServer:
-    callers = Callers(f"{served.url}/graphql", token, "claude")
-    return make_server(callers, clock or Clock())
+def server_for(served: Served, token: SecretStr) -> MCPServer:
+    return make_server(Callers(f"{served.url}/graphql", token, "claude"))
 
 
 @asynccontextmanager
-async def agent(strike: Strike, **changes: Any) -> AsyncIterator[tuple[Client, Served]]:
+async def agent(strike: Strike) -> AsyncIterator[tuple[Client, Served]]:
     """An agent of a NOC's, in this process."""
     async with (
         serving(strike, new_signer()) as served,
-        Client(server_for(served, token_for(strike), **changes)) as client,
+        Client(server_for(served, token_for(strike))) as client,
     ):
         yield client, served
 
@@ -153,23 +141,43 @@ async def test_a_callout_is_drafted_shown_and_confirmed(strike: Strike) -> None:
 
 
 async def test_a_draft_expires_and_is_its_callers_alone(strike: Strike) -> None:
-    clock = Clock()
     async with serving(strike, new_signer()) as served:
-        mine = server_for(served, token_for(strike), clock)
+        mine = server_for(served, token_for(strike))
         async with Client(mine) as client:
             draft = await use(client, "draft_eco", **DRAFT)
-            clock.now += timedelta(minutes=10, seconds=1)
+            execute(strike.url, "UPDATE eco_drafts SET expires_at = now() - interval '1 second'")
             told = await refusal(client, "confirm_eco", confirmation=draft["confirmation"])
             assert "DRAFT_UNKNOWN: " in told
             assert "DRAFT_UNKNOWN" in await refusal(client, "confirm_eco", confirmation="AAAAAAAA")
         async with Client(mine) as client:
             stranger = DRAFT | {"contractor_id": str(uuid4())}
             assert "CONTRACTOR_UNKNOWN: " in await refusal(client, "draft_eco", **stranger)
+            empty = DRAFT | {"description": " "}
+            assert "DESCRIPTION_EMPTY: " in await refusal(client, "draft_eco", **empty)
             draft = await use(client, "draft_eco", **DRAFT)
-        async with Client(server_for(served, token_for(strike), clock)) as client:
+        async with Client(server_for(served, token_for(strike))) as client:
             told = await refusal(client, "confirm_eco", confirmation=draft["confirmation"])
             assert "DRAFT_UNKNOWN: " in told
     assert ecos(strike) == 0
+    assert len(rows(strike.url, "SELECT 1 FROM eco_drafts")) == 1, "What has expired is gone."
+
+
+@pytest.mark.usefixtures("followers")
+async def test_any_node_confirms_a_draft_and_all_of_them_together_once(strike: Strike) -> None:
+    """Drafted at one, which then stops; confirmed at others at the same time, and once more."""
+    token = token_for(strike)
+    async with serving(strike, new_signer()) as served:
+        async with Client(server_for(served, token)) as client:
+            draft = await use(client, "draft_eco", **DRAFT)
+
+        async def confirm() -> str:
+            async with Client(server_for(served, token)) as client:
+                done = await use(client, "confirm_eco", confirmation=draft["confirmation"])
+                return str(done["callout"]["eco_id"])
+
+        found = {*await asyncio.gather(*(confirm() for _ in range(8))), await confirm()}
+        assert len(found) == 1
+        await asyncio.to_thread(eventually, lambda: ecos(strike) == 1)
 
 
 @pytest.mark.usefixtures("followers")
@@ -199,8 +207,8 @@ async def test_an_agent_may_no_more_than_its_token(strike: Strike) -> None:
     async with serving(strike, new_signer()) as served:
         reads = token_for(strike, scopes=frozenset({Scope.READ}))
         async with Client(server_for(served, reads)) as client:
-            draft = await use(client, "draft_eco", **DRAFT)
-            told = await refusal(client, "confirm_eco", confirmation=draft["confirmation"])
+            assert "SCOPE_MISSING: " in await refusal(client, "draft_eco", **DRAFT)
+            told = await refusal(client, "confirm_eco", confirmation="AAAAAAAA")
             assert "SCOPE_MISSING: " in told
         async with Client(server_for(served, token_for(strike, CHIEF))) as client:
             ready = await use(client, "readiness")
@@ -266,32 +274,70 @@ async def test_over_stdio(strike: Strike) -> None:
             assert done["callout"]["status"] == "OPEN"
 
 
+@asynccontextmanager
+async def node(served: Served, ready: Path) -> AsyncIterator[str]:
+    """`strike mcp` over HTTP, at that address."""
+    process = await asyncio.create_subprocess_exec(
+        *STRIKE, "mcp", "--url", f"{served.url}/graphql", "--http", "0",
+        "--ready-file", str(ready),
+    )  # fmt: skip
+    try:
+        yield json.loads(await asyncio.to_thread(eventually, lambda: text_of(ready), 30))["url"]
+    finally:
+        process.terminate()
+        await process.wait()
+
+
 @pytest.mark.usefixtures("followers")
 async def test_over_http_each_request_brings_its_own_token(strike: Strike, tmp_path: Path) -> None:
-    ready = tmp_path / "ready.json"
     async with serving(strike, new_signer()) as served:
-        process = await asyncio.create_subprocess_exec(
-            *STRIKE, "mcp", "--url", f"{served.url}/graphql", "--http", "0",
-            "--ready-file", str(ready),
-        )  # fmt: skip
-        try:
-            url = json.loads(await asyncio.to_thread(eventually, lambda: text_of(ready), 30))["url"]
-            token = token_for(strike).get_secret_value()
-            proof = {"Authorization": f"Bearer {token}"}
-            async with (
-                httpx2.AsyncClient(headers=proof) as http,
-                Client(streamable_http_client(url, http_client=http)) as client,
-            ):
+        proof = {"Authorization": f"Bearer {token_for(strike).get_secret_value()}"}
+        async with (
+            node(served, tmp_path / "one") as one,
+            node(served, tmp_path / "two") as two,
+            httpx2.AsyncClient(headers=proof) as http,
+        ):
+            async with Client(streamable_http_client(one, http_client=http)) as client:
                 draft = await use(client, "draft_eco", **DRAFT)
-                assert draft["confirmation"]
-            async with Client(url) as client:
+            async with Client(streamable_http_client(two, http_client=http)) as client:
+                done = await use(client, "confirm_eco", confirmation=draft["confirmation"])
+                assert done["callout"]["status"] == "OPEN"
+            async with Client(one) as client:
                 assert "LOGIN_MISSING" in await refusal(client, "find_ecos")
-            async with httpx2.AsyncClient() as http:
-                foreign = await http.post(url, json={}, headers={"Host": "evil.example"})
+            async with httpx2.AsyncClient() as stranger:
+                foreign = await stranger.post(one, json={}, headers={"Host": "evil.example"})
                 assert foreign.status_code in (403, 421)
-        finally:
-            process.terminate()
-            await process.wait()
+
+
+@pytest.mark.usefixtures("followers")
+async def test_over_http_no_request_needs_the_process_of_another(
+    strike: Strike, tmp_path: Path
+) -> None:
+    """A balancer may send each of a session's requests elsewhere."""
+    async with serving(strike, new_signer()) as served:
+        headers = {
+            "Authorization": f"Bearer {token_for(strike).get_secret_value()}",
+            "Accept": "application/json, text/event-stream",
+        }
+        async with (
+            node(served, tmp_path / "one") as one,
+            node(served, tmp_path / "two") as two,
+            httpx2.AsyncClient(headers=headers) as http,
+        ):
+            hello = {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {},
+                "clientInfo": {"name": "test", "version": "1"},
+            }
+            answer = await http.post(one, json=_rpc("initialize", hello))
+            assert answer.status_code == 200 and "mcp-session-id" not in answer.headers
+            asked = {"name": "find_ecos", "arguments": {}}
+            answer = await http.post(two, json=_rpc("tools/call", asked))
+            assert answer.status_code == 200 and '"callouts"' in answer.text, answer.text
+
+
+def _rpc(method: str, params: dict[str, Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
 
 
 def text_of(file: Path) -> str:

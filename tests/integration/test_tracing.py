@@ -13,8 +13,9 @@ from uuid import UUID, uuid4
 
 import pytest
 import structlog
+from mcp import Client
 
-from strike_adapters.telemetry import begin, ids_now, is_on
+from strike_adapters.telemetry import begin, ids_now, is_on, sampled_below
 from strike_adapters.twilio.accounts import WebhookUrls
 from strike_app.bootstrap import Strike
 from strike_app.logs import configure
@@ -22,6 +23,7 @@ from strike_app.tracing import is_wanted, resource_of, tracing
 from strike_domain.callouts import EcoOrder
 from strike_domain.errors import Rejected
 from tests.integration.served import CREATE, ORDER, Served
+from tests.integration.test_mcp import server_for, token_for, use
 from tests.integration.test_webhooks import OLIVIA
 from tests.otlp import Receiver, receiving
 
@@ -132,6 +134,35 @@ async def test_what_is_sampled_out_is_sent_by_nobody(
                     pass
         assert {one.trace for one in found.spans} == {ids[0].hex}
         assert {"follow", "POST /graphql"} <= {one.name for one in found.spans}
+
+
+def test_pages_are_told_which_traces_the_sampler_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sampled_below() is None
+    with receiving() as found:
+        for name, value in found.env().items():
+            monkeypatch.setenv(name, value)
+        for sampler, ratio, share in (
+            ("parentbased_always_on", "", 1.0),
+            ("always_off", "", 0.0),
+            ("parentbased_traceidratio", "0.1", 0.1),
+            ("traceidratio", "0.25", 0.25),
+        ):
+            monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+            monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
+            with tracing("test"):
+                assert (sampled_below() or 0) / 2**64 == pytest.approx(share)
+
+
+async def test_a_tool_of_an_agent_is_a_span_and_so_is_what_it_asks(
+    served: Served, strike: Strike, receiver: Receiver
+) -> None:
+    async with Client(server_for(served, token_for(strike))) as agent:
+        await use(agent, "find_ecos")
+    spans = receiver.wait_for(named("mcp tools/call find_ecos"))
+    tool = next(one for one in spans if one.name == "mcp tools/call find_ecos")
+    assert tool.kind == "SERVER"
+    asked = [one for one in spans if one.name == "POST /graphql"]
+    assert [(one.trace, one.parent) for one in asked] == [(tool.trace, tool.span)]
 
 
 async def test_off_no_address_has_more_in_it_and_a_trace_still_names_the_chain(

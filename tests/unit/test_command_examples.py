@@ -30,6 +30,13 @@ def test_a_command_says_what_it_does(command: Command) -> None:
     assert without == []
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.path)
+def test_a_command_is_told_in_one_line_of_a_narrow_terminal(command: Command) -> None:
+    """In the list of its group; longer sentences end in dots there."""
+    told = command.told.split("\n\n")[0].partition(". ")[0]
+    assert len(told) <= 66, told
+
+
 @pytest.mark.parametrize("command", RUN, ids=lambda one: one.path)
 def test_a_command_has_an_example_that_it_takes(command: Command) -> None:
     assert command.path in command.example

@@ -92,6 +92,7 @@ def _services(settings: Settings | None = None) -> Services:
         administration=nothing,
         checks=nothing,
         callouts=nothing,
+        drafting=nothing,
         paging=nothing,
         queries=cast(Any, FakeQueries()),
         changes=cast(Any, FakeChanges()),

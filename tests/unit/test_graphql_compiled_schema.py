@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from strike_adapters.postgres.eco_lists import Page
 from strike_adapters.postgres.queries import Membership, User
+from strike_adapters.postgres.timelines import Timelines
 from strike_app.graphql import Context
 from strike_app.graphql.schema import MAX_ALIASES, build_schema
 from strike_domain.actors import Actor, Role, Side
@@ -106,6 +107,22 @@ class Rows:
             for n in range(one.int % 4)
         ]
 
+    @property
+    def timeline_pages(self) -> Timelines:
+        return Timelines(self.lines)
+
+    async def lines(self, statement: str, **_values: Any) -> list[dict[str, Any]]:
+        """As a page's statement would say, of which the last has more than it shows."""
+        if "count(*)" in statement:
+            self.asked["counts of timelines"] += 1
+            return [{"eco_id": one, "count": 9} for one in _values["ids"]]
+        self.asked["pages of timelines"] += 1
+        found = await self.timelines(NOC, sorted(_values["ids"]) * 51)
+        self.asked["timelines"] -= 1
+        if self.rng.random() < 0.1:
+            raise Rejected("NO_LINES", "There are none.")
+        return found
+
     async def runs(self, _tenant: UUID, ids: list[UUID]) -> list[dict[str, Any]]:
         self.asked["runs"] += 1
         if self.rng.random() < 0.3:
@@ -168,12 +185,14 @@ def _without_id(extensions: dict[str, Any] | None) -> dict[str, Any]:
 
 
 async def test_what_rows_of_a_list_ask_for_is_one_statement() -> None:
-    query = "{ ecos { edges { node { noc { name } timeline { line } pagerRuns { id } } } } }"
+    query = "{ ecos { edges { node { noc { name } timeline { line } "
+    query += "timelineConnection(last: 1) { totalCount } pagerRuns { id } } } } }"
     for schema in (CORE, COMPILED, COMPILED):
         context, rows = _context(1)
         with capture_logs():
             await schema.execute(query, None, context)
-        assert rows.asked == {"ecos": 1, "tenants": 1, "timelines": 1, "runs": 1}
+        once = ("ecos", "tenants", "timelines", "pages of timelines", "counts of timelines", "runs")
+        assert rows.asked == dict.fromkeys(once, 1)
 
 
 async def test_a_refusal_keeps_its_code_and_path() -> None:

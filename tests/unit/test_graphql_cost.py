@@ -35,6 +35,14 @@ def test_a_field_counts_once_for_each_item_of_the_lists_that_it_stands_in() -> N
     assert _cost(f"{{ ecos {{ {NODES} }} }}") == 2 + 50 * each
 
 
+def test_a_page_of_a_timeline_counts_as_often_as_it_has_lines() -> None:
+    page = "timelineConnection%s { edges { node { line } } }"
+    for size, lines in (("", 50), ("(first: 3)", 3), ("(last: 200)", 200)):
+        assert _cost(f'{{ eco(id: "x") {{ {page % size} }} }}') == 1 + 1 + 1 + lines * 2
+    within = page % "(last: 3)"
+    assert _cost(f"{{ ecos(first: 7) {{ edges {{ node {{ {within} }} }} }} }}") == 2 + 7 * 9
+
+
 def test_the_size_of_a_page_may_be_a_variable() -> None:
     query = "query ($n: Int! = 20) { ecos(first: $n) { edges { cursor } } }"
     assert _cost(query) == 2 + 20

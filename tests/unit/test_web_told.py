@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from itertools import product
 from types import ModuleType
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from strike_app.web.told import told
 from strike_domain import Location, pager_process, paging, readiness, regions, ringer, timeline
+from strike_domain.field_tasks import FieldTask, TaskSnapshot, TaskState
 from strike_domain.pager_run import CallOutcome
 from strike_domain.regions import ListName, Matches, choose_match, region_match
 from tests.unit.given import ANA, BEN, LIST
@@ -121,8 +123,43 @@ def test_sentences_in_sentences_are_told_too() -> None:
     assert told("Amended: description, priority", "es") == "Corregido: descripción, prioridad"
 
 
+def _snapshot(**states: TaskState) -> TaskSnapshot:
+    tasks = [FieldTask(id=name, name=name, state=state) for name, state in states.items()]
+    return TaskSnapshot(tasks=tuple(tasks))
+
+
+@given(
+    before=st.dictionaries(st.sampled_from("ABCDE"), st.sampled_from(TaskState)),
+    after=st.dictionaries(st.sampled_from("ABCDE"), st.sampled_from(TaskState)),
+)
+def test_what_became_of_field_tasks_is_known_to_the_last_word(
+    before: dict[str, TaskState], after: dict[str, TaskState]
+) -> None:
+    old, new = _snapshot(**before), _snapshot(**after)
+    changes = [*new.changes_since(old)[:3], "2 more changes"]
+    line = f"Field tasks: {'; '.join(changes)}. Now {new.summary}"
+    english = {"was", "is", "new", "more", "removed", "reopened", "no", "tasks", "Now"}
+    english |= {word for state in TaskState for word in state.words.split()}
+    for said in (told(line, "es"), told(f"Field tasks: {new.summary}", "es")):
+        assert not english & set(re.findall(r"\w+", said)), said
+
+
+def test_a_task_that_is_called_otherwise_is_told_with_both_names() -> None:
+    line = "Field tasks: 'A', now \"B's\", was assigned, is done; 'C' is called 'D' now. Now 2 done"
+    assert told(line, "es") == (
+        "Tareas de campo: 'A', ahora \"B's\": antes asignada, ahora hecha; 'C' se llama ahora 'D'. "
+        "Ahora 2 hechas"
+    )
+    line = "Field tasks: 'C' is new after 'A', planned. Now 1 planned"
+    assert told(line, "es") == (
+        "Tareas de campo: 'C' es nueva tras 'A', planificada. Ahora 1 planificada"
+    )
+
+
 def test_what_somebody_wrote_stays_as_it_is() -> None:
     assert told("Note: Work has started", "es") == "Nota: Work has started"
+    for words in ("the crew at work", "3 done", "'A' was removed", "it was planned, is done"):
+        assert told(f"Note: {words}", "es") == f"Nota: {words}"
     assert told("Cancelled: The work is done.", "es") == "Cancelado: The work is done."
     assert told("Note: {name} {0} %s", "es") == "Nota: {name} {0} %s"
     assert told("Pager run started: Ana, Ben", "es") == "Ronda de llamadas empezada: Ana, Ben"

@@ -1,11 +1,12 @@
 // Sends a form until the server has said what became of it: the same reference, so once.
 import { showLink } from "./console.js";
+import { traceHeaders } from "./traces.js";
 
 const WAITS_S = [1, 2, 4, 8, 10];
 const PATIENCE_MS = 15_000;
 
 const post = (url, values, accept) => fetch(url, {
-  method: "POST", body: values, headers: { Accept: accept }, signal: AbortSignal.timeout(PATIENCE_MS), redirect: "manual",
+  method: "POST", body: values, headers: { Accept: accept, ...traceHeaders() }, signal: AbortSignal.timeout(PATIENCE_MS), redirect: "manual",
 });
 
 /** The elements of a part of a page, as the server made them. Rejects if there is no answer. */
