@@ -15,6 +15,7 @@ from psycopg.rows import DictRow
 from strike_adapters.postgres.archive.moving import Archive, Closed, Moved, Stream
 from strike_adapters.postgres.follower_states import position_of
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
+from strike_adapters.postgres.pools import Connections
 from strike_adapters.postgres.store import LogRecorder
 from strike_domain.eco import EcoCancelled, EcoClosed
 from strike_domain.log import StrikeLog
@@ -75,9 +76,9 @@ def passed_by_all(connection: psycopg.Connection[DictRow]) -> Passed:
 class Archiving:
     """Moves callouts that were over before a moment; each batch stands by itself."""
 
-    def __init__(self, log: StrikeLog, connection: psycopg.Connection[DictRow]) -> None:
+    def __init__(self, log: StrikeLog, pool: Connections) -> None:
         self._log = log
-        self._connection = connection
+        self._pool = pool
         self.archive = Archive(cast(LogRecorder, log.recorder))
 
     def run(self, before: datetime, at: datetime, limit: int | None, report: Report) -> Moved:
@@ -88,10 +89,10 @@ class Archiving:
         """
         total, done, months = Moved(), 0, set[date]()
         with self.archive.alone():
-            passed = passed_by_all(self._connection).position
+            with self._pool.connection() as connection:
+                passed = passed_by_all(connection).position
             which = {"before": before, "passed": passed}
-            row = self._connection.execute(COUNT.encode(), which).fetchone()
-            found = min(row["n"] if row else 0, limit or 2**63)
+            found = min(self._rows(COUNT, which)[0]["n"], limit or 2**63)
             report(Told(found, 0, total))
             for ids in batches(self._long_closed(which, limit)):
                 closed = closed_of(self._log, ids, before, passed)
@@ -105,12 +106,17 @@ class Archiving:
     def _long_closed(self, which: dict[str, Any], limit: int | None) -> Iterator[UUID]:
         last: dict[str, Any] = {"over_at": datetime.min.replace(tzinfo=UTC), "eco_id": UUID(int=0)}
         given = 0
-        while rows := self._connection.execute(NEXT.encode(), {**which, **last}).fetchall():
+        while rows := self._rows(NEXT, {**which, **last}):
             for last in rows:
                 if given == limit:
                     return
                 given += 1
                 yield last["eco_id"]
+
+    def _rows(self, question: str, values: dict[str, Any]) -> list[DictRow]:
+        # No connection is kept while events are moved: it would hold on to the read model.
+        with self._pool.connection() as connection:
+            return connection.execute(question.encode(), values).fetchall()
 
 
 def batches(ids: Iterator[UUID]) -> Iterator[list[UUID]]:
