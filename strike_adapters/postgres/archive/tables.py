@@ -122,7 +122,7 @@ NEWER_IN_LOG = """
 UNION ALL
 (
     SELECT last_position, originator_id, last_version, NULL, NULL FROM {schema}.{streams}
-    WHERE last_position > %(gt)s LIMIT 1
+    WHERE last_position > %(gt)s ORDER BY last_position DESC LIMIT 1
 )
 ORDER BY id
 """
