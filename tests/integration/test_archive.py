@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 )
 
 from strike_adapters.postgres.archive.moving import Archive, Closed, Moved, Stream
+from strike_adapters.postgres.prepare import PREPARING
 from strike_adapters.postgres.store import Factory, LogRecorder, ProcessRecorder, store_env
 from strike_domain.errors import Conflict, NotFound
 from tests.integration.stored import eventually, execute, rows
@@ -363,6 +364,19 @@ def test_the_live_table_is_written_anew_without_the_room_of_what_was_moved(
         with pytest.raises(Conflict):
             log.archive.compact(0.1)
     log.add(streams[-1], 4)
+
+
+def test_nothing_is_moved_while_a_version_is_being_installed(log: Log, database_url: str) -> None:
+    stream = log.stored()
+    log.move(log.stored())  # The month is there.
+    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with psycopg.connect(database_url) as preparing, ThreadPoolExecutor(1) as threads:
+        preparing.execute("SELECT pg_advisory_lock(%s)", (PREPARING,))
+        moving = threads.submit(log.move, stream)
+        eventually(lambda: rows(database_url, waiting))
+        assert live_rows(database_url) == 3
+        preparing.execute("SELECT pg_advisory_unlock(%s)", (PREPARING,))
+        assert moving.result().events == 3
 
 
 # At the same time ------------------------------------------------------------------------------

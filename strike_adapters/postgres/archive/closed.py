@@ -23,7 +23,7 @@ from strike_domain.log import StrikeLog
 BATCH = 100
 """Callouts of one transaction; who saves waits for its second half."""
 
-AT_A_TIME = 5_000
+AT_A_TIME = 20_000
 """Callouts that are looked for at a time."""
 
 LONG_CLOSED = """

@@ -16,10 +16,14 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from strike_adapters.postgres.archive.tables import Names
 from strike_adapters.postgres.follower_states import lock_keys
+from strike_adapters.postgres.prepare import PREPARING
 from strike_adapters.postgres.store import LogRecorder
 from strike_domain.errors import Conflict, NotFound
 
 # To be attached takes a weaker lock than to be made as a partition: nobody who reads waits for it.
+# A version that is being installed locks the tables in another order.
+NOT_WHILE_PREPARING = "SELECT pg_advisory_xact_lock_shared(%s)"
+
 MAKE_MONTH = "CREATE TABLE IF NOT EXISTS {month} (LIKE {{schema}}.{{archived}} INCLUDING ALL)"
 ATTACH_MONTH = """
 ALTER TABLE {{schema}}.{{archived}} ATTACH PARTITION {month} FOR VALUES FROM ({begin}) TO ({end})
@@ -165,6 +169,7 @@ class Archive:
     def restore(self, callout_id: UUID | str) -> int:
         """Bring the streams of a callout back; how many events. Raises `NotFound`."""
         with self._recorder.datastore.transaction(commit=True) as cursor:
+            cursor.execute(NOT_WHILE_PREPARING, (PREPARING,))
             cursor.execute(self._tables.fill(LOCK))
             cursor.execute(self._tables.fill(FORGET), {"callout": callout_id})
             found = cursor.fetchall()
@@ -230,6 +235,7 @@ class Archive:
             self._recorder.datastore.get_connection() as connection,
             connection.transaction() as both,
         ):
+            connection.execute(NOT_WHILE_PREPARING, (PREPARING,))
             # What takes long is done before anybody has to wait for it.
             connection.execute(self._tables.fill(COPY), values)
             connection.execute(self._tables.fill(REMEMBER), values)
@@ -258,6 +264,7 @@ class Archive:
         after = date(month.year + month.month // 12, month.month % 12 + 1, 1)
         parts = {"month": name, "begin": Literal(month), "end": Literal(after)}
         with connection.transaction():
+            connection.execute(NOT_WHILE_PREPARING, (PREPARING,))
             for text in (MAKE_MONTH, ATTACH_MONTH):
                 statement = SQL(text).format(**parts).as_string()
                 connection.execute(self._tables.fill(statement))

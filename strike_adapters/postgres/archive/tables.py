@@ -79,6 +79,14 @@ CREATE OR REPLACE TRIGGER {refuse} AFTER INSERT ON {schema}.{table}
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {schema}.{refuse}()
 """
 
+COMMENTS = """
+COMMENT ON TABLE {schema}.{archived} IS 'Events of what is long over, by month; never drop one';
+COMMENT ON TABLE {schema}.{streams} IS 'Each archived stream, and up to which version it is';
+COMMENT ON COLUMN {schema}.{streams}.callout_id IS 'The ECO with which it was moved';
+COMMENT ON COLUMN {schema}.{streams}.month IS 'In which the callout was over; where its events are';
+COMMENT ON VIEW {schema}.{everything} IS 'The log as one: live and archived'
+"""
+
 DDL = (
     ARCHIVED,
     BY_POSITION,
@@ -88,6 +96,7 @@ DDL = (
     EVERYTHING,
     REFUSE,
     GUARD,
+    COMMENTS,
 )
 
 # Reading -----------------------------------------------------------------------------------------
