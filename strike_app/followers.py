@@ -150,12 +150,12 @@ def skip_event(name: str, position: int, reason: str, *, as_json: bool) -> None:
     with at_work() as strike, strike.pool.connection() as connection, connection.transaction():
         skip(connection, name, position, reason=reason, actor=actor)
         told = {"position": position, "reason": reason}
-        add_audit(connection, _audit(Action.FOLLOWERS_SKIP, name, told))
+        add_audit(connection, audit_of(Action.FOLLOWERS_SKIP, name, told))
     done = {"follower": name, "position": position, "reason": reason, "actor": actor}
     tell(f"{name} leaves out the event at position {position}.", done, as_json=as_json)
 
 
-def _audit(action: Action, subject: str, told: dict[str, Any]) -> Audit:
+def audit_of(action: Action, subject: str, told: dict[str, Any]) -> Audit:
     """What `strike audit` says of it; it concerns no company."""
     return Audit(
         at=datetime.now(UTC),
@@ -208,7 +208,7 @@ def rebuild_views(
         called = ", ".join(one.name for one in views)
         with psycopg.connect(url) as connection:
             told = {"seconds": round(seconds, 1)}
-            add_audit(connection, _audit(Action.FOLLOWERS_REBUILD, called, told))
+            add_audit(connection, audit_of(Action.FOLLOWERS_REBUILD, called, told))
     console.print(f"Rebuilt in {seconds:,.1f} s: {called}. The old tables are kept as …_old.")
     if as_json:
         print_json({"rebuilt": [one.name for one in views], **told})

@@ -49,6 +49,9 @@ class Action(StrEnum):
     AUDIT_SEE = "audit.see"
     FOLLOWERS_SKIP = "followers.skip"
     FOLLOWERS_REBUILD = "followers.rebuild"
+    ARCHIVE_RUN = "archive.run"
+    ARCHIVE_RESTORE = "archive.restore"
+    ARCHIVE_COMPACT = "archive.compact"
 
 
 class Over(StrEnum):
@@ -130,6 +133,9 @@ RULES: dict[Action, Rule] = {
     Action.AUDIT_SEE: Rule("see who changed what in its settings", ADMIN, BOTH, OWN, MANAGE),
     Action.FOLLOWERS_SKIP: Rule("have a follower leave an event out", ADMIN, (), ALL, MANAGE),
     Action.FOLLOWERS_REBUILD: Rule("make read models anew", ADMIN, (), ALL, MANAGE),
+    Action.ARCHIVE_RUN: Rule("move what is long over to the archive", ADMIN, (), ALL, MANAGE),
+    Action.ARCHIVE_RESTORE: Rule("bring an ECO back from the archive", ADMIN, (), ALL, MANAGE),
+    Action.ARCHIVE_COMPACT: Rule("give back the room of what was moved", ADMIN, (), ALL, MANAGE),
 }
 
 

@@ -49,7 +49,11 @@ SELECT position FROM ({_beyond("noc_id")}
 UNION ALL {_beyond("osp_id")}) AS mine
 """  # noqa: S608
 
-NEWEST_EVENT = "SELECT coalesce(max(notification_id), 0) AS position FROM strike_events"
+NEWEST_EVENT = """
+SELECT coalesce(greatest((SELECT max(notification_id) FROM strike_events),
+                         (SELECT max(last_position) FROM strike_events_archived_streams)), 0)
+    AS position
+"""
 
 STANDING = """
 SELECT m.role, t.side, NULL::text[] AS scopes, NULL::timestamptz AS expires_at

@@ -79,7 +79,7 @@ VALUES (%(name)s, %(position)s, %(event_id)s, %(topic)s, %(error)s, %(reason)s, 
 """
 
 AHEAD = """
-SELECT count(*) AS events, min(notification_id) AS next FROM strike_events
+SELECT count(*) AS events, min(notification_id) AS next FROM strike_events_everything
 WHERE notification_id > %s
 """
 
@@ -319,7 +319,7 @@ def _move_behind(connection: psycopg.Connection[DictRow], name: str, position: i
         "INSERT INTO {0} AS at (application_name, notification_id) VALUES (%(log)s, %(position)s) "
         "ON CONFLICT (application_name) DO UPDATE SET notification_id = %(position)s "
         "WHERE at.notification_id < %(position)s AND NOT EXISTS ("
-        "    SELECT FROM strike_events e WHERE e.notification_id > at.notification_id"
+        "    SELECT FROM strike_events_everything e WHERE e.notification_id > at.notification_id"
         "    AND e.notification_id < %(position)s)"
     ).format(Identifier(tracking_table(name)))
     values = {"log": LOG_NAME, "position": position}

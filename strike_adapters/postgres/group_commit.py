@@ -23,8 +23,9 @@ from eventsourcing.postgres import (
 )
 from psycopg import Cursor
 from psycopg.rows import DictRow
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
+from strike_adapters.postgres.archive.tables import DDL, Names
 from strike_adapters.postgres.arrays import BinaryArray, bigints, byteas, texts, uuids
 from strike_adapters.postgres.together import Caller, Groups
 from strike_adapters.telemetry.edges import timed
@@ -59,8 +60,13 @@ CALL_APPEND = "SELECT {schema}.{append}(%b, %b, %b, %b) AS id"
 FIND_TAKEN = """
 SELECT originator_id, originator_version
 FROM {schema}.{table}
-JOIN unnest(%b, %b::bigint[]) AS wanted (id, version)
+JOIN unnest(%(ids)s::{id_type}[], %(versions)s::bigint[]) AS wanted (id, version)
   ON originator_id = wanted.id AND originator_version = wanted.version
+UNION ALL
+SELECT wanted.id, wanted.version
+FROM {schema}.{streams}
+JOIN unnest(%(ids)s::{id_type}[], %(versions)s::bigint[]) AS wanted (id, version)
+  ON originator_id = wanted.id AND wanted.version <= last_version
 """
 
 
@@ -89,17 +95,18 @@ class GroupRecorder(PostgresApplicationRecorder):
         super().__init__(datastore, **names)
         append = f"{self.events_table_name}_append"
         self.check_identifier_length(append)
-        self._names = {
-            "schema": Identifier(datastore.schema),
-            "table": Identifier(self.events_table_name),
+        self.tables = Names(self.events_table_name, datastore.schema, datastore.originator_id_type)
+        for one in self.tables.all:
+            self.check_identifier_length(one)
+        parts = {
             "append": Identifier(append),
             "channel": Identifier(self.channel_name),
-            "id_type": Identifier(datastore.originator_id_type),
             "lock_timeout": SQL("'{}s'").format(datastore.lock_timeout),
         }
-        self.sql_create_statements.append(self._named(APPEND))
-        self._call_append = self._named(CALL_APPEND)
-        self._find_taken = self._named(FIND_TAKEN)
+        self.sql_create_statements.append(self.tables.fill(APPEND, **parts))
+        self.sql_create_statements += map(self.tables.fill, DDL)
+        self._call_append = self.tables.fill(CALL_APPEND, **parts)
+        self._find_taken = self.tables.fill(FIND_TAKEN)
         self._ids: Callable[[Any], BinaryArray] = (
             uuids if datastore.originator_id_type == "uuid" else texts
         )
@@ -108,9 +115,6 @@ class GroupRecorder(PostgresApplicationRecorder):
             PostgresApplicationRecorder._insert_events,
             PostgresProcessRecorder._insert_events,
         )
-
-    def _named(self, statement: str) -> Composed:
-        return SQL(statement).format(**self._names)
 
     def close(self) -> None:
         """End the saves that wait, and all later ones, with `OperationalError`."""
@@ -191,7 +195,8 @@ class GroupRecorder(PostgresApplicationRecorder):
 
     def _taken(self, cursor: Cursor[DictRow], saves: Sequence[Save]) -> set[tuple[Any, int]]:
         names = [name for one in saves for name in one.names()]
-        cursor.execute(self._find_taken, ([one[0] for one in names], [one[1] for one in names]))
+        wanted = {"ids": [one[0] for one in names], "versions": [one[1] for one in names]}
+        cursor.execute(self._find_taken, wanted)
         return {(row["originator_id"], row["originator_version"]) for row in cursor.fetchall()}
 
 

@@ -11,6 +11,7 @@ from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
 from strike_adapters.postgres import publisher_positions
+from strike_adapters.postgres.archive.tables import DDL
 from strike_adapters.postgres.followers import VIEWS, open_view
 from strike_adapters.postgres.group_commit import APPEND
 from strike_adapters.postgres.regions import ADD_SHAPES, HAS_POSTGIS, HAS_SHAPES
@@ -64,7 +65,7 @@ def _fingerprint() -> str:
     """Changes with every table that this version would make otherwise."""
     migrations = sorted((Path(__file__).parent / "migrations" / "versions").glob("m*.py"))
     texts = [version("eventsourcing"), *(one.read_text("utf-8") for one in migrations)]
-    texts += [APPEND, FUNCTIONS, WORDS, *(f"{name}{wall}" for name, wall in WALLS.items())]
+    texts += [APPEND, *DDL, FUNCTIONS, WORDS, *(f"{name}{wall}" for name, wall in WALLS.items())]
     texts.append(publisher_positions.CREATE_TABLE)
     texts += [text for view in VIEWS for text in view.recorder_class.DDL]
     return sha256("\0".join(texts).encode()).hexdigest()

@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS publisher_positions (
 
 HOW_FAR = f"""
 SELECT coalesce((SELECT position FROM publisher_positions WHERE publisher = %s), 0),
-    coalesce((SELECT max(notification_id) FROM {LOG_NAME}_events), 0)
+    coalesce(greatest((SELECT max(notification_id) FROM {LOG_NAME}_events),
+        (SELECT max(last_position) FROM {LOG_NAME}_events_archived_streams)), 0)
 """  # noqa: S608
 
 STORE = """

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -29,9 +28,17 @@ from eventsourcing.postgres import (
 )
 from eventsourcing.utils import Environment, EnvType, retry
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import args_row
-from psycopg.sql import SQL, Identifier
+from psycopg.rows import args_row, kwargs_row
 
+from strike_adapters.postgres.archive.tables import (
+    NEWER_IN_LOG,
+    NEWER_IN_STREAM,
+    NEWEST,
+    STREAMS_UP_TO,
+    WHOLE_LOG,
+    WHOLE_STREAM,
+    narrowed,
+)
 from strike_adapters.postgres.group_commit import GroupRecorder
 from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
 from strike_adapters.postgres.together import MAX_TRIES, RETRY_SECONDS, Together
@@ -49,12 +56,6 @@ _NAMES = {
 
 LOOK_EVERY = 1.0
 """Seconds after which a follower looks at the log although nobody woke it."""
-
-
-SELECT_STREAMS = """
-SELECT notification_id AS id, originator_id, originator_version, topic, state FROM {}
-WHERE originator_id = ANY(%s) AND notification_id <= %s ORDER BY notification_id
-"""
 
 
 class WatchfulSubscription(PostgresSubscription):
@@ -76,18 +77,21 @@ class WatchfulSubscription(PostgresSubscription):
 
 SELECT_STREAM = """
 SELECT originator_id, originator_version, topic, state
-FROM {}.{}
-WHERE originator_id = %s AND originator_version > %s AND originator_version <= %s
+FROM {schema}.{table}
+WHERE originator_id = %(id)s AND originator_version > %(gt)s AND originator_version <= %(lte)s
 ORDER BY originator_version
 """
 
 WHICH_BEGAN = """
-SELECT EXISTS (SELECT 1 FROM {}.{} WHERE originator_id = asked.id) AS is_begun
-FROM unnest(%b::{}[]) WITH ORDINALITY AS asked (id, place) ORDER BY place
+SELECT EXISTS (SELECT 1 FROM {schema}.{table} WHERE originator_id = asked.id)
+    OR EXISTS (SELECT 1 FROM {schema}.{streams} WHERE originator_id = asked.id) AS is_begun
+FROM unnest(%b::{id_type}[]) WITH ORDINALITY AS asked (id, place) ORDER BY place
 """
 
+FIRST_VERSION = 1
+
 NO_VERSION, ANY_VERSION = -1, 2**63 - 1
-"""Below the first version of a stream, and above the last."""
+"""Below the first version of a stream, and above the last; positions, too."""
 
 
 class LogRecorder(GroupRecorder):
@@ -96,6 +100,8 @@ class LogRecorder(GroupRecorder):
     def __init__(self, datastore: PostgresDatastore, **names: str) -> None:
         super().__init__(datastore, **names)
         self._is_begun: Together[UUID | str, bool] = Together(self._which_began)
+        self._statements: dict[str, bytes] = {}
+        self.max_notification_id_statement = self.tables.fill(NEWEST)
 
     def is_begun(self, originator_id: UUID | str) -> bool:
         """Whether an event of it is stored. Those who ask at the same time are answered at once."""
@@ -105,19 +111,18 @@ class LogRecorder(GroupRecorder):
     def _which_began(self, ids: Sequence[UUID | str]) -> list[bool]:
         with self.datastore.get_connection() as connection:
             values = (self._ids(ids),)
-            rows = connection.execute(self._ask_which_began, values, prepare=True, binary=True)
+            rows = connection.execute(
+                self._statement(WHICH_BEGAN), values, prepare=True, binary=True
+            )
             return [row["is_begun"] for row in rows]
 
-    @cached_property
-    def _ask_which_began(self) -> bytes:
-        schema, table = self.datastore.schema, self.events_table_name
-        kind = self.datastore.originator_id_type
-        return SQL(WHICH_BEGAN).format(*map(Identifier, (schema, table, kind))).as_bytes()
+    def _statement(self, text: str) -> bytes:
+        """Composing one takes a third of a short read."""
+        if text not in self._statements:
+            self._statements[text] = self.tables.fill(text).as_bytes()
+        return self._statements[text]
 
-    @cached_property
-    def _select_stream(self) -> bytes:
-        names = (Identifier(self.datastore.schema), Identifier(self.events_table_name))
-        return SQL(SELECT_STREAM).format(*names).as_bytes()
+    # A stream -----------------------------------------------------------------------------------
 
     def select_events(
         self,
@@ -128,35 +133,69 @@ class LogRecorder(GroupRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
-        """As the library's, which composes the statement each time: a third of a short read."""
-        if desc or limit is not None:
-            found: Sequence[StoredEvent] = super().select_events(
-                originator_id, gt=gt, lte=lte, desc=desc, limit=limit
-            )
+        """As the library's; what is archived of a stream is read with it.
+
+        A stream that is found from its first version on costs one look at the live table.
+        """
+        above, up_to = NO_VERSION if gt is None else gt, ANY_VERSION if lte is None else lte
+        which = {"id": originator_id, "gt": above, "lte": up_to}
+        found: Sequence[StoredEvent]
+        if gt is None:
+            found = self._stream(SELECT_STREAM, which)
+            if not found or found[0].originator_version > FIRST_VERSION:
+                found = self._stream(WHOLE_STREAM, which)
         else:
-            above, up_to = NO_VERSION if gt is None else gt, ANY_VERSION if lte is None else lte
-            found = self._stream(originator_id, above, up_to)
+            found = self._stream(NEWER_IN_STREAM, which)
+            if any(one.topic is None for one in found):
+                found = self._stream(WHOLE_STREAM, which)
+        return (found[::-1] if desc else found)[:limit]
+
+    @retry((InterfaceError, OperationalError), max_attempts=MAX_TRIES, wait=RETRY_SECONDS)
+    def _stream(self, statement: str, which: Mapping[str, Any]) -> Sequence[StoredEvent]:
+        with self.datastore.get_connection() as connection:
+            cursor = connection.cursor(row_factory=args_row(StoredEvent))
+            cursor.execute(self._statement(statement), which, prepare=True, binary=True)
+            return cursor.fetchall()
+
+    def select_streams(self, ids: Sequence[Any], end: int) -> Sequence[Notification]:
+        """Everything up to the position `end` of those aggregates, in the order of the log."""
+        found: Sequence[Notification] = self._log(STREAMS_UP_TO, {"ids": list(ids), "end": end})
+        return found
+
+    # The log ------------------------------------------------------------------------------------
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """As the library's; what is archived is read in its place.
+
+        Behind the last event that is archived that costs one look at an index.
+        """
+        above = NO_VERSION if start is None else start - inclusive_of_start
+        which = {"gt": above, "lte": stop, "topics": list(topics), "limit": limit}
+        narrower = {"ends": stop is not None, "of_topics": bool(topics)}
+        found: Sequence[Notification] = self._log(narrowed(NEWER_IN_LOG, **narrower), which)
+        if any(one.topic is None for one in found):
+            found = self._log(narrowed(WHOLE_LOG, **narrower), which)
         return found
 
     @retry((InterfaceError, OperationalError), max_attempts=MAX_TRIES, wait=RETRY_SECONDS)
-    def _stream(self, originator_id: UUID | str, above: int, up_to: int) -> Sequence[StoredEvent]:
+    def _log(self, statement: str, which: Mapping[str, Any]) -> list[Notification]:
         with self.datastore.get_connection() as connection:
-            values = (originator_id, above, up_to)
-            cursor = connection.cursor(row_factory=args_row(StoredEvent))
-            cursor.execute(self._select_stream, values, prepare=True, binary=True)
+            cursor = connection.cursor(row_factory=kwargs_row(Notification))
+            cursor.execute(self._statement(statement), which, prepare=True, binary=True)
             return cursor.fetchall()
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
     ) -> Subscription[ApplicationRecorder]:
         return WatchfulSubscription(recorder=self, gt=gt, topics=topics)
-
-    def select_streams(self, ids: Sequence[Any], end: int) -> Sequence[Notification]:
-        """Everything up to the position `end` of those aggregates, in the order of the log."""
-        table = Identifier(self.datastore.schema, self.events_table_name)
-        with self.datastore.get_connection() as connection, connection.cursor() as cursor:
-            cursor.execute(SQL(SELECT_STREAMS).format(table), (list(ids), end), prepare=True)
-            return [Notification(**{**row, "state": bytes(row["state"])}) for row in cursor]
 
 
 class ProcessRecorder(LogRecorder, PostgresProcessRecorder):

@@ -33,7 +33,7 @@ def export(wanted: str, file: Path | None, side: str, *, as_json: bool) -> None:
     with at_work() as strike:
         bundle = collect(
             strike.log,
-            _eco_id(strike, wanted),
+            eco_id_of(strike, wanted),
             at=strike.clock.now(),
             by=system_admin().name,
             side=Side(side),
@@ -49,7 +49,7 @@ def export(wanted: str, file: Path | None, side: str, *, as_json: bool) -> None:
     tell(said, {**told, "events": bundle.events, "head": bundle.head}, as_json=as_json)
 
 
-def _eco_id(strike: Strike, wanted: str) -> UUID:
+def eco_id_of(strike: Strike, wanted: str) -> UUID:
     """Of its id, or of a job number that only one contractor has. Raises `Rejected`."""
     try:
         return UUID(wanted)

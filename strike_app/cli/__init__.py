@@ -14,6 +14,7 @@ import typer
 from strike_app.cli import (
     accounts,
     agents,
+    archive,
     audit,
     evidence,
     export,
@@ -336,6 +337,7 @@ app.add_typer(evidence.evidence, name="evidence")
 app.command("verify")(evidence.verify)
 app.command("export")(export.export)
 app.add_typer(followers.followers, name="followers")
+app.add_typer(archive.archive, name="archive")
 app.command("rebuild")(followers.rebuild)
 app.command("audit")(audit.audit)
 app.command("access")(audit.access)

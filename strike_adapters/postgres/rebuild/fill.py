@@ -27,14 +27,16 @@ STRETCH = 10_000
 
 # By the last byte of an id, which is evenly spread in every kind of it.
 READ = """
-SELECT notification_id, originator_id, originator_version, topic, state FROM strike_events
+SELECT notification_id, originator_id, originator_version, topic, state
+FROM strike_events_everything
 WHERE notification_id > %(after)s AND notification_id <= %(until)s
   AND get_byte(uuid_send(originator_id), 15) %% %(parts)s = %(part)s
 ORDER BY notification_id
 """
 
 READ_ALL = """
-SELECT notification_id, originator_id, originator_version, topic, state FROM strike_events
+SELECT notification_id, originator_id, originator_version, topic, state
+FROM strike_events_everything
 WHERE notification_id > %(after)s AND notification_id <= %(until)s ORDER BY notification_id
 """
 

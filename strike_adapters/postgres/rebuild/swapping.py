@@ -52,7 +52,7 @@ TAKE_NEWER = """
 INSERT INTO {new} AS mine ({columns})
 SELECT {olds} FROM {old} o LEFT JOIN {new} n USING ({key})
 WHERE (n.{key} IS NULL OR n.version < o.version)
-  AND EXISTS (SELECT FROM strike_events e
+  AND EXISTS (SELECT FROM strike_events_everything e
               WHERE e.originator_id = o.{key} AND e.originator_version >= o.version)
 ON CONFLICT ({key}) DO UPDATE SET {updates}
 """

@@ -1,0 +1,1 @@
+"""Streams that are over lie beside the log: read as before, and out of the way of saves."""
