@@ -27,7 +27,7 @@ class Standby:
         self.start()
         assert self._server is not None
         socket = self._server.socket_directory / ".s.PGSQL.5432"
-        self._port = network.to_socket("replica", str(socket))
+        self._port: int = network.to_socket("replica", str(socket))
 
     def start(self) -> None:
         standby = embedded_standby(self._primary, self._folder)
