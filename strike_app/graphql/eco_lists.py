@@ -150,7 +150,7 @@ class EcoConnection:
         ]
         return cls(
             edges=edges,
-            page_info=PageInfo.of(page, edges),
+            page_info=PageInfo.of(page, lambda row: write_cursor(row, sort, KEYS[sort])),
             tenant_id=tenant_id,
             wanted=wanted,
             as_of=as_of,

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any
 
 import strawberry
 
 from strike_adapters.postgres.eco_lists import Page
-
-
-class Edge(Protocol):
-    """What stands in a page, with its place."""
-
-    cursor: str
 
 
 @strawberry.type(description="Where a page begins and ends (Relay).")
@@ -30,11 +24,11 @@ class PageInfo:
     end_cursor: str | None = strawberry.field(description="Give it to `after` for the next page.")
 
     @classmethod
-    def of(cls, page: Page, edges: Sequence[Edge]) -> PageInfo:
-        """Of the page that these edges were made of."""
+    def of(cls, page: Page, cursor: Callable[[Any], str]) -> PageInfo:
+        """Of that page; `cursor`: of one of its rows."""
         return cls(
             has_next_page=page.has_next,
             has_previous_page=page.has_previous,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
+            start_cursor=cursor(page.rows[0]) if page.rows else None,
+            end_cursor=cursor(page.rows[-1]) if page.rows else None,
         )
