@@ -150,11 +150,9 @@ class EcoConnection:
     ) -> EcoConnection:
         """The page, as it was asked for."""
         edges = [EcoEdge(node=Eco.of(row, as_of), row=row, sort=sort) for row in page.rows]
-        outermost = (*page.rows[:1], *page.rows[-1:])
-        cursors = [write_cursor(row, sort, KEYS[sort]) for row in outermost]
         return cls(
             edges=edges,
-            page_info=PageInfo.of(page, cursors),
+            page_info=PageInfo.of(page, lambda row: write_cursor(row, sort, KEYS[sort])),
             tenant_id=tenant_id,
             wanted=wanted,
             as_of=as_of,

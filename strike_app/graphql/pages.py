@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
 import strawberry
 
@@ -23,11 +24,11 @@ class PageInfo:
     end_cursor: str | None = strawberry.field(description="Give it to `after` for the next page.")
 
     @classmethod
-    def of(cls, page: Page, cursors: Sequence[str]) -> PageInfo:
-        """Of a page whose first and last edges have the first and last of these cursors."""
+    def of(cls, page: Page, cursor: Callable[[Any], str]) -> PageInfo:
+        """Of that page; `cursor`: of one of its rows."""
         return cls(
             has_next_page=page.has_next,
             has_previous_page=page.has_previous,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
+            start_cursor=cursor(page.rows[0]) if page.rows else None,
+            end_cursor=cursor(page.rows[-1]) if page.rows else None,
         )

@@ -82,8 +82,5 @@ class TimelineConnection:
         if total is None and not (page.has_next or page.has_previous):
             total = len(edges)
         return cls(
-            edges=edges,
-            page_info=PageInfo.of(page, [one.cursor for one in edges]),
-            eco_id=eco_id,
-            known_total=total,
+            edges=edges, page_info=PageInfo.of(page, line_cursor), eco_id=eco_id, known_total=total
         )
