@@ -22,9 +22,9 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="At the most so many callouts.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Move closed and cancelled ECOs with their pager runs into the archive.
+    """Move ECOs that are long over into the archive.
 
-    Nothing is lost by it: pages, evidence, rebuilds and exports read both. It may be interrupted,
+    Their pager runs go with them. Nothing is lost by it: pages, evidence, rebuilds and exports read both. It may be interrupted,
     and the same command goes on. Only what every follower has taken in is moved.
 
     Example: strike archive run --older-than 90d
@@ -36,7 +36,9 @@ def run(
 
 @archive.command("status")
 def status(as_json: AsJson = False) -> None:
-    """Say what is archived of each month, what is live, and up to where all followers have read.
+    """Say what is archived of each month, and what is live.
+
+    Also up to where all followers have read: what comes after that is not moved.
 
     Example: strike archive status
     """
