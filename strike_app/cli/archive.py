@@ -24,8 +24,9 @@ def run(
 ) -> None:
     """Move ECOs that are long over into the archive.
 
-    Their pager runs go with them. Nothing is lost by it: pages, evidence, rebuilds and exports read both. It may be interrupted,
-    and the same command goes on. Only what every follower has taken in is moved.
+    Their pager runs go with them. Nothing is lost by it: pages, evidence, rebuilds and exports
+    read both. It may be interrupted, and the same command goes on. Only what every follower has
+    taken in is moved.
 
     Example: strike archive run --older-than 90d
     """
