@@ -62,9 +62,12 @@ SELECT originator_id, originator_version, topic, state, notification_id FROM {sc
 REFUSE = """
 CREATE OR REPLACE FUNCTION {schema}.{refuse}() RETURNS trigger LANGUAGE plpgsql AS $refuse$
 BEGIN
+    -- Not a join: a session keeps its plan, and one made for a large group would read all streams.
     IF EXISTS (
-        SELECT FROM added JOIN {schema}.{streams} kept USING (originator_id)
-        WHERE added.originator_version <= kept.last_version
+        SELECT FROM added WHERE added.originator_version <= (
+            SELECT kept.last_version FROM {schema}.{streams} kept
+            WHERE kept.originator_id = added.originator_id
+        )
     ) THEN
         RAISE unique_violation USING MESSAGE = 'an event with this originator and version exists '
             'already: it is archived';
