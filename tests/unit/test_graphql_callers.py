@@ -49,6 +49,7 @@ class FakeQueries:
 
     fails: Exception | None = None
     reasons: tuple[str, ...] = ()
+    replica: None = None
 
     async def open(self) -> None: ...
 
