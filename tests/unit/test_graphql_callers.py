@@ -50,6 +50,7 @@ class FakeQueries:
     replica = None
     fails: Exception | None = None
     reasons: tuple[str, ...] = ()
+    replica: None = None
 
     async def open(self) -> None: ...
 
