@@ -47,7 +47,6 @@ class FakeIdentity:
 class FakeQueries:
     """Knows Olivia only; `fails` is raised by every other question."""
 
-    replica = None
     fails: Exception | None = None
     reasons: tuple[str, ...] = ()
     replica: None = None
