@@ -57,3 +57,24 @@ def verify(
     from strike_app.admin.evidence import verify
 
     raise typer.Exit(verify(bundle, against=against, as_json=as_json))
+
+
+def replay(
+    eco: Annotated[str, typer.Argument(metavar="ECO", help="Its id or job number.")],
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="No further than that, as 2026-03-01T02:30:00Z."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go through a callout once more, event by event.
+
+    For each event of the ECO and of its pager runs it says when it was, what happened, and what
+    changed of the ECO by it, as this version of Strike understands the log. Nothing is written,
+    and nobody is rung.
+
+    Example: strike replay 26-0042 --until 2026-03-01T02:30:00Z
+    """
+    from strike_app.admin.replay import show_replay
+
+    show_replay(eco, until, as_json=as_json)

@@ -15,7 +15,7 @@ from strike_app.bootstrap import Strike
 from strike_app.cli import app
 from strike_app.demo.seed import LOGINS
 from strike_app.evidence import verify
-from strike_domain.errors import Rejected
+from strike_domain.errors import Rejected, StrikeError
 from tests.integration.served import OSP_ID, Served
 from tests.integration.stored import StoredNight, follow, stored_night, write_key
 from tests.integration.stories import the_second_accepts_and_the_crew_repairs
@@ -137,3 +137,51 @@ async def test_each_side_gets_its_evidence_over_graphql(served: Served, strike: 
         connection.execute("UPDATE memberships SET role = 'VIEWER'")
     answer = await served.post(EVIDENCE, asked)
     assert answer.body["errors"][0]["extensions"]["code"] == "ROLE_MISSING"
+
+
+# A callout once more ------------------------------------------------------------------------------
+
+
+def test_a_replay_tells_each_event_and_what_became_of_the_eco_by_it(night: StoredNight) -> None:
+    before = night.strike.log.position()
+    told = shown("replay", night.eco.job_number)
+    (history,) = night.strike.log.histories([night.eco_id]).values()
+    assert [one["position"] for one in told] == [one.position for one in history]
+    assert told[0]["after"] == 0 and told[0]["became"]["status"] == "OPEN"
+    became: dict[str, Any] = {}
+    for one in told:
+        assert one["line"] and one["topic"] and one["actor"]
+        became |= one["became"]
+    eco = night.eco
+    stands = (eco.status, eco.paging_state, eco.render_state)
+    assert (became["status"], became["paging_state"], became["render_state"]) == stands
+    silent = [one for one in told if one["topic"].startswith("strike.run.")]
+    assert silent and not any(one["became"] for one in silent)
+    assert night.strike.log.position() == before
+    words = run("replay", str(night.eco_id)).stdout
+    assert "what happened" in words and "status OPEN" in words
+
+
+def test_a_replay_ends_at_the_time_that_is_given(night: StoredNight) -> None:
+    whole = shown("replay", night.eco.job_number)
+    middle = whole[len(whole) // 2]["at"].replace(" ", "T")
+    part = shown("replay", night.eco.job_number, "--until", middle)
+    assert whole[: len(part)] == part and part[-1]["at"] <= whole[len(whole) // 2]["at"]
+    early = run("replay", night.eco.job_number, "--until", "2001-01-01T00:00:00Z")
+    assert early.exit_code == 0 and "did not exist yet" in early.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("26-9999",), "UNKNOWN_ECO"),
+        (("00000000-0000-0000-0000-000000000001",), "NOT_FOUND"),
+        (("26-0001", "--until", "half past two"), "TIME_INVALID"),
+        (("26-0001", "--until", "2026-03-01T02:30:00"), "TIME_WITHOUT_ZONE"),
+    ],
+)
+def test_a_replay_of_what_there_is_not_says_so(
+    night: StoredNight, words: tuple[str, ...], code: str
+) -> None:
+    error = run("replay", *words).exception
+    assert isinstance(error, StrikeError) and error.code == code
