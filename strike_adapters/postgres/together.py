@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from threading import Event, Lock
 from typing import Any, Generic, TypeVar
 
@@ -29,7 +30,7 @@ TAsked = TypeVar("TAsked")
 class Caller(Generic[TAnswer]):
     """Who wants something done, and what became of it. `size` is its share of a group's room."""
 
-    __slots__ = ("answer", "gone", "size", "tries", "woken")
+    __slots__ = ("answer", "gone", "size", "tries", "wakes", "woken")
 
     def __init__(self, size: int = 0) -> None:
         self.size = size
@@ -40,6 +41,8 @@ class Caller(Generic[TAnswer]):
         """Whether the caller was interrupted and waits no longer."""
         self.woken = Lock()
         self.woken.acquire()
+        self.wakes: Caller[Any] | None = None
+        """Who of the same group is to go on after this one."""
 
     def put_off(self, error: Exception) -> None:
         """To be tried again, or not if that was the last of `MAX_TRIES`."""
@@ -83,6 +86,9 @@ class Groups(Generic[TCaller]):
         except BaseException:
             self._leave(mine)
             raise
+        finally:
+            if mine.wakes is not None:
+                mine.wakes.woken.release()
 
     def close(self) -> None:
         """Tell those who wait that it is too late. A group under way comes to its own end."""
@@ -133,7 +139,12 @@ class Groups(Generic[TCaller]):
         return group
 
     def _dismiss(self, mine: TCaller) -> None:
-        """Hand over, and only then wake the others: the disk should not have to wait for them."""
+        """Hand over, and only then wake the others: the disk should not have to wait for them.
+
+        They wake each other, one by one. All at once, each with something to do, would be in the
+        way of the one who commits next and has to get the interpreter between two of them: a third
+        of the time with 64 callers.
+        """
         group, self._group = self._group, []
         again = [one for one in group if one.answer is None and not one.gone]
         if self._closed.is_set():
@@ -143,9 +154,13 @@ class Groups(Generic[TCaller]):
             self._waiting.extendleft(reversed(again))
         if mine.answer is not None or mine.gone:
             self._appoint()
-        for one in group:
-            if one.answer is not None and one is not mine:
-                one.woken.release()
+        done = [one for one in group if one.answer is not None and not one.gone and one is not mine]
+        for one, following in pairwise(done):
+            one.wakes = following
+        if done and (mine.answer is not None or mine.gone):
+            mine.wakes = done[0]
+        elif done:
+            done[0].woken.release()
 
     def _appoint(self) -> None:
         self._leader = self._waiting[0] if self._waiting else None
