@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from strike_adapters.postgres.pools import Pool
 from strike_app.settings import Network, Settings
 from strike_domain.errors import StrikeError
+from strike_domain.ports import MOST_PLACING_SECONDS
 
 WIDEST = 8
 """Bits that tell a network of trusted proxies apart, at least, where it is not a private one."""
@@ -97,6 +98,11 @@ def _telephone(settings: Settings) -> Iterator[Danger]:
     if not url.startswith("https:") or not f".{host}".endswith(".twilio.com"):
         said = f"STRIKE_TWILIO_BASE_URL is {url}, which is not Twilio: nobody would be rung."
         yield Danger("TWILIO_NOT_REAL", said, "Unset it, or name one of Twilio's own edges.")
+    lease = settings.lease_seconds
+    if lease < MOST_PLACING_SECONDS:
+        said = f"STRIKE_LEASE_SECONDS is {lease:g}: somebody else could ring a person who is rung."
+        cure = f"Unset it: a request for a call may take {MOST_PLACING_SECONDS:g} s."
+        yield Danger("LEASE_TOO_SHORT", said, cure)
 
 
 def _login(settings: Settings) -> Iterator[Danger]:

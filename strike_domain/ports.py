@@ -161,6 +161,10 @@ class ProviderCall:
     answered_by: str | None = None
 
 
+MOST_PLACING_SECONDS = 8.0
+"""What a request that makes a phone ring may take: less than the lease of a worker (9 s)."""
+
+
 class Telephone(Protocol):
     """Rings people. Every method may raise `Unavailable`; `place` also `OutcomeUnknown`."""
 

@@ -25,10 +25,7 @@ from strike_adapters.twilio.failures import asking, placing
 from strike_adapters.twilio.http import OneTryHttp
 from strike_adapters.twilio.states import CALL_STATES
 from strike_domain.errors import OutcomeUnknown, Unavailable
-from strike_domain.ports import CallOrder, ProviderCall, TextOrder
-
-MOST_SECONDS = 8.0
-"""What connecting and reading may take together, in seconds (below the lease of a worker)."""
+from strike_domain.ports import MOST_PLACING_SECONDS, CallOrder, ProviderCall, TextOrder
 
 MOST_CALLS = 100
 """How many calls to one number `find` looks at: one page of Twilio's list, newest first."""
@@ -44,9 +41,9 @@ class TwilioTelephone:
     (NO_TWILIO_ACCOUNT, no retry). Refusals have the code TWILIO_ and Twilio's error number
     (https://www.twilio.com/docs/api/errors). Nothing is ever sent twice by itself. A token that
     cannot be opened is a `SecretError` and on purpose no refusal, which would use up the list: the
-    run stays as it is and is claimed again. `base_url`
-    replaces https://api.twilio.com; both times are in seconds and together below `MOST_SECONDS`.
-    `transport` and `monotonic` replace the network and the clock that times it.
+    run stays as it is and is claimed again. `base_url` replaces https://api.twilio.com; both times
+    are in seconds and together below `MOST_PLACING_SECONDS`. `transport` and `monotonic` replace
+    the network and the clock that times it.
     """
 
     def __init__(
@@ -60,8 +57,10 @@ class TwilioTelephone:
         transport: httpx.BaseTransport | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        if connect_seconds + read_seconds >= MOST_SECONDS:
-            raise ValueError(f"connecting and reading must take less than {MOST_SECONDS:g} s")
+        if connect_seconds + read_seconds >= MOST_PLACING_SECONDS:
+            raise ValueError(
+                f"connecting and reading must take less than {MOST_PLACING_SECONDS:g} s"
+            )
         self._accounts = accounts
         self._urls = urls
         self._base_url = base_url

@@ -28,6 +28,7 @@ DANGERS: list[tuple[str, dict[str, Any]]] = [
     ("PUBLIC_URL_LOCAL", {"public_url": "https://10.1.2.3"}),
     ("TWILIO_NOT_REAL", {"twilio_base_url": "http://mock:9000"}),
     ("TWILIO_NOT_REAL", {"twilio_base_url": "https://twilio.com.example"}),
+    ("LEASE_TOO_SHORT", {"lease_seconds": 5.0}),
     ("SIGNER_OF_MOCK", {"oidc_signer": DEFAULT_SIGNER}),
     ("LOGIN_KEYS_INSECURE", {"oidc_keys": "http://keys.example"}),
     ("LOGIN_KEYS_INSECURE", {"oidc_keys": "https://127.0.0.1:9000/keys"}),
