@@ -105,7 +105,8 @@ class Drafting:
         if actor.tenant_id is None:
             raise NotFound("tenant")
         code, now = confirmation.strip().upper(), self._clock.now()
-        draft = self._drafts.find(actor.tenant_id, caller, code, now)
+        is_code = len(code) == LENGTH and set(code) <= set(ALPHABET)
+        draft = self._drafts.find(actor.tenant_id, caller, code, now) if is_code else None
         if draft is None:
             message = "There is no such draft, or it has expired. Draft it again."
             raise Rejected("DRAFT_UNKNOWN", message, ("confirmation",))

@@ -133,6 +133,8 @@ def test_nobody_else_confirms_it(desk: Desk) -> None:
     assert refused(lambda: server.confirm(code, UUID(int=8), desk.nina)) == "DRAFT_UNKNOWN"
     assert refused(lambda: server.confirm(code, CALLER, desk.other)) == "DRAFT_UNKNOWN"
     assert refused(lambda: server.confirm("AAAAAAAA", CALLER, desk.nina)) == "DRAFT_UNKNOWN"
+    for odd in ("", "a\0b", "\0" * len(code), f"{code}A", "ÄÖÜß" * 2):
+        assert refused(partial(server.confirm, odd, CALLER, desk.nina)) == "DRAFT_UNKNOWN"
     viewer = desk.nina.model_copy(update={"role": Role.VIEWER})
     assert refused(lambda: server.confirm(code, CALLER, viewer)) == "ROLE_MISSING"
     assert server.confirm(code, CALLER, desk.nina).position

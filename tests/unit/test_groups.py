@@ -97,6 +97,30 @@ def test_who_comes_alone_commits_at_once_and_those_who_come_meanwhile_go_togethe
     assert log.sizes == [1, 19]
 
 
+def test_they_wake_each_other_and_nobody_has_to_look(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "LOOK_EVERY", 1_000)
+    started = log.start(*(events() for _ in range(50)))
+    log.gate.set()
+    assert [one.result(10) for one in started] == [[number] for number in range(1, 51)]
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_whoever_leads_on_or_is_gone_keeps_nobody_waiting(log: Log, is_done: bool) -> None:
+    leader, second, gone, put_off, last = group = [Save(events()) for _ in range(5)]
+    for one in group:
+        one.answer = [1]
+    put_off.answer, gone.gone = None, True
+    leader.answer = leader.answer if is_done else None
+    log.groups._group, log.groups._leader = list(group), leader
+    log.groups._dismiss(leader)
+    assert leader.wakes is (second if is_done else None)
+    assert second.woken.acquire(blocking=False) is not is_done
+    assert second.wakes is last
+    assert gone.wakes is put_off.wakes is last.wakes is None
+
+
 def test_a_group_takes_only_so_many_saves(log: Log) -> None:
     started = log.start(*(events() for _ in range(MAX_CALLERS + 11)))
     log.gate.set()
