@@ -12,6 +12,21 @@ from strike_adapters.postgres.tenancy import acting_for
 from strike_domain.callouts import EcoOrder
 from strike_domain.drafts import Draft
 
+# By itself and not by a migration: the version before this one may be started beside it still, and
+# does not begin on a database whose migrations it does not know.
+CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS eco_drafts (
+    noc_id uuid NOT NULL REFERENCES tenants,
+    caller uuid NOT NULL,
+    confirmation text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    eco_order jsonb NOT NULL,
+    PRIMARY KEY (noc_id, caller, confirmation)
+);
+COMMENT ON TABLE eco_drafts IS 'Callouts that a person has not agreed to; gone after ten minutes';
+COMMENT ON COLUMN eco_drafts.caller IS 'Id of the user or API token; nobody else can confirm it';
+"""
+
 FORGET = "DELETE FROM eco_drafts WHERE noc_id = %s AND expires_at <= %s"
 
 KEEP = """

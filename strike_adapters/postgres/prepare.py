@@ -10,10 +10,11 @@ import psycopg
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
-from strike_adapters.postgres import publisher_positions
+from strike_adapters.postgres import drafts, publisher_positions
 from strike_adapters.postgres.archive.tables import DDL
 from strike_adapters.postgres.followers import VIEWS, open_view
 from strike_adapters.postgres.group_commit import APPEND
+from strike_adapters.postgres.migrations import VERSION_TABLE
 from strike_adapters.postgres.regions import ADD_SHAPES, HAS_POSTGIS, HAS_SHAPES
 from strike_adapters.postgres.row_security import FUNCTIONS, WALLS, WORDS, raise_walls
 from strike_adapters.postgres.store import store_env
@@ -29,12 +30,16 @@ CREATE TABLE IF NOT EXISTS strike_prepared (
 )
 """
 
+BESIDE = (publisher_positions.CREATE_TABLE, drafts.CREATE_TABLE)
+"""Tables that are no read models and that no migration makes."""
+
 REMEMBER = "INSERT INTO strike_prepared (fingerprint) VALUES (%s)"
 
 
 def prepare(url: str) -> None:
     """Create or migrate every table in the database at `url`, unless this version has done it.
 
+    Migrations of a newer version stay as they are: during an upgrade both run side by side.
     Raises `psycopg.OperationalError` if it cannot be reached, and `TenantRoleMissing` if its user
     may not make the role that keeps tenants apart.
     """
@@ -43,7 +48,8 @@ def prepare(url: str) -> None:
         if not _is_prepared(gate):
             _migrate_directory(url)
             _create_log_and_views(url)
-            gate.execute(publisher_positions.CREATE_TABLE)
+            for text in BESIDE:
+                gate.execute(text)
             raise_walls(gate)
             gate.execute(REMEMBER, (_fingerprint(),))
         _use_postgis(gate)
@@ -66,7 +72,7 @@ def _fingerprint() -> str:
     migrations = sorted((Path(__file__).parent / "migrations" / "versions").glob("m*.py"))
     texts = [version("eventsourcing"), *(one.read_text("utf-8") for one in migrations)]
     texts += [APPEND, *DDL, FUNCTIONS, WORDS, *(f"{name}{wall}" for name, wall in WALLS.items())]
-    texts.append(publisher_positions.CREATE_TABLE)
+    texts += BESIDE
     texts += [text for view in VIEWS for text in view.recorder_class.DDL]
     return sha256("\0".join(texts).encode()).hexdigest()
 
@@ -75,6 +81,8 @@ def _migrate_directory(url: str) -> None:
     # SQLAlchemy is slow to import and needed only here.
     from alembic import command
     from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
@@ -85,7 +93,10 @@ def _migrate_directory(url: str) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+        made = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        if set(made.get_current_heads()) <= known:
+            command.upgrade(config, "head")
 
 
 def _create_log_and_views(url: str) -> None:
