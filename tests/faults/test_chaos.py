@@ -41,7 +41,8 @@ def test_a_day_that_is_ended_from_outside_leaves_nothing_behind(tmp_path: Path) 
         eventually(lambda: [*tmp_path.glob("strike-outages-*/writer-*.json")], 120)
         day.send_signal(signal.SIGTERM)
         day.send_signal(signal.SIGINT)
-        assert day.wait(120) == 128 + signal.SIGTERM
+        # Of two that come at once it may hear of either first.
+        assert day.wait(120) in (128 + signal.SIGTERM, 128 + signal.SIGINT)
     finally:
         day.kill()
     assert processes_of(tmp_path) == []
