@@ -58,8 +58,8 @@ class _Measurer:
     def of(self, selections: SelectionSetNode) -> Measure:
         found = [self._node(one) for one in selections.selections]
         return Measure(
-            max(one.depth for one in found),
-            max(one.of_introspection for one in found),
+            max((one.depth for one in found), default=0),
+            max((one.of_introspection for one in found), default=0),
             sum(one.aliases for one in found),
         )
 

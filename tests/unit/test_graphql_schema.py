@@ -60,6 +60,23 @@ async def test_too_long_a_query_is_refused_before_it_is_parsed_to_its_end() -> N
     assert "tokens" in (result.errors or [])[0].message
 
 
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("query Empty { }", {}),
+        ("mutation { }", {}),
+        ("{ ... { } }", {}),
+        ("{ ...F } fragment F on Query { }", {}),
+        ("{ __schema { } }", {"__schema": {}}),
+    ],
+)
+async def test_who_asks_for_nothing_gets_nothing(query: str, answer: dict[str, Any]) -> None:
+    """graphql-core takes braces with nothing in between; twice: the second time it is known."""
+    for _ in range(2):
+        result = await schema.execute(query)
+        assert (result.data, result.errors or None) == (answer, None)
+
+
 async def test_fragments_in_a_circle_are_refused() -> None:
     circle = "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }"
     assert set(await _codes(circle)) == {"QUERY_INVALID"}
