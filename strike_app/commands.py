@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -163,23 +163,21 @@ async def _serve(
     runner = StrikeRunner(create_app(services, health=health), access_log=None)
     await runner.setup()
     threads: list[threading.Thread] = []
-    collecting = ExitStack()
     # Now that the schema is there.
-    collecting.enter_context(seldom_collecting(BRIEFLY))
-    try:
-        await web.SockSite(runner, listener).start()
-        logger.info("serving", url=str(here), public_url=public.webhook_base)
-        tell_ready(ready_file, {"url": str(here).rstrip("/"), "pid": os.getpid()})
-        if with_workers:
-            threads = start((*strike.workers(), strike.auditor()), stop)
-            health.watch(threads)
-        await asyncio.to_thread(wait_for, stop)
-        health.stop()
-        await asyncio.sleep(settings.drain_seconds)
-    finally:
-        health.stop()
-        await runner.cleanup()
-        services.executor.shutdown()
-        collecting.close()
-        for thread in threads:
-            await asyncio.to_thread(thread.join)
+    with seldom_collecting(BRIEFLY):
+        try:
+            await web.SockSite(runner, listener).start()
+            logger.info("serving", url=str(here), public_url=public.webhook_base)
+            tell_ready(ready_file, {"url": str(here).rstrip("/"), "pid": os.getpid()})
+            if with_workers:
+                threads = start((*strike.workers(), strike.auditor()), stop)
+                health.watch(threads)
+            await asyncio.to_thread(wait_for, stop)
+            health.stop()
+            await asyncio.sleep(settings.drain_seconds)
+        finally:
+            health.stop()
+            await runner.cleanup()
+            services.executor.shutdown()
+            for thread in threads:
+                await asyncio.to_thread(thread.join)

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from strike_adapters.embedded import EmbeddedPostgresError
+from strike_adapters.postgres.archive.tables import NEWEST_POSITION
 from strike_adapters.postgres.follower_states import FollowerStatus
 from strike_adapters.postgres.vault import Closed, closed, sealed
 from strike_adapters.secrets import SecretError
@@ -182,7 +183,7 @@ def examine_replica(strike: Strike) -> Iterator[Finding]:
         yield Finding(what, Verdict.OK, f"A standby, {here - there} events behind.")
 
 
-NEWEST = "SELECT coalesce(max(notification_id), 0) AS newest FROM strike_events"
+NEWEST = f"SELECT {NEWEST_POSITION} AS newest"
 REPLICA = f"SELECT pg_is_in_recovery(), ({NEWEST})"
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
+from strike_adapters.postgres.archive.tables import NEWEST_POSITION
 from strike_adapters.postgres.settings_queries import Mine
 
 
@@ -49,11 +50,7 @@ SELECT position FROM ({_beyond("noc_id")}
 UNION ALL {_beyond("osp_id")}) AS mine
 """  # noqa: S608
 
-NEWEST_EVENT = """
-SELECT coalesce(greatest((SELECT max(notification_id) FROM strike_events),
-                         (SELECT max(last_position) FROM strike_events_archived_streams)), 0)
-    AS position
-"""
+NEWEST_EVENT = f"SELECT {NEWEST_POSITION} AS position"
 
 STANDING = """
 SELECT m.role, t.side, NULL::text[] AS scopes, NULL::timestamptz AS expires_at

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg.sql import SQL, Identifier
 
-from strike_domain.errors import NotFound, Rejected
+from strike_domain.errors import Conflict, NotFound, Rejected
 from strike_domain.log import LOG_NAME, StrikeLog
 
 PAGER = "pager"
@@ -161,6 +161,21 @@ def this_process() -> str:
 def lock_keys(name: str) -> tuple[int, int]:
     """Keys of the advisory lock that the active follower of that name holds."""
     return LOCK_SPACE, crc32(name.encode()) - 2**31
+
+
+@contextmanager
+def alone(connection: psycopg.Connection[Any], name: str, otherwise: str) -> Iterator[None]:
+    """One process at a time has the lock of that name. Raises `Conflict` if another has it."""
+    keys = lock_keys(name)
+    cursor = connection.cursor(row_factory=tuple_row)
+    row = cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", keys).fetchone()
+    if not row or not row[0]:
+        raise Conflict(otherwise)
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(%s, %s)", keys)
 
 
 def tracking_table(name: str) -> str:

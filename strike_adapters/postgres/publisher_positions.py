@@ -14,9 +14,9 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Identifier
 
+from strike_adapters.postgres.archive.tables import NEWEST_POSITION
 from strike_adapters.postgres.changes import KEEPALIVE
 from strike_adapters.postgres.follower_states import lock_keys
-from strike_domain.log import LOG_NAME
 
 CREATE_TABLE = """
 CREATE TABLE IF NOT EXISTS publisher_positions (
@@ -28,8 +28,7 @@ CREATE TABLE IF NOT EXISTS publisher_positions (
 
 HOW_FAR = f"""
 SELECT coalesce((SELECT position FROM publisher_positions WHERE publisher = %s), 0),
-    coalesce(greatest((SELECT max(notification_id) FROM {LOG_NAME}_events),
-        (SELECT max(last_position) FROM {LOG_NAME}_events_archived_streams)), 0)
+    {NEWEST_POSITION}
 """  # noqa: S608
 
 STORE = """

@@ -189,9 +189,7 @@ class Replica:
     ) -> list[DictRow] | None:
         """What a tenant sees of a question; None: ask the primary, and from now on only that."""
         asking = _asking.get()
-        if asking is None:
-            return None
-        if asking.is_settled:
+        if asking is None or asking.is_settled:
             return None
         found, why = await self._try(tenant_id, asking.needs, statement, values)
         asking.is_settled = found is None
@@ -255,8 +253,11 @@ class Replica:
 
     def _doubt(self) -> None:
         """Nobody else waits for it until a look has found it well."""
-        self._is_up, self._down = False, Standing.AWAY
+        self._lose()
         self._look_now.set()
+
+    def _lose(self) -> None:
+        self._is_up, self._down = False, Standing.AWAY
 
     # Looks -------------------------------------------------------------------------------------
 
@@ -265,10 +266,10 @@ class Replica:
             try:
                 await self._watch()
             except (psycopg.Error, TimeoutError, OSError) as error:
-                self._is_up, self._down = False, Standing.AWAY
+                self._lose()
                 self._tell(reason=type(error).__name__)
             except Exception:
-                self._is_up, self._down = False, Standing.AWAY
+                self._lose()
                 logger.exception("looking at the replica failed")
             await asyncio.sleep(RECONNECT)
 

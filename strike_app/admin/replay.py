@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
+from strike_adapters.postgres.eco_lists import zoned
 from strike_app.admin.desk import add_row, at_work, plain_table, show_table
 from strike_app.admin.evidence import eco_id_of
 from strike_domain.eco import Eco
@@ -90,7 +91,4 @@ def moment_of(text: str) -> datetime:
     except ValueError:
         message = f"{text!r} is no time; write it as 2026-03-01T02:30:00Z."
         raise Rejected("TIME_INVALID", message, ("until",)) from None
-    if moment.tzinfo is None:
-        message = "Say in which zone that time is, as in 2026-03-01T02:30:00Z."
-        raise Rejected("TIME_WITHOUT_ZONE", message, ("until",))
-    return moment
+    return zoned(moment, ("until",))

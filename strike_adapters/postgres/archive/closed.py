@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any, cast
 from uuid import UUID
 
@@ -94,7 +95,8 @@ class Archiving:
             which = {"before": before, "passed": passed}
             found = min(self._rows(COUNT, which)[0]["n"], limit or 2**63)
             report(Told(found, 0, total))
-            for ids in batches(self._long_closed(which, limit)):
+            long_closed = self._long_closed(which, limit)
+            while ids := list(islice(long_closed, BATCH)):
                 closed = closed_of(self._log, ids, before, passed)
                 total = added(total, self.archive.move(closed, at))
                 months |= {one.month for one in closed}
@@ -117,18 +119,6 @@ class Archiving:
         # No connection is kept while events are moved: it would hold on to the read model.
         with self._pool.connection() as connection:
             return connection.execute(question.encode(), values).fetchall()
-
-
-def batches(ids: Iterator[UUID]) -> Iterator[list[UUID]]:
-    """So many at a time as go into one transaction."""
-    batch: list[UUID] = []
-    for one in ids:
-        batch.append(one)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def closed_of(

@@ -15,7 +15,7 @@ from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier, Literal
 
 from strike_adapters.postgres.archive.tables import Names
-from strike_adapters.postgres.follower_states import lock_keys
+from strike_adapters.postgres.follower_states import alone
 from strike_adapters.postgres.prepare import PREPARING
 from strike_adapters.postgres.store import LogRecorder
 from strike_domain.errors import Conflict, NotFound
@@ -146,15 +146,9 @@ class Archive:
     def alone(self) -> Iterator[None]:
         """One process moves at a time. Raises `Conflict` if another does."""
         with self._recorder.datastore.get_connection() as connection:
-            keys = lock_keys(self._tables.archived)
-            row = connection.execute("SELECT pg_try_advisory_lock(%s, %s) AS mine", keys).fetchone()
-            if not row or not row["mine"]:
-                raise Conflict("Another process moves events into or out of the archive.")
-            try:
+            said = "Another process moves events into or out of the archive."
+            with alone(connection, self._tables.archived, said):
                 yield
-            finally:
-                if not connection.closed:
-                    connection.execute("SELECT pg_advisory_unlock(%s, %s)", keys)
 
     def move(self, callouts: Sequence[Closed], at: datetime) -> Moved:
         """Move them, in one transaction. One to which something happened meanwhile is left out."""

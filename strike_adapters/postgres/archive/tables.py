@@ -11,6 +11,8 @@ from typing import Any
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
+from strike_domain.log import LOG_NAME
+
 # A table that is partitioned has no unique index without the key of its partitions: so months are
 # those of the archive, and what no two events may have is held where events are stored.
 ARCHIVED = """
@@ -159,6 +161,12 @@ SELECT each.* FROM {schema}.{streams} kept CROSS JOIN LATERAL (
 WHERE kept.originator_id = ANY(%(ids)s)
 ORDER BY id
 """
+
+NEWEST_POSITION = f"""
+coalesce(greatest((SELECT max(notification_id) FROM {LOG_NAME}_events),
+                  (SELECT max(last_position) FROM {LOG_NAME}_events_archived_streams)), 0)
+"""  # noqa: S608
+"""Of Strike's own log, as a part of a statement; 0: it is empty."""
 
 NEWEST = """
 SELECT greatest((SELECT max(notification_id) FROM {schema}.{table}),

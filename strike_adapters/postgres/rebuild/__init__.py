@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 from strike_adapters.postgres.fold import seldom_collecting
-from strike_adapters.postgres.follower_states import lock_keys
+from strike_adapters.postgres.follower_states import alone
 from strike_adapters.postgres.rebuild import beside, progress
 from strike_adapters.postgres.rebuild.beside import OLD, tables_of
 from strike_adapters.postgres.rebuild.fill import (
@@ -29,7 +29,6 @@ from strike_adapters.postgres.rebuild.fill import (
 from strike_adapters.postgres.rebuild.swapping import swap
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.view import View
-from strike_domain.errors import Conflict
 from strike_domain.log import StrikeLog
 
 MANY = 20_000
@@ -37,6 +36,8 @@ MANY = 20_000
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at how far the processes are."""
+
+BUSY = "Another process is rebuilding; wait until it has ended."
 
 CLOSE = 200
 """Positions that may be left for the swap itself."""
@@ -81,7 +82,7 @@ def rebuild(
     with (
         seldom_collecting(),
         connect(url) as connection,
-        _alone(connection),
+        alone(connection, "rebuild", BUSY),
         _opened(url) as log,
     ):
         groups: dict[tuple[Any, ...], list[type[View]]] = {}
@@ -101,19 +102,6 @@ def drop_old(url: str, views: Sequence[type[View]]) -> list[str]:
     """Drop the tables that rebuilds have replaced; their names."""
     with psycopg.connect(url) as connection:
         return beside.drop_old(connection, views)
-
-
-@contextmanager
-def _alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    keys = lock_keys("rebuild")
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", keys).fetchone()
-    if not row or not row[0]:
-        raise Conflict("Another process is rebuilding; wait until it has ended.")
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.execute("SELECT pg_advisory_unlock(%s, %s)", keys)
 
 
 @contextmanager
