@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -14,7 +15,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from strike_app.client import Eco, EcoFilter, GeoJson
+from strike_app.client import Changed, Eco, EcoFilter, GeoJson, StrikeError
 from strike_app.mcp import shown
 from strike_app.mcp.connecting import Caller, Callers
 from strike_domain import EcoStatus, JobType, PagingState, Priority
@@ -187,7 +188,7 @@ def _add_callouts(server: MCPServer, callers: Callers) -> None:
         The same confirmation again answers with the same callout.
         """
         async with callers.calling(ctx) as caller:
-            return shown.Done.of(await caller.strike.confirm_eco(confirmation))
+            return await _done(caller, await caller.strike.confirm_eco(confirmation))
 
 
 def _add_commands(server: MCPServer, callers: Callers) -> None:
@@ -195,19 +196,19 @@ def _add_commands(server: MCPServer, callers: Callers) -> None:
     async def add_note(eco_id: EcoId, text: str, ctx: Context) -> shown.Done:
         """Write a note into the timeline of a callout, for both companies to read."""
         async with callers.calling(ctx) as caller:
-            return shown.Done.of(await caller.strike.add_note(eco_id, text))
+            return await _done(caller, await caller.strike.add_note(eco_id, text))
 
     @server.tool(annotations=WAKES)
     async def dispatch(eco_id: EcoId, ctx: Context) -> shown.Done:
         """Ring the contractor's people again, where nobody accepted. Ask the person first."""
         async with callers.calling(ctx) as caller:
-            return shown.Done.of(await caller.strike.dispatch_pager(eco_id))
+            return await _done(caller, await caller.strike.dispatch_pager(eco_id))
 
     @server.tool(annotations=WAKES)
     async def cancel(eco_id: EcoId, reason: str, ctx: Context) -> shown.Done:
         """Call a callout off, with a reason that both companies read. Ask the person first."""
         async with callers.calling(ctx) as caller:
-            return shown.Done.of(await caller.strike.cancel_eco(eco_id, reason))
+            return await _done(caller, await caller.strike.cancel_eco(eco_id, reason))
 
 
 def _add_reading_matter(server: MCPServer, callers: Callers) -> None:
@@ -254,9 +255,22 @@ def _known(found: _Found | None) -> _Found:
     return found
 
 
+async def _done(caller: Caller, changed: Changed) -> shown.Done:
+    """What was done, once the agent's next question shows it too, or cannot be waited for."""
+    with suppress(StrikeError):
+        await caller.strike.eco(Eco, changed.eco.id, wait_for=changed.position)
+    return shown.Done(callout=shown.Callout.of(changed.eco))
+
+
 async def _story(caller: Caller, eco_id: UUID, as_of: datetime | None) -> shown.Timeline:
     eco = _known(await caller.strike.eco(Eco, eco_id, as_of=as_of))
-    newest = caller.strike.timeline(eco_id, newest_first=True, page=MOST_LINES + 1, as_of=as_of)
+    newest = caller.strike.timeline(
+        eco_id,
+        newest_first=True,
+        page=MOST_LINES + 1,
+        wait_for=eco.position if as_of is None else None,
+        as_of=as_of,
+    )
     lines = [shown.Line.of(one) async for one in _first(newest, MOST_LINES + 1)]
     return shown.Timeline(
         callout=shown.Callout.of(eco),

@@ -10,7 +10,6 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from strike_app.client import (
-    Changed,
     Contractor,
     Eco,
     Entry,
@@ -192,10 +191,6 @@ class Done(BaseModel):
     """The ECO after a command, which is durable."""
 
     callout: Callout
-
-    @classmethod
-    def of(cls, changed: Changed) -> Self:
-        return cls(callout=Callout.of(changed.eco))
 
 
 class Problem(BaseModel):

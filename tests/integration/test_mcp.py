@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
+import psycopg
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
@@ -138,6 +139,29 @@ async def test_a_callout_is_drafted_shown_and_confirmed(strike: Strike) -> None:
         assert file.mime_type == "application/zip"
         (text,) = (await client.read_resource(f"strike://eco/{eco_id}")).contents
         assert json.loads(text.text)["callout"]["eco_id"] == eco_id  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("followers")
+@pytest.mark.parametrize("late", ["eco_views", "eco_timeline"])
+async def test_what_was_done_is_seen_by_the_next_question(strike: Strike, late: str) -> None:
+    """However late one of the read models is: the answer of the command waits for them all."""
+    async with agent(strike) as (client, _):
+        draft = await use(client, "draft_eco", **DRAFT)
+        with psycopg.connect(strike.url) as holding:
+            holding.execute(f"LOCK TABLE {late} IN EXCLUSIVE MODE")
+            confirming = asyncio.create_task(
+                use(client, "confirm_eco", confirmation=draft["confirmation"])
+            )
+            await asyncio.to_thread(eventually, lambda: waits_for(strike, late))
+            assert not confirming.done()
+        eco_id = (await confirming)["callout"]["eco_id"]
+        story = await use(client, "timeline", eco_id=eco_id)
+        assert "strike.eco.created" in {line["kind"] for line in story["lines"]}
+
+
+def waits_for(strike: Strike, table: str) -> bool:
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+    return bool(rows(strike.url, waiting, table))
 
 
 async def test_a_draft_expires_and_is_its_callers_alone(strike: Strike) -> None:
