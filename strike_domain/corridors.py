@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import shapely
@@ -30,6 +31,9 @@ _METRES_PER_DEGREE = math.radians(EARTH_RADIUS_M)
 
 # A piece is buffered with the scale of its middle: at 60° the scale is then right within 0.4 %.
 _PIECE_DEGREES = 0.25
+
+# The share of the half width that a piece may be off while its edges are made fewer.
+_STRAIGHT = 0.001
 
 # Shares of the half width that a simplified border may be off; a coarse one only outwards.
 _FINE, _COARSE = 0.005, 1.5
@@ -101,8 +105,16 @@ def _around(piece: BaseGeometry, half_width_m: float) -> BaseGeometry:
     up = _METRES_PER_DEGREE
     across = up * math.cos(math.radians((south + north) / 2))
     origin = Point(0, 0)
-    flat = scale(piece, across, up, origin=origin).buffer(half_width_m, quad_segs=16)
-    return scale(flat, 1 / across, 1 / up, origin=origin)
+    flat = scale(piece, across, up, origin=origin).simplify(_STRAIGHT * half_width_m)
+    # Edge by edge: the buffer of a line with short edges beside a sharp turn can have false holes.
+    area = shapely.union_all(shapely.buffer(_edges(flat), half_width_m, quad_segs=16))
+    return scale(area, 1 / across, 1 / up, origin=origin)
+
+
+def _edges(flat: BaseGeometry) -> Sequence[BaseGeometry]:
+    if isinstance(flat, Point):
+        return [flat]
+    return [LineString(edge) for edge in pairwise(flat.coords)]
 
 
 def _on_the_globe(area: BaseGeometry) -> BaseGeometry:
