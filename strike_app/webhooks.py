@@ -22,7 +22,7 @@ from strike_adapters.twilio.signature import verify_webhook
 from strike_adapters.twilio.states import CALL_STATES
 from strike_adapters.twilio.twiml import render_twiml, render_wait
 from strike_app.metrics import METRICS
-from strike_app.posted import reading_a_form
+from strike_app.posted import URLENCODED, posted
 from strike_app.settings import Settings
 from strike_domain.contacts import Language
 from strike_domain.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
@@ -216,13 +216,13 @@ def _count(what: str) -> None:
 
 
 async def _params(request: web.Request) -> Params:
+    if request.content_type != URLENCODED:
+        raise Forbidden("Nobody can have signed this.")
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            with reading_a_form():
-                form = await request.clone(client_max_size=MAX_BODY).post()
+            return dict((await posted(request.clone(client_max_size=MAX_BODY))).fields)
     except Rejected as error:
         raise Forbidden("Nobody can have signed this.") from error
-    return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def _report(request: web.Request, params: Params) -> CallReport:

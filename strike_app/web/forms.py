@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import web
 from multidict import MultiDict
 
 from strike_app.claims import check_origin
-from strike_app.posted import reading_a_form
+from strike_app.posted import Posted, posted
 from strike_app.services import SERVICES
 from strike_app.web.asking import Refused
 from strike_app.web.refusals import Coded
-from strike_domain.errors import Forbidden, Rejected
-
-FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+from strike_domain.errors import Forbidden
 
 MAX_INT = 2**31 - 1
 """What GraphQL calls an Int."""
@@ -39,14 +37,12 @@ def check_same_site(request: web.Request) -> None:
     check_origin(request, request.app[SERVICES].settings)
 
 
-async def form_of(request: web.Request) -> dict[str, str]:
-    """The fields of a form, stripped. Raises `Forbidden`, and `Rejected` for no form."""
+async def form_of(request: web.Request) -> Posted:
+    """The form of a page of ours, stripped. Raises `Forbidden`, and `Rejected` as `posted`."""
     check_same_site(request)
-    if request.content_type not in FORM_TYPES:
-        raise Rejected("FORM_EXPECTED", "Send the form of the page.")
-    with reading_a_form():
-        sent = await request.post()
-    return {name: value.strip() for name, value in sent.items() if isinstance(value, str)}
+    sent = await posted(request)
+    fields = MultiDict((name, value.strip()) for name, value in sent.fields.items())
+    return replace(sent, fields=fields)
 
 
 def back_to(request: web.Request) -> str:
@@ -55,67 +51,6 @@ def back_to(request: web.Request) -> str:
     if came_from.netloc != request.host or not came_from.path.startswith("/t/"):
         return "/"
     return came_from.path + (f"?{came_from.query}" if came_from.query else "")
-
-
-# Forms of many fields ----------------------------------------------------------------------
-
-MAX_TEXT = 1_000_000
-"""Most bytes of all the fields of a form together, its file left out."""
-
-MAX_FILE = 5_000_000
-"""Most bytes of a file that is read into a form."""
-
-_PIECE = 65_536
-
-
-@dataclass(frozen=True)
-class Sent:
-    """The fields of a form in their order, stripped, and the file that came with it."""
-
-    fields: MultiDict[str]
-    file_name: str = ""
-    file: bytes = b""
-
-    def __getitem__(self, name: str) -> str:
-        return self.fields.get(name, "")
-
-
-async def sent_by(request: web.Request) -> Sent:
-    """As `form_of`, where fields repeat or a file is sent, which may be larger than the rest.
-
-    Raises also `Rejected`: FORM_TOO_LARGE, FILE_TOO_LARGE.
-    """
-    check_same_site(request)
-    if request.content_type != "multipart/form-data":
-        await form_of(request)
-        posted = await request.post()
-        return Sent(MultiDict((name, str(value).strip()) for name, value in posted.items()))
-    with reading_a_form():
-        return await _parts_of(await request.multipart())
-
-
-async def _parts_of(sent: MultipartReader) -> Sent:
-    fields, file_name, file, room = MultiDict[str](), "", b"", MAX_TEXT
-    async for part in sent:
-        if not isinstance(part, BodyPartReader):
-            raise Rejected("FORM_EXPECTED", "Send the form of the page.")
-        if part.filename is not None:
-            file_name, file = part.filename, await _content(part, MAX_FILE, "FILE_TOO_LARGE")
-            continue
-        content = await _content(part, room, "FORM_TOO_LARGE")
-        room -= len(content)
-        fields.add(part.name or "", content.decode("utf-8", "replace").strip())
-    return Sent(fields, file_name, file)
-
-
-async def _content(part: BodyPartReader, limit: int, code: str) -> bytes:
-    content = bytearray()
-    while piece := await part.read_chunk(_PIECE):
-        content += piece
-        if len(content) > limit:
-            message = f"This is larger than {MAX_FILE / 1e6:g} MB; simplify its geometry."
-            raise Rejected(code, message, ("file",))
-    return bytes(content)
 
 
 @dataclass

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from strike_app.posted import Posted
 from strike_app.web.asking import Refused
-from strike_app.web.forms import Filled, Sent
+from strike_app.web.forms import Filled
 from strike_domain.corridors import HALF_WIDTH_M
 
 DECLINE_KEYS = ("3", "4", "5", "6", "7", "8", "0")
@@ -76,7 +77,7 @@ class ListForm(Filled):
         return form
 
     @classmethod
-    def of_sent(cls, sent: Sent) -> ListForm:
+    def of_sent(cls, sent: Posted) -> ListForm:
         """As it was filled in."""
         form = cls.new()
         form.values |= {name: sent[name] for name in form.values}

@@ -7,8 +7,9 @@ import json
 import pytest
 from multidict import MultiDict
 
+from strike_app.posted import Posted
 from strike_app.web.asking import Refused
-from strike_app.web.forms import Filled, Sent
+from strike_app.web.forms import Filled
 from strike_app.web.list_forms import ListForm, Row
 from strike_app.web.region_files import MAX_REGION, offers_of, take_only
 from strike_domain.errors import Forbidden, Rejected
@@ -63,7 +64,7 @@ def test_what_was_sent_is_what_is_filled_in() -> None:
         ("texted-7", "yes"),
     ]
     sent += [("name-n1", "Ada"), ("reason-4", "TOO_FAR"), ("minutes-4", "30"), ("rounds", "2")]
-    form = ListForm.of_sent(Sent(MultiDict(sent)))
+    form = ListForm.of_sent(Posted(MultiDict(sent)))
     bob = Row("7", "Bob", "+1", "SPANISH", consented=True, texted=True)
     assert form.rows == [Row("n1", "Ada"), bob]
     form.values |= {"ground": "everywhere", "answerSeconds": "30"}

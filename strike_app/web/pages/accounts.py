@@ -129,9 +129,7 @@ def _text(value: Any) -> str:
 async def _sent(viewer: Viewer, names: Sequence[str], secret: str) -> tuple[Filled, str | None]:
     """What was filled in; the secret apart, so that no page can hold it. None: as it was."""
     sent = await form_of(viewer.request)
-    return Filled({**{name: sent.get(name, "") for name in names}, secret: ""}), (
-        sent.get(secret) or None
-    )
+    return Filled({**{name: sent[name] for name in names}, secret: ""}), (sent[secret] or None)
 
 
 # Job numbers -------------------------------------------------------------------------------
@@ -143,7 +141,7 @@ async def jobs(viewer: Viewer) -> web.StreamResponse:
 
 async def raise_jobs(viewer: Viewer) -> web.StreamResponse:
     sent = await form_of(viewer.request)
-    filled = Filled({name: sent.get(name, "") for name in ("year", "last")})
+    filled = Filled({name: sent[name] for name in ("year", "last")})
     try:
         numbers = {name: filled.whole(name) for name in ("year", "last")}
         for name, number in numbers.items():

@@ -19,7 +19,7 @@ async def choose(request: web.Request) -> web.StreamResponse:
     sent = await form_of(request)
     response = web.Response(status=303, headers={"Location": back_to(request)})
     for name, (cookie, allowed) in CHOICES.items():
-        if sent.get(name) in allowed:
+        if sent[name] in allowed:
             response.set_cookie(
                 cookie, sent[name], max_age=YEAR_SECONDS, samesite="Lax", httponly=True
             )

@@ -18,7 +18,7 @@ async def company(viewer: Viewer) -> web.StreamResponse:
 
 async def rename(viewer: Viewer) -> web.StreamResponse:
     sent = await form_of(viewer.request)
-    filled = Filled({"name": sent.get("name", "")})
+    filled = Filled({"name": sent["name"]})
     try:
         await tell(viewer, "rename_tenant", name=filled.get("name"))
     except Refused as refused:
@@ -30,7 +30,7 @@ async def rename(viewer: Viewer) -> web.StreamResponse:
 async def set_member(viewer: Viewer) -> web.StreamResponse:
     """Add somebody, or give them another role."""
     sent = await form_of(viewer.request)
-    filled = Filled({name: sent.get(name, "") for name in ("email", "name", "role")})
+    filled = Filled({name: sent[name] for name in ("email", "name", "role")})
     role = filled.get("role") if filled.get("role") in ROLES else "VIEWER"
     try:
         await tell(

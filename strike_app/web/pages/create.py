@@ -88,7 +88,7 @@ async def places(viewer: Viewer) -> web.StreamResponse:
     sent = await form_of(viewer.request)
     found, error = [], ""
     try:
-        found = await suggestions(viewer, sent.get("text", ""), geometry_of(sent.get("near", "")))
+        found = await suggestions(viewer, sent["text"], geometry_of(sent["near"]))
     except StrikeError as refused:
         error = said(refused, viewer.language)
     return render(viewer, "new_places.html", found=found, error=error)
@@ -97,20 +97,19 @@ async def places(viewer: Viewer) -> web.StreamResponse:
 async def contractors(viewer: Viewer) -> web.StreamResponse:
     """Who would be rung, in which order, and why: shown before the button."""
     sent = await form_of(viewer.request)
-    draft = Draft(FIELDS | {"ospId": sent.get("ospId", "")})
-    draft.location = geometry_of(sent.get("location", ""))
+    draft = Draft(FIELDS | {"ospId": sent["ospId"]})
+    draft.location = geometry_of(sent["location"])
     await _preview(viewer, draft)
     return render(viewer, "new_contractors.html", draft=draft)
 
 
 async def _sent(viewer: Viewer) -> dict[str, str]:
     sent = await form_of(viewer.request)
-    given = {name: sent[name] for name in (*FIELDS, "clientReference") if sent.get(name)}
-    if sent.get("found"):
+    given = {name: sent[name] for name in (*FIELDS, "clientReference") if sent[name]}
+    if sent["found"]:
         given["location"] = sent["found"]
-    dropped = (await viewer.request.post()).get("file")
-    if isinstance(dropped, web.FileField) and (content := dropped.file.read()):
-        given |= {"place": content.decode("utf-8", "replace").strip(), "location": ""}
+    if sent.file:
+        given |= {"place": sent.file.decode("utf-8", "replace").strip(), "location": ""}
     return given
 
 

@@ -43,7 +43,7 @@ async def command(viewer: Viewer) -> web.StreamResponse:
         raise NotFound("page")
     eco_id = uuid_in(viewer.request, "eco")
     sent = await form_of(viewer.request)
-    values = {field: sent[field] for field in COMMANDS[name] if sent.get(field)}
+    values = {field: sent[field] for field in COMMANDS[name] if sent[field]}
     try:
         told = await tell(viewer, name, id=str(eco_id), **values)
     except Refused as refused:

@@ -63,7 +63,7 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def answer(request: web.Request) -> web.StreamResponse:
     """One of `ANSWERS`, only from the page itself; the page then says what came of it."""
     services = request.app[SERVICES]
-    say = ANSWERS.get((await form_of(request)).get("do", ""))
+    say = ANSWERS.get((await form_of(request))["do"])
     if say is None:
         raise Rejected("ANSWER_UNKNOWN", f"Say one of {', '.join(ANSWERS)}.", ("do",))
     link = await _opened(request)

@@ -26,7 +26,7 @@ async def links(viewer: Viewer) -> web.StreamResponse:
 
 async def propose(viewer: Viewer) -> web.StreamResponse:
     sent = await form_of(viewer.request)
-    filled = Filled({name: sent.get(name, "") for name in ("ospId", "pagingPolicy")})
+    filled = Filled({name: sent[name] for name in ("ospId", "pagingPolicy")})
     try:
         try:
             osp = str(UUID(filled.get("ospId")))
@@ -54,7 +54,7 @@ def command(document: str, said: str) -> Callable[[Viewer], Any]:
 
 async def set_policy(viewer: Viewer) -> web.StreamResponse:
     sent = await form_of(viewer.request)
-    policy = _policy(sent.get("pagingPolicy", ""))
+    policy = _policy(sent["pagingPolicy"])
     other = str(uuid_in(viewer.request, "other"))
     await tell(viewer, "paging_policy", other=other, policy=policy)
     return see(viewer.path("links"), "saved")

@@ -6,8 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
+from strike_app.posted import Posted
 from strike_app.web.asking import Refused, ask, tell
-from strike_app.web.forms import Sent, see, sent_by
+from strike_app.web.forms import form_of, see
 from strike_app.web.list_forms import DECLINE_KEYS, ListForm
 from strike_app.web.pages.lists import ground_of
 from strike_app.web.region_files import Offer, offers_of, refused_file, take_only
@@ -38,7 +39,7 @@ async def one_list(viewer: Viewer) -> web.StreamResponse:
 async def send_list(viewer: Viewer) -> web.StreamResponse:
     """What a button of the form does: `save`, or something that stores nothing."""
     require(viewer.actor, Action.LISTS_EDIT)
-    sent = await sent_by(viewer.request)
+    sent = await form_of(viewer.request)
     filled = ListForm.of_sent(sent)
     do = "take" if sent["take"] else sent["do"] or "save"
     offers: list[Offer] = []
@@ -63,7 +64,7 @@ async def send_list(viewer: Viewer) -> web.StreamResponse:
 async def check_list(viewer: Viewer) -> web.StreamResponse:
     """The part of the page that says how ready the lists would be with this one."""
     require(viewer.actor, Action.LISTS_EDIT)
-    filled = ListForm.of_sent(await sent_by(viewer.request))
+    filled = ListForm.of_sent(await form_of(viewer.request))
     return render(viewer, "list_check.html", found=await _found(viewer, filled), form=filled)
 
 
@@ -115,7 +116,7 @@ async def _found(viewer: Viewer, filled: ListForm) -> dict[str, Any]:
     return {"problems": problems, "ground": {**ground_of(found), "overlaps": overlaps}}
 
 
-async def _imported(viewer: Viewer, filled: ListForm, sent: Sent) -> list[Offer]:
+async def _imported(viewer: Viewer, filled: ListForm, sent: Posted) -> list[Offer]:
     """What a file, or else what was pasted, has to offer. Raises `Refused`."""
     content: bytes | str = sent.file or sent["paste"]
     if not content:

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from strike_app.web.asking import Refused, ask, tell
-from strike_app.web.forms import Filled, see, sent_by
+from strike_app.web.forms import Filled, form_of, see
 from strike_app.web.rendering import render
 from strike_app.web.settings_wording import ROLES, SCOPES
 from strike_app.web.shell import form, page
@@ -20,7 +20,7 @@ async def tokens(viewer: Viewer) -> web.StreamResponse:
 
 
 async def make_token(viewer: Viewer) -> web.StreamResponse:
-    sent = await sent_by(viewer.request)
+    sent = await form_of(viewer.request)
     scopes = [one for one in sent.fields.getall("scopes", []) if one in SCOPES]
     filled = Filled({"name": sent["name"], "role": sent["role"], "days": sent["days"]})
     filled.values["scopes"] = scopes
