@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -76,7 +77,7 @@ class WatchfulSubscription(PostgresSubscription):
 
 
 SELECT_STREAM = """
-SELECT originator_id, originator_version, topic, state
+SELECT originator_version, topic, state
 FROM {schema}.{table}
 WHERE originator_id = %(id)s AND originator_version > %(gt)s AND originator_version <= %(lte)s
 ORDER BY originator_version
@@ -153,7 +154,7 @@ class LogRecorder(GroupRecorder):
     @retry((InterfaceError, OperationalError), max_attempts=MAX_TRIES, wait=RETRY_SECONDS)
     def _stream(self, statement: str, which: Mapping[str, Any]) -> Sequence[StoredEvent]:
         with self.datastore.get_connection() as connection:
-            cursor = connection.cursor(row_factory=args_row(StoredEvent))
+            cursor = connection.cursor(row_factory=args_row(partial(StoredEvent, which["id"])))
             cursor.execute(self._statement(statement), which, prepare=True, binary=True)
             return cursor.fetchall()
 

@@ -109,19 +109,19 @@ DDL = (
 # if it has, both are asked.
 
 NEWER_IN_STREAM = """
-SELECT originator_id, originator_version, topic, state FROM {schema}.{table}
+SELECT originator_version, topic, state FROM {schema}.{table}
 WHERE originator_id = %(id)s AND originator_version > %(gt)s AND originator_version <= %(lte)s
 UNION ALL
-SELECT originator_id, last_version, NULL, NULL FROM {schema}.{streams}
+SELECT last_version, NULL, NULL FROM {schema}.{streams}
 WHERE originator_id = %(id)s AND last_version > %(gt)s
 ORDER BY originator_version
 """
 
 WHOLE_STREAM = """
-SELECT originator_id, originator_version, topic, state FROM {schema}.{table}
+SELECT originator_version, topic, state FROM {schema}.{table}
 WHERE originator_id = %(id)s AND originator_version > %(gt)s AND originator_version <= %(lte)s
 UNION ALL
-SELECT originator_id, originator_version, topic, state FROM {schema}.{archived}
+SELECT originator_version, topic, state FROM {schema}.{archived}
 WHERE month = (SELECT month FROM {schema}.{streams} WHERE originator_id = %(id)s)
   AND originator_id = %(id)s AND originator_version > %(gt)s AND originator_version <= %(lte)s
 ORDER BY originator_version
