@@ -73,7 +73,7 @@ class PagerProcess(EventSourcedProjection[UUID]):
         """
         for attempt in range(MAX_ATTEMPTS):
             try:
-                super().process_event(domain_event, tracking)
+                self.process_events([domain_event], tracking)
                 return
             except IntegrityError:
                 done = self.recorder.has_tracking_id(
@@ -81,6 +81,21 @@ class PagerProcess(EventSourcedProjection[UUID]):
                 )
                 if done or attempt == MAX_ATTEMPTS - 1:
                     raise
+
+    def process_events(self, events: Sequence[Any], tracking: Tracking) -> None:
+        """Answer events of different ECOs in one transaction, up to the position of `tracking`.
+
+        No two of one ECO: what the first is answered with could not be seen for the second. Raises
+        `IntegrityError`, and stores nothing, if a command was faster with one of them, or another
+        process has done them already.
+        """
+        processing = Processing(tracking=tracking)
+        for one in events:
+            self.policy(one, processing)
+        recordings = self._record(processing)
+        self._take_snapshots(processing)
+        self.notify(processing.events)
+        self._notify(recordings)
 
     @singledispatchmethod
     def policy(self, domain_event: Any, processing_event: Processing) -> None:

@@ -7,7 +7,7 @@ before it is stored, and the follower stands right before it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from eventsourcing.persistence import (
@@ -17,12 +17,15 @@ from eventsourcing.persistence import (
     Notification,
     Tracking,
 )
-from eventsourcing.projection import EventSourcedProjection
 
 from strike_adapters.postgres.fold import NO_EVENTS_FAULT, Read, event_id_of
 from strike_adapters.postgres.follower_states import EventFailed
 from strike_adapters.postgres.views.view import View
 from strike_domain.log import LOG_NAME
+from strike_domain.pager_process import PagerProcess
+
+TOGETHER = 20
+"""So many events are answered in one transaction at the most."""
 
 
 class Named(Protocol):
@@ -64,10 +67,17 @@ def _take_each(view: View, reads: Sequence[Read], after: int) -> None:
             raise EventFailed.of(one.position, one.topic, one.event_id, error) from error
 
 
+class Some(NamedTuple):
+    """What has come next: `asking` are the events among them that may be answered."""
+
+    notifications: list[Notification]
+    asking: list[Any]
+
+
 class Answering:
     """Hands the pager what its subscription brings: events are answered with events."""
 
-    def __init__(self, app: Named, process: EventSourcedProjection[Any]) -> None:
+    def __init__(self, app: Named, process: PagerProcess) -> None:
         self._app = app
         self._process = process
 
@@ -77,14 +87,50 @@ class Answering:
             self._answer(notifications)
 
     def _answer(self, notifications: Sequence[Notification]) -> None:
-        """Each in the transaction of its cause.
+        try:
+            parts = [*self._shared_out(notifications)]
+        except NO_EVENTS_FAULT:
+            raise
+        except Exception:
+            # One of them cannot be read.
+            self._answer_each(notifications)
+        else:
+            for some in parts:
+                self._answer_together(some)
 
-        What asks for no answer is passed over: its position is stored with the next that does, or
-        at the end of what has come. Otherwise people would be rung the later, the more is noted.
+    def _shared_out(self, notifications: Sequence[Notification]) -> Iterator[Some]:
+        """In parts that one transaction can answer: of each ECO one event, and few in all.
+
+        What asks for no answer is passed over: its position is stored with the others. Otherwise
+        people would be rung the later, the more is noted.
         """
+        some, ecos = Some([], []), set[UUID]()
+        for one in notifications:
+            if self._process.may_answer(one.topic):
+                event: Any = self._app.mapper.to_domain_event(one)
+                eco_id: UUID = getattr(event, "eco_id", event.originator_id)
+                if eco_id in ecos or len(ecos) == TOGETHER:
+                    yield some
+                    some, ecos = Some([], []), set()
+                some.asking.append(event)
+                ecos.add(eco_id)
+            some.notifications.append(one)
+        if some.notifications:
+            yield some
+
+    def _answer_together(self, some: Some) -> None:
+        """All in one transaction; if that fails, each in the transaction of its cause."""
+        try:
+            self._process.process_events(some.asking, self._up_to(some.notifications[-1]))
+        except NO_EVENTS_FAULT:
+            raise
+        except Exception:
+            self._answer_each(some.notifications)
+
+    def _answer_each(self, notifications: Sequence[Notification]) -> None:
         passed: list[Notification] = []
         for one in notifications:
-            if not self._may_answer(one.topic):
+            if not self._process.may_answer(one.topic):
                 passed.append(one)
                 continue
             try:
@@ -98,21 +144,20 @@ class Answering:
 
     def _pass_over(self, passed: Sequence[Notification]) -> None:
         for last in passed[-1:]:
-            self._take(last)
-
-    def _may_answer(self, topic: str) -> bool:
-        may_answer = getattr(self._process, "may_answer", None)
-        return may_answer is None or bool(may_answer(topic))
+            self._process.process_events([], self._up_to(last))
 
     def _take(self, one: Notification) -> None:
         try:
             event = self._app.mapper.to_domain_event(one)
-            self._process.process_event(event, Tracking(self._app.name, one.id))
+            self._process.process_event(event, self._up_to(one))
         except NO_EVENTS_FAULT:
             raise
         except Exception as error:
             event_id = event_id_of(self._app.mapper, one)
             raise EventFailed.of(one.id, one.topic, event_id, error) from error
+
+    def _up_to(self, one: Notification) -> Tracking:
+        return Tracking(self._app.name, one.id)
 
 
 def arriving(subscription: ListenNotifySubscription[Any]) -> Iterator[list[Notification]]:

@@ -63,14 +63,23 @@ def told_of(events: Sequence[Stored], name: str) -> Iterator[None]:
 
 
 def _tell_each(pager: Any) -> None:
-    process = pager.process_event
+    process = pager.process_events
 
-    def process_event(event: Any, tracking: Tracking) -> None:
-        with begin("follow pager", Kind.CONSUMER, after=event):
-            process(event, tracking)
+    def process_events(events: Sequence[Any], tracking: Tracking) -> None:
+        answers: list[DomainEvent] = []
+        pager.notify = answers.extend
+        with ExitStack() as spans:
+            for event in events:
+                spans.enter_context(begin("follow pager", Kind.CONSUMER, after=event))
+                spans.callback(_tell_answers, pager, event, answers)
+            process(events, tracking)
 
-    pager.process_event = process_event
-    pager.notify = lambda events: stored(pager, events)
+    pager.process_events = process_events
+
+
+def _tell_answers(pager: Any, event: Stored, answers: Sequence[DomainEvent]) -> None:
+    """Those to that event, while its span is the present one: none if they were not stored."""
+    stored(pager, [one for one in answers if one.causation_id == event.event_id])
 
 
 def worked(table: DueTable, log: StrikeLog, clock: Clock) -> DueTable:

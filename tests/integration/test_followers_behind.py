@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +98,13 @@ def test_a_follower_that_is_behind_commits_seldom(night: StoredNight) -> None:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The topics of all events that the pager process takes in from now on."""
     taken: list[str] = []
-    process_event = PagerProcess.process_event
+    process_events = PagerProcess.process_events
 
-    def take(self: PagerProcess, event: Any, tracking: Tracking) -> None:
-        taken.append(event.TOPIC)
-        process_event(self, event, tracking)
+    def take(self: PagerProcess, events: Sequence[Any], tracking: Tracking) -> None:
+        taken.extend(one.TOPIC for one in events)
+        process_events(self, events, tracking)
 
-    monkeypatch.setattr(PagerProcess, "process_event", take)
+    monkeypatch.setattr(PagerProcess, "process_events", take)
     return taken
 
 

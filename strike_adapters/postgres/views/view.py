@@ -171,7 +171,13 @@ class ViewRecorder(PostgresTrackingRecorder):
         stored, as far as the caller knows. Raises `OperationalError` if it is no longer: the
         database has come back without what was committed last, and it has to be followed again.
         """
-        with self.datastore.transaction(commit=True) as cursor:
+        # The statements do not wait for each other's answers, nor the commit for theirs.
+        with (
+            self.datastore.get_connection() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+        ):
+            cursor = connection.cursor()
             self._check_not_behind(cursor, tracking.application_name, after)
             self._insert_tracking(cursor, tracking)
             for rows in batch.rows.values():
