@@ -41,8 +41,8 @@ from strike_domain.registry import Audit
 REPORT_EVERY = 5.0
 """Seconds between two looks at the followers, for metrics."""
 
-LINE_EVERY = 2.0
-"""Seconds between two lines about a rebuild, where no bar can be drawn."""
+LINE_EVERY, LINE_AT_LEAST_EVERY = 2.0, 60.0
+"""Seconds between two lines of progress where no bar is drawn: fewer, the longer it lasts."""
 
 logger = structlog.get_logger()
 
@@ -276,20 +276,38 @@ class _Bar:
         self._progress.update(task, completed=told.share, rate=said)
 
 
+class Pace:
+    """When a line of progress is due: every few seconds at first, in the end every minute."""
+
+    def __init__(self) -> None:
+        self._pause = LINE_EVERY
+        self._next = time.monotonic() + LINE_EVERY
+
+    def is_due(self) -> bool:
+        """Whether it is; the next one is then due later."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._pause = min(2 * self._pause, LINE_AT_LEAST_EVERY)
+        self._next = now + self._pause
+        return True
+
+
 class _Lines:
-    """A line every few seconds."""
+    """A line now and then, where no bar can be drawn."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._rates: dict[tuple[str, ...], _Rate] = {}
         self._said: tuple[tuple[str, ...], str] | None = None
-        self._next = 0.0
+        self._pace = Pace()
 
     def __call__(self, told: Told) -> None:
         rate = self._rates.setdefault(told.views, _Rate(told))
-        if self._said == (told.views, told.stage) and time.monotonic() < self._next:
+        is_new = self._said != (told.views, told.stage)
+        if not self._pace.is_due() and not is_new:
             return
-        self._said, self._next = (told.views, told.stage), time.monotonic() + LINE_EVERY
+        self._said = told.views, told.stage
         words = [", ".join(told.views), told.stage]
         if told.stage == "reading":
             words += [f"{told.share:.0%}", rate.words(told), rate.left(told)]

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from strike_app.bootstrap import open_database
-from strike_app.followers import reporting
+from strike_app.followers import Pace, reporting
 from strike_app.load.companies import Companies
 from strike_app.load.filling import fill
 from strike_app.load.telling import Wanted
@@ -55,6 +55,8 @@ class _Bar:
         )
         self._task = self._progress.add_task("", total=ecos, rate=0.0)
         self._ecos = ecos
+        self._console = console
+        self._pace = Pace()
         self._began = time.monotonic()
         self.rate = 0.0
         """Events a second, up to the last time that it was told."""
@@ -70,6 +72,10 @@ class _Bar:
     def tell(self, ecos: int, events: int) -> None:
         self.rate = events / (time.monotonic() - self._began)
         self._progress.update(self._task, completed=ecos, rate=self.rate)
+        if not self._console.is_terminal and self._pace.is_due():
+            self._console.print(
+                f"the log: {ecos:,} of {self._ecos:,} ECOs, {self.rate:,.0f} events/s"
+            )
         if ecos >= self._ecos:
             # Two bars cannot be drawn at once: the next one is that of the read models.
             self._progress.stop()
