@@ -18,6 +18,7 @@ from strike_adapters.postgres.archive.closed import Archiving, Told, passed_by_a
 from strike_adapters.postgres.archive.moving import Archive, Moved
 from strike_adapters.postgres.archive.runs import LastRun
 from strike_adapters.postgres.registry import add_audit
+from strike_adapters.postgres.sessions import unnamed
 from strike_adapters.postgres.store import LogRecorder
 from strike_app.admin.desk import at_work, counted, plain_table, print_json, tell
 from strike_app.admin.evidence import eco_id_of
@@ -31,17 +32,21 @@ UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1
 
 MIB = 2**20
 
+MOST_TOLD = 5
+"""Sessions that are named in a refusal."""
+
 
 def run_archive(
     older_than: str, limit: int | None, *, as_json: bool, console: Console | None = None
 ) -> int:
     """Move what is over for that long; the exit status is 130 if it was interrupted.
 
-    Raises `Rejected` for what is no age, `Conflict` if another process moves, and `EventFailed` for
-    an event that cannot be read.
+    Raises `Rejected` for what is no age, and while an older Strike may be connected, `Conflict` if
+    another process moves, and `EventFailed` for an event that cannot be read.
     """
     age, console = age_of(older_than), console or Console(stderr=as_json)
     with at_work() as strike:
+        _refuse_beside_older(strike)
         began, status, now = time.monotonic(), 0, strike.clock.now()
         with _Bar(console) as bar, _noted(strike, bar, older_than):
             try:
@@ -61,6 +66,19 @@ def run_archive(
         said += " Interrupted; the same command goes on from here."
     tell(said, {**_told(moved), "interrupted": bool(status)}, as_json=as_json)
     return status
+
+
+def _refuse_beside_older(strike: Strike) -> None:
+    with strike.pool.connection() as connection:
+        found = unnamed(connection)
+    if found:
+        who = ", ".join(map(str, found[:MOST_TOLD])) + " …" * (len(found) > MOST_TOLD)
+        said = (
+            f"{counted(len(found), 'session')} of the database without a name, as of a Strike that "
+            f"knows of no archive: {who}. It would not see what is moved. End these processes; if "
+            "they are none of Strike's, let them say who they are (PGAPPNAME)."
+        )
+        raise Rejected("OLDER_STRIKE_CONNECTED", said)
 
 
 @contextmanager

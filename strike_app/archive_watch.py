@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from strike_adapters.postgres.archive.closed import Waiting, waiting
 from strike_adapters.postgres.archive.runs import LastRun, last_run
+from strike_adapters.postgres.sessions import Session, unnamed
 from strike_app.bootstrap import Strike
 from strike_app.metrics import METRICS, Metrics
 
@@ -20,10 +22,11 @@ logger = structlog.get_logger()
 
 @dataclass(frozen=True)
 class ArchiveStatus:
-    """`last`: None as long as nobody has run it."""
+    """`last`: None as long as nobody has run it. `unnamed`: who may not know of the archive."""
 
     last: LastRun | None
     waiting: Waiting
+    unnamed: Sequence[Session]
 
 
 def archive_status(strike: Strike) -> ArchiveStatus:
@@ -31,7 +34,8 @@ def archive_status(strike: Strike) -> ArchiveStatus:
     with strike.pool.connection() as connection:
         last = last_run(connection)
         age = last.older_than if last else None
-        return ArchiveStatus(last, waiting(connection, strike.clock.now(), age))
+        found = waiting(connection, strike.clock.now(), age)
+        return ArchiveStatus(last, found, unnamed(connection))
 
 
 class ArchiveReporter:

@@ -17,12 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from strike_adapters.embedded import EmbeddedPostgresError
+from strike_adapters.postgres.archive.runs import LastRun
 from strike_adapters.postgres.archive.tables import NEWEST_POSITION
 from strike_adapters.postgres.follower_states import FollowerStatus
 from strike_adapters.postgres.vault import Closed, closed, sealed
 from strike_adapters.secrets import SecretError
 from strike_app.admin.desk import counted
-from strike_app.archive_watch import archive_status
+from strike_app.archive_watch import ArchiveStatus, archive_status
 from strike_app.bootstrap import Strike, open_strike
 from strike_app.followers import followers_of
 from strike_app.mistakes import sentence
@@ -257,11 +258,20 @@ def _audit(strike: Strike) -> Iterator[Finding]:
 
 
 def examine_archive(strike: Strike) -> Iterator[Finding]:
-    """How archive runs fare, if there ever was one."""
-    what, status = "archive", archive_status(strike)
-    last, ready = status.last, counted(status.waiting.ready_ecos, "ECO")
-    if last is None:
+    """How archive runs fare, if there ever was one, and who may not see what they have moved."""
+    status = archive_status(strike)
+    if status.last is None:
         return
+    yield from _archive_run(status, status.last)
+    if status.waiting.archived_ecos and status.unnamed:
+        sessions = counted(len(status.unnamed), "session")
+        said = f"{sessions} of the database without a name, since {status.unnamed[0].since:%d %b}."
+        cure = "An older Strike takes what is archived for missing: end it. Else set PGAPPNAME."
+        yield Finding("archive", Verdict.WARNING, said, cure)
+
+
+def _archive_run(status: ArchiveStatus, last: LastRun) -> Iterator[Finding]:
+    what, ready = "archive", counted(status.waiting.ready_ecos, "ECO")
     if last.is_going_on:
         said = f"{last.process} moves events since {last.began_at:%d %b %H:%M}."
         yield Finding(what, Verdict.OK, said)

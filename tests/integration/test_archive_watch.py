@@ -9,14 +9,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
+from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
 
 from strike_adapters.postgres.archive.closed import Archiving
 from strike_adapters.postgres.archive.moving import Archive
 from strike_adapters.postgres.archive.runs import noted
 from strike_adapters.postgres.follower_states import EventFailed
+from strike_adapters.postgres.sessions import named, unnamed
 from strike_app.archive_watch import ArchiveReporter, archive_status
 from strike_app.bootstrap import Strike
 from strike_app.cli import app
@@ -155,6 +158,45 @@ def test_somebody_who_has_not_run_it_for_long_is_reminded_if_there_is_anything_t
     cancelled(strike, 1)
     [(verdict, said)] = told(strike)
     assert verdict is Verdict.WARNING and said.startswith("1 ECO could be archived; no run since")
+
+
+def test_who_may_not_see_what_is_archived_is_told(strike: Strike, database_url: str) -> None:
+    cancelled(strike, 1)
+    with psycopg.connect(database_url):
+        archive(strike, limit=0)
+        assert [one for one, _ in told(strike)] == [Verdict.OK]
+        archive(strike)
+        [_, (verdict, said)] = told(strike)
+        assert verdict is Verdict.WARNING and said.startswith("1 session of the database")
+    assert [one for one, _ in told(strike)] == [Verdict.OK]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://a@b/c", "strike"),
+        ("postgresql://a@b/c?", "strike"),
+        ("postgresql://a@/c?host=%2Ftmp", "strike"),
+        ("host=/tmp dbname=c", "strike"),
+        ("postgresql://a@b/c?application_name=mine", "mine"),
+    ],
+)
+def test_a_session_says_whose_it_is_unless_it_has_a_name(url: str, expected: str) -> None:
+    found = conninfo_to_dict(named(url))
+    assert found.get("application_name", found["fallback_application_name"]) == expected
+    before = conninfo_to_dict(url)
+    assert {key: found[key] for key in before} == before
+
+
+def test_every_session_of_strike_has_a_name(strike: Strike) -> None:
+    with strike.pool.connection() as connection:
+        assert unnamed(connection) == []
+    found = rows(
+        strike.url,
+        "SELECT application_name AS n FROM pg_stat_activity WHERE datname = "
+        "current_database() AND backend_type = 'client backend'",
+    )
+    assert len(found) > 5 and {one["n"] for one in found} == {"strike"}
 
 
 def test_without_the_database_the_reporter_goes_on(strike: Strike) -> None:
