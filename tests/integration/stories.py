@@ -146,6 +146,7 @@ def texts_are_sent_and_their_links_answered(night: LongNight) -> None:
 
 
 def a_worker_loses_the_run_right_before_it_rings(night: LongNight) -> None:
+    night.after(60)  # Nobody looks for calls of the story before.
     with night.claims_lost():
         night.create(client_reference="lost claim")
     night.phone(ANA).is_silent()
