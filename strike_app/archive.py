@@ -12,13 +12,17 @@ from typing import Any, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from strike_adapters.postgres.archive.closed import Archiving, Told, passed_by_all
 from strike_adapters.postgres.archive.moving import Archive, Moved
+from strike_adapters.postgres.archive.runs import LastRun
 from strike_adapters.postgres.registry import add_audit
+from strike_adapters.postgres.sessions import unnamed
 from strike_adapters.postgres.store import LogRecorder
 from strike_app.admin.desk import at_work, counted, plain_table, print_json, tell
 from strike_app.admin.evidence import eco_id_of
+from strike_app.archive_watch import archive_status
 from strike_app.bootstrap import Strike
 from strike_app.followers import audit_of
 from strike_domain.access import Action
@@ -28,16 +32,21 @@ UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1
 
 MIB = 2**20
 
+MOST_TOLD = 5
+"""Sessions that are named in a refusal."""
+
 
 def run_archive(
     older_than: str, limit: int | None, *, as_json: bool, console: Console | None = None
 ) -> int:
     """Move what is over for that long; the exit status is 130 if it was interrupted.
 
-    Raises `Rejected` for what is no age, and `Conflict` if another process moves.
+    Raises `Rejected` for what is no age, and while an older Strike may be connected, `Conflict` if
+    another process moves, and `EventFailed` for an event that cannot be read.
     """
     age, console = age_of(older_than), console or Console(stderr=as_json)
     with at_work() as strike:
+        _refuse_beside_older(strike)
         began, status, now = time.monotonic(), 0, strike.clock.now()
         with _Bar(console) as bar, _noted(strike, bar, older_than):
             try:
@@ -59,6 +68,19 @@ def run_archive(
     return status
 
 
+def _refuse_beside_older(strike: Strike) -> None:
+    with strike.pool.connection() as connection:
+        found = unnamed(connection)
+    if found:
+        who = ", ".join(map(str, found[:MOST_TOLD])) + " …" * (len(found) > MOST_TOLD)
+        said = (
+            f"{counted(len(found), 'session')} of the database without a name, as of a Strike that "
+            f"knows of no archive: {who}. It would not see what is moved. End these processes; if "
+            "they are none of Strike's, let them say who they are (PGAPPNAME)."
+        )
+        raise Rejected("OLDER_STRIKE_CONNECTED", said)
+
+
 @contextmanager
 def _noted(strike: Strike, bar: _Bar, older_than: str) -> Iterator[None]:
     """Whatever ends it: what was moved by then is noted."""
@@ -74,13 +96,15 @@ def _noted(strike: Strike, bar: _Bar, older_than: str) -> Iterator[None]:
 def show_status(*, as_json: bool) -> None:
     """Print what is archived of each month, and what is live."""
     with at_work() as strike, strike.pool.connection() as connection:
-        archive = _archive_of(strike)
+        archive, found_out = _archive_of(strike), archive_status(strike)
         months, live, passed = archive.months(), archive.live(), passed_by_all(connection)
+    last, ready = found_out.last, found_out.waiting.ready_ecos
     if as_json:
         found: dict[str, Any] = {"months": [asdict(one) for one in months], "live": asdict(live)}
         for one in found["months"]:
             one["month"] = f"{one['month']:%Y-%m}"
-        print_json({**found, "read_by_all": asdict(passed)})
+        found |= {"read_by_all": asdict(passed), "ready_ecos": ready if last else None}
+        print_json({**found, "last_run": _told_of(last)})
         return
     table = plain_table("month", ">callouts", ">streams", ">events", ">MiB")
     for one in months:
@@ -90,6 +114,26 @@ def show_status(*, as_json: bool) -> None:
     console = Console()
     console.print(table)
     console.print(f"All followers have read up to position {passed.position:,} ({passed.by}).")
+    if last:
+        could = f"{counted(ready, 'ECO')} more could be archived."
+        console.print(Text(f"{could} {_in_words(last)}"))
+
+
+def _told_of(last: LastRun | None) -> dict[str, Any] | None:
+    if last is None:
+        return None
+    told = asdict(last) | {"was_cut_off": last.was_cut_off, "is_going_on": last.is_going_on}
+    del told["seconds_since_done"], told["is_held"]
+    return told | {"older_than": last.older_than.total_seconds()}
+
+
+def _in_words(last: LastRun) -> str:
+    began = f"The run of {last.began_at:%d %b %Y %H:%M}"
+    if last.is_going_on:
+        return f"{began} is going on."
+    if last.was_cut_off:
+        return f"{began} has never ended; the same command goes on."
+    return f"{began} has failed: {last.error}" if last.error else f"{began} has ended."
 
 
 def restore_eco(wanted: str, *, as_json: bool) -> None:

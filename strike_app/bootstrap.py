@@ -39,6 +39,7 @@ from strike_adapters.postgres.regions import regions_of
 from strike_adapters.postgres.registry import PostgresRegistry
 from strike_adapters.postgres.render_health import RenderReporter
 from strike_adapters.postgres.replica import Replica
+from strike_adapters.postgres.sessions import named
 from strike_adapters.postgres.store import store_env
 from strike_adapters.render import RememberedInstances, RenderFieldWork
 from strike_adapters.telemetry import stored, watch_edges
@@ -181,12 +182,13 @@ class Strike:
 def open_database(settings: Settings) -> Iterator[str]:
     """The URL of a prepared database: the one that is set, or an embedded one, up meanwhile."""
     if settings.database_url:
-        prepare(settings.database_url)
-        yield settings.database_url
+        url = named(settings.database_url)
+        prepare(url)
+        yield url
         return
     with embedded_postgres() as server:
         server.ensure_database(DATABASE)
-        url = server.url(DATABASE)
+        url = named(server.url(DATABASE))
         prepare(url)
         yield url
 

@@ -14,10 +14,12 @@ import structlog
 from aiohttp import web
 from pydantic import AnyHttpUrl
 
+from strike_adapters.postgres.auditor import Runnable
 from strike_adapters.postgres.directory import open_pool
 from strike_adapters.postgres.fold import BRIEFLY, seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_adapters.postgres.pools import Pool
+from strike_app.archive_watch import ArchiveReporter
 from strike_app.bootstrap import (
     WORK,
     Strike,
@@ -56,8 +58,8 @@ def run_followers(
     with tracing("follow"), _opened(Settings()) as (strike, health), seldom_collecting(BRIEFLY):
         tell_ready(ready_file, {"pid": os.getpid()})
         followers = strike.followers(names or FOLLOWER_NAMES)
-        reporter = FollowerReporter(strike, health=health)
-        run_until_stopped((*followers, reporter), stop, health)
+        reporters = FollowerReporter(strike, health=health), ArchiveReporter(strike)
+        run_until_stopped((*followers, *reporters), stop, health)
 
 
 @contextmanager
@@ -132,8 +134,10 @@ def run_server(
     configure()
     stop = stop_event(exit_with_parent=exit_with_parent)
     with tracing("serve"), _opened(settings) as (strike, health):
-        followers = strike.followers() if with_followers else []
-        threads = start((*followers, FollowerReporter(strike, health=health)), stop)
+        runnables: list[Runnable] = [FollowerReporter(strike, health=health)]
+        if with_followers:
+            runnables += [*strike.followers(), ArchiveReporter(strike)]
+        threads = start(runnables, stop)
         health.watch(threads)
         try:
             asyncio.run(_serve(strike, health, stop, ready_file, with_workers=with_workers))

@@ -17,10 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from strike_adapters.embedded import EmbeddedPostgresError
+from strike_adapters.postgres.archive.runs import LastRun
 from strike_adapters.postgres.archive.tables import NEWEST_POSITION
 from strike_adapters.postgres.follower_states import FollowerStatus
 from strike_adapters.postgres.vault import Closed, closed, sealed
 from strike_adapters.secrets import SecretError
+from strike_app.admin.desk import counted
+from strike_app.archive_watch import ArchiveStatus, archive_status
 from strike_app.bootstrap import Strike, open_strike
 from strike_app.followers import followers_of
 from strike_app.mistakes import sentence
@@ -44,6 +47,11 @@ CURES = {
 
 MOST_AUDIT_AGE = 60.0
 """Seconds after which an audit is old."""
+
+MOST_ARCHIVE_AGE = 30 * 86_400.0
+"""Seconds without an archive run after which somebody who has used it is reminded."""
+
+RUN_AGAIN = "Run `strike archive run` again: it goes on from there, and nothing is half moved."
 
 
 class Verdict(StrEnum):
@@ -154,6 +162,7 @@ def _opened(strike: Strike) -> Iterator[Finding]:
     yield from _followers(strike)
     yield from _overdue(strike)
     yield from _audit(strike)
+    yield from examine_archive(strike)
     yield from _accounts(strike)
     yield from _secrets(strike)
     yield _twilio(strike.settings)
@@ -246,6 +255,40 @@ def _audit(strike: Strike) -> Iterator[Finding]:
         cure = "Set STRIKE_HEARTBEAT_URL to a check of an outside monitor."
         said = "Nobody outside notices when paging stops."
         yield Finding("heartbeat", Verdict.WARNING, said, cure)
+
+
+def examine_archive(strike: Strike) -> Iterator[Finding]:
+    """How archive runs fare, if there ever was one, and who may not see what they have moved."""
+    status = archive_status(strike)
+    if status.last is None:
+        return
+    yield from _archive_run(status, status.last)
+    if status.waiting.archived_ecos and status.unnamed:
+        sessions = counted(len(status.unnamed), "session")
+        said = f"{sessions} of the database without a name, since {status.unnamed[0].since:%d %b}."
+        cure = "An older Strike takes what is archived for missing: end it. Else set PGAPPNAME."
+        yield Finding("archive", Verdict.WARNING, said, cure)
+
+
+def _archive_run(status: ArchiveStatus, last: LastRun) -> Iterator[Finding]:
+    what, ready = "archive", counted(status.waiting.ready_ecos, "ECO")
+    if last.is_going_on:
+        said = f"{last.process} moves events since {last.began_at:%d %b %H:%M}."
+        yield Finding(what, Verdict.OK, said)
+    elif last.was_cut_off:
+        said = f"The run of {last.began_at:%d %b %H:%M} by {last.process} has never ended."
+        yield Finding(what, Verdict.WARNING, said, RUN_AGAIN)
+    if last.error is not None:
+        cure = "Until that is mended no run gets past it. Then run `strike archive run` again."
+        yield Finding(
+            what, Verdict.WRONG, f"The last run that ended has failed: {last.error}", cure
+        )
+    elif status.waiting.ready_ecos and (last.seconds_since_done or 0) > MOST_ARCHIVE_AGE:
+        said = f"{ready} could be archived; no run since {last.done_at:%d %b %Y}."
+        yield Finding(what, Verdict.WARNING, said, "Run `strike archive run`, best by a timer.")
+    elif not (last.is_going_on or last.was_cut_off):
+        archived = counted(status.waiting.archived_ecos, "ECO")
+        yield Finding(what, Verdict.OK, f"{archived} archived, {ready} more could be.")
 
 
 def _accounts(strike: Strike) -> Iterator[Finding]:

@@ -19,6 +19,8 @@ from prometheus_client import (
     Histogram,
 )
 
+from strike_adapters.postgres.archive.closed import Waiting
+from strike_adapters.postgres.archive.runs import LastRun
 from strike_adapters.postgres.auditor import Finding
 from strike_adapters.postgres.follower_states import FollowerStatus
 from strike_adapters.render.circuit import CircuitState
@@ -155,6 +157,7 @@ class Metrics:
         )
         self._pulses: dict[UUID, Pulse] = {}
 
+        self._count_archive(own)
         self._count_replica(own)
         self.events_published = Counter(
             "stream_events_published", "Events that the stream has acknowledged.", **own
@@ -172,6 +175,21 @@ class Metrics:
         )
         self.streams_cut_off = Counter(
             "streams_cut_off", "Streams that were refused or ended, by code.", ["code"], **own
+        )
+
+    def _count_archive(self, own: dict[str, Any]) -> None:
+        self.archived_ecos = Gauge("archive_ecos", "ECOs whose events are archived.", **own)
+        self.archived_events = Gauge("archive_events", "Events that are archived.", **own)
+        self.ready_ecos = Gauge(
+            "archive_ready_ecos",
+            "ECOs over for as long as the last archive run wanted, and not archived.",
+            **own,
+        )
+        self.archive_done_at = Gauge(
+            "archive_run_timestamp_seconds", "When an archive run last came to its end.", **own
+        )
+        self.archive_failing = Gauge(
+            "archive_failing", "1 while the last archive run has failed or was cut off.", **own
         )
 
     def _count_replica(self, own: dict[str, Any]) -> None:
@@ -280,6 +298,17 @@ class Metrics:
             self.polls.labels(osp, "failed").inc(one.failures - old.failures)
             self.open_circuits.labels(osp).set(one.circuit is not CircuitState.CLOSED)
             self._pulses[one.osp_id] = one
+
+    # Told by the reporter of the archive -------------------------------------------------------
+
+    def archive_fares(self, waiting: Waiting, last: LastRun | None) -> None:
+        self.archived_ecos.set(waiting.archived_ecos)
+        self.archived_events.set(waiting.archived_events)
+        self.ready_ecos.set(waiting.ready_ecos)
+        if last is not None:
+            self.archive_failing.set(last.error is not None or last.was_cut_off)
+            if last.done_at is not None:
+                self.archive_done_at.set(last.done_at.timestamp())
 
     # A watcher of the replica -----------------------------------------------------------------
 

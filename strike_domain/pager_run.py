@@ -138,6 +138,7 @@ class TextState(StrEnum):
 class Call:
     """One call of a run. `deadline` is when Strike must look at it again.
 
+    `attempt`: fences off whoever had an earlier one; those `given_up` never got to the provider.
     `is_left_up`: it was answered by the link in the text, and the phone still has to be ended.
     """
 
@@ -149,6 +150,7 @@ class Call:
     state: CallState = CallState.REQUESTED
     sid: str | None = None
     attempt: int = 1
+    given_up: tuple[int, ...] = ()
     is_refused: bool = False
     prompts: int = 0
     answered_by: str | None = None
@@ -163,6 +165,16 @@ class Call:
     @property
     def is_live(self) -> bool:
         return self.state is not CallState.ENDED
+
+    @property
+    def placements(self) -> int:
+        """How many times the provider was, or may have been, given it."""
+        return self.attempt - len(self.given_up)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether it is not to be given to the provider once more."""
+        return self.placements >= MAX_PLACEMENTS or self.attempt >= MAX_ATTEMPTS
 
 
 # What can happen ---------------------------------------------------------------------------
@@ -222,6 +234,14 @@ class CallRefused(RunEvent):
     call_id: UUID
     reason: str
     deadline: datetime
+
+
+class PlacementGivenUp(RunEvent):
+    """Whoever stored the intent had lost the run by then: nothing went out to the provider."""
+
+    TOPIC = "strike.run.placement-given-up"
+    call_id: UUID
+    attempt: int
 
 
 class CallPlaced(RunEvent):
@@ -393,6 +413,9 @@ MAX_EXTENSIONS = 4
 MAX_PLACEMENTS = 3
 """How many times the provider is given one call that it refuses for passing reasons."""
 
+MAX_ATTEMPTS = 10
+"""How many intents one call may have: nobody waits for ever for a worker that keeps its claim."""
+
 TEXT_WITHIN = timedelta(minutes=2)
 """How long after a call was requested its text is still worth sending."""
 
@@ -455,6 +478,10 @@ class PagerRun(Aggregate):
         call = self.calls[event.call_id]
         call.is_refused, call.deadline = True, event.deadline
         call.reason = event.reason
+
+    @evolve.register
+    def _(self, event: PlacementGivenUp) -> None:
+        self.calls[event.call_id].given_up += (event.attempt,)
 
     @evolve.register
     def _(self, event: CallPlaced) -> None:
@@ -662,10 +689,10 @@ class PagerRun(Aggregate):
         call = self.call(call_id)
         if call.state is not CallState.REQUESTED:
             return
-        if not can_retry or call.attempt >= MAX_PLACEMENTS or self.state is not RunState.RUNNING:
+        if not can_retry or call.is_used_up or self.state is not RunState.RUNNING:
             self.call_ended(call_id, CallOutcome.FAILED, stamp, reason)
             return
-        deadline = stamp.at + timedelta(seconds=call.attempt)
+        deadline = stamp.at + timedelta(seconds=call.placements)
         self.emit(CallRefused, stamp, call_id=call_id, reason=reason, deadline=deadline)
 
     def retry_call(self, call_id: UUID, reason: str, stamp: Stamp) -> Call:
@@ -682,6 +709,12 @@ class PagerRun(Aggregate):
             deadline=stamp.at + RESOLVE_AFTER,
         )
         return call
+
+    def give_up_placement(self, call_id: UUID, attempt: int, stamp: Stamp) -> None:
+        """That attempt was left alone before the provider was asked: it does not count."""
+        call = self.call(call_id)
+        if call.state is CallState.REQUESTED and attempt not in call.given_up:
+            self.emit(PlacementGivenUp, stamp, call_id=call_id, attempt=attempt)
 
     def call_placed(self, call_id: UUID, sid: str, stamp: Stamp) -> None:
         """The provider's id for the call. Known already, or learnt from a webhook: no news."""
@@ -766,13 +799,17 @@ class PagerRun(Aggregate):
             self.emit(CallTakenDown, stamp, call_id=call_id, reason=reason)
 
     def texts_due(self, now: datetime) -> list[Call]:
-        """Calls whose person also gets a text, and for whom none was tried yet."""
+        """Calls whose person also gets a text, and for whom none was tried yet.
+
+        The call comes first: none beside one that nobody has given to the provider.
+        """
         if self.accepted_by or self.state is RunState.CANCELLED:
             return []
         return [
             call
             for call in self.calls.values()
             if call.text is None
+            and call.placements
             and call.contact.phone in self.plan.texted
             and now - call.requested_at < TEXT_WITHIN
         ]

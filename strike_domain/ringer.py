@@ -22,7 +22,6 @@ from strike_domain.eco import Eco, PagingState
 from strike_domain.errors import InvalidTransition, OutcomeUnknown, Unavailable
 from strike_domain.log import StrikeLog
 from strike_domain.pager_run import (
-    MAX_PLACEMENTS,
     Call,
     CallOutcome,
     CallState,
@@ -55,6 +54,10 @@ RINGING_STEPS = (PlaceNext, PlaceAgain, ResolveUnknown)
 
 MAX_STEPS = 100
 """A guard: one visit to a run never does more than this."""
+
+
+Done = tuple[PagerRun, Call | None]
+"""A run after a step, and a call of it whose intent was stored and that is to be placed."""
 
 
 def _alone() -> bool:
@@ -164,7 +167,9 @@ class Ringer:
                     run.cancel("The ECO no longer needs it.", self._stamp(run))
                     self.log.store(run)
                 else:
-                    run = self._do(run, step, is_held)
+                    run, intent = self._do(run, step)
+                    if intent is not None:
+                        run = self._place(run, intent, is_held)
             except (IntegrityError, InvalidTransition):
                 run = self.log.run(run_id)
         if self._texter is not None:
@@ -179,32 +184,31 @@ class Ringer:
         eco = self._kept.eco(run.eco_id)
         return eco.paging_state is PagingState.RUNNING and eco.latest_run_id == run.id
 
-    def _do(self, run: PagerRun, step: Step, is_held: Callable[[], bool]) -> PagerRun:
+    def _do(self, run: PagerRun, step: Step) -> Done:
         match step:
             case PlaceNext():
                 call = run.request_call(self._stamp(run))
                 self.log.store(run)
-                return self._place(run, call, is_held)
+                return run, call
             case PlaceAgain(call):
-                reason = "It was refused for a passing reason."
-                return self._place_again(run, call, reason, is_held)
+                return self._again(run, call, "It was refused for a passing reason.")
             case ResolveUnknown(call):
-                return self._resolve(run, call, is_held)
+                return self._resolve(run, call)
             case ReadBack(call):
-                return self._read_back(run, call, is_held)
+                return self._read_back(run, call)
             case HangUp(call):
-                return self._hang_up(run, call)
+                return self._hang_up(run, call), None
             case TakeDown(call):
-                return self._take_down(run, call)
+                return self._take_down(run, call), None
             case RingListAgain():
-                return self._ring_list_again(run)
+                return self._ring_list_again(run), None
 
     def _place(self, run: PagerRun, call: Call, is_held: Callable[[], bool]) -> PagerRun:
-        if not is_held():
-            # To store the intent took so long that somebody else may be placing it by now. If not,
-            # its deadline brings the run back here, as for an outcome that is not known.
-            return run
         attempt = call.attempt
+        if not is_held():
+            # To store the intent took so long that somebody else may have the run by now. Its
+            # deadline brings it back, as for an outcome that is not known.
+            return self._record(run, lambda r, s: r.give_up_placement(call.id, attempt, s))
         order = CallOrder(run.noc_id, run.id, call.id, call.contact.phone, run.plan.answer_seconds)
         try:
             sid = self._telephone.place(order)
@@ -241,27 +245,30 @@ class Ringer:
                 self._telephone.end(run.noc_id, sid)
         return after
 
-    def _place_again(
-        self, run: PagerRun, call: Call, reason: str, is_held: Callable[[], bool]
-    ) -> PagerRun:
+    def _again(self, run: PagerRun, call: Call, reason: str) -> Done:
         run.retry_call(call.id, reason, self._stamp(run))
         self.log.store(run)
-        return self._place(run, run.call(call.id), is_held)
+        return run, run.call(call.id)
 
-    def _resolve(self, run: PagerRun, call: Call, is_held: Callable[[], bool]) -> PagerRun:
+    def _resolve(self, run: PagerRun, call: Call) -> Done:
         """An intent without a result: ask the provider whether it has such a call."""
         try:
             found = self._find(run, call)
         except Unavailable as error:
-            return self._wait(run, call, f"The provider cannot be asked: {error.message}")
-        if found is not None:
-            return self._record(run, lambda r, s: _take_found(r, call.id, found, s))
-        if run.state is not RunState.RUNNING:
-            return self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.CANCELLED, s))
-        if call.attempt < MAX_PLACEMENTS:
-            return self._place_again(run, call, "The provider has no such call.", is_held)
-        reason = f"The provider has no such call after {call.attempt} attempts."
-        return self._record(run, lambda r, s: r.call_ended(call.id, CallOutcome.FAILED, s, reason))
+            return self._wait(run, call, f"The provider cannot be asked: {error.message}"), None
+        if found is None and run.state is RunState.RUNNING and not call.is_used_up:
+            return self._again(run, call, "The provider has no such call.")
+
+        def record(newest: PagerRun, stamp: Stamp) -> None:
+            if found is not None:
+                _take_found(newest, call.id, found, stamp)
+            elif run.state is not RunState.RUNNING:
+                newest.call_ended(call.id, CallOutcome.CANCELLED, stamp)
+            else:
+                reason = f"The provider has no such call after {call.attempt} attempts."
+                newest.call_ended(call.id, CallOutcome.FAILED, stamp, reason)
+
+        return self._record(run, record), None
 
     def _find(self, run: PagerRun, call: Call) -> ProviderCall | None:
         since = call.requested_at - CLOCK_SKEW
@@ -276,7 +283,7 @@ class Ringer:
         may_be_it.sort(key=lambda one: one.state.is_final)
         return next((one for one in may_be_it if self._claims.claim(one.sid, call.id)), None)
 
-    def _read_back(self, run: PagerRun, call: Call, is_held: Callable[[], bool]) -> PagerRun:
+    def _read_back(self, run: PagerRun, call: Call) -> Done:
         """The deadline passed: the provider's word decides, then the call is ended.
 
         Usually nobody answered. Then the next intent is stored with that, in one transaction.
@@ -287,7 +294,7 @@ class Ringer:
             if _is_time_up(run, call, actual.state):
                 self._telephone.end(run.noc_id, sid)
         except Unavailable as error:
-            return self._wait(run, call, f"The provider cannot be asked: {error.message}")
+            return self._wait(run, call, f"The provider cannot be asked: {error.message}"), None
         following: Call | None = None
 
         def settle(newest: PagerRun, stamp: Stamp) -> None:
@@ -298,8 +305,7 @@ class Ringer:
             if goes_on and self._is_wanted(newest):
                 following = newest.request_call(self._stamp(newest))
 
-        after = self._record(run, settle)
-        return after if following is None else self._place(after, following, is_held)
+        return self._record(run, settle), following
 
     def _settle(
         self, run: PagerRun, call: Call, seen: CallState, actual: ProviderCall, stamp: Stamp

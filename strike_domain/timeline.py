@@ -138,6 +138,10 @@ class Teller:
         return f"The call to {_who(event, after)} was refused: {event.reason}"
 
     @line.register
+    def _(self, event: pager_run.PlacementGivenUp, after: PagerRun) -> str:
+        return f"The call to {_who(event, after)} is left to another worker: nothing was sent yet"
+
+    @line.register
     def _(self, event: pager_run.CallPlaced, after: PagerRun) -> str:
         return f"The provider has the call to {_who(event, after)}"
 
@@ -218,6 +222,7 @@ def in_time(minutes: int) -> str:
 def _who(
     event: pager_run.CallRetried
     | pager_run.CallRefused
+    | pager_run.PlacementGivenUp
     | pager_run.CallPlaced
     | pager_run.CallRinging
     | pager_run.CallAnswered

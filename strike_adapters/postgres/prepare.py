@@ -11,6 +11,7 @@ from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
 from strike_adapters.postgres import drafts, publisher_positions
+from strike_adapters.postgres.archive import runs
 from strike_adapters.postgres.archive.tables import DDL
 from strike_adapters.postgres.followers import VIEWS, open_view
 from strike_adapters.postgres.group_commit import APPEND
@@ -30,7 +31,7 @@ CREATE TABLE IF NOT EXISTS strike_prepared (
 )
 """
 
-BESIDE = (publisher_positions.CREATE_TABLE, drafts.CREATE_TABLE)
+BESIDE = (publisher_positions.CREATE_TABLE, drafts.CREATE_TABLE, runs.CREATE_TABLE)
 """Tables that are no read models and that no migration makes."""
 
 REMEMBER = "INSERT INTO strike_prepared (fingerprint) VALUES (%s)"

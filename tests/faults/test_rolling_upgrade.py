@@ -16,12 +16,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import strike_app
+from strike_adapters.embedded import embedded_postgres
+from strike_adapters.postgres.prepare import prepare
+from strike_app.cli import app
+from strike_domain.errors import Rejected
 from tests.faults.outage_clients import Clients
 from tests.faults.outage_ending import ending_of
 from tests.faults.outage_faults import Fault, afflict
 from tests.faults.outage_world import outage_world
+from tests.integration.stored import eventually
 
 PREVIOUS = "57ce8051ba56ad94e2a9b37755edc6285d4961a8"
 """The version that this one takes over from; at a release, the commit of the last one."""
@@ -78,3 +84,32 @@ def test_the_old_code_is_really_what_runs(previous: Path) -> None:
     ask = [sys.executable, "-c", "import strike_app, strike_domain; print(strike_domain.__file__)"]
     told = subprocess.run(ask, env=env, capture_output=True, check=True, text=True, cwd=HERE)
     assert told.stdout.startswith(str(previous))
+
+
+def test_nothing_is_archived_beside_the_version_before(previous: Path, tmp_path: Path) -> None:
+    """It knows of no archive. Once a release that does is the one before, this test goes."""
+    if (previous / "strike_adapters/postgres/archive").exists():
+        pytest.skip("the version before knows of the archive")
+    told = tmp_path / "ready.json"
+    command = [sys.executable, "-m", "strike_app", "follow", "--ready-file", str(told)]
+    with embedded_postgres(tmp_path / "data") as server:
+        server.ensure_database("strike")
+        ours = {
+            "STRIKE_DATABASE_URL": server.url("strike"),
+            "STRIKE_SECRETS_KEY_FILE": str(tmp_path / "key"),
+        }
+        prepare(server.url("strike"))
+        env = {**os.environ, **ours, "PYTHONPATH": str(previous), "PYTHONSAFEPATH": "1"}
+        with subprocess.Popen(command, env=env, cwd=tmp_path) as older:
+            try:
+                eventually(told.exists, 60)
+                refused = archive(ours)
+            finally:
+                older.kill()
+        assert isinstance(refused, Rejected) and refused.code == "OLDER_STRIKE_CONNECTED"
+        eventually(lambda: archive(ours) is None)
+
+
+def archive(env: dict[str, str]) -> BaseException | None:
+    """What an archive run is refused by."""
+    return CliRunner().invoke(app, ["archive", "run", "--older-than", "1h"], env=env).exception

@@ -8,15 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
-from pydantic import AnyHttpUrl
 
 from strike_adapters.embedded import EmbeddedServer, embedded_postgres
 from strike_adapters.postgres.prepare import prepare
-from strike_app.bootstrap import Strike, open_strike
-from strike_app.demo.seed import Outside, seed
-from strike_app.settings import Settings
-from strike_mock.settings import DEFAULT_SIGNER
-from tests.integration.served import ACCOUNT_SID, AUTH_TOKEN, Served, new_signer, serving
+from strike_app.bootstrap import Strike
+from tests.integration.served import Served, new_signer, seeded, serving
 
 _numbers = itertools.count(1)
 
@@ -42,16 +38,7 @@ def database_url(postgres: EmbeddedServer) -> Iterator[str]:
 @pytest.fixture
 def strike(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strike]:
     """Strike's parts on a fresh database, with the demo's companies."""
-    settings = Settings(
-        database_url=database_url,
-        secrets_key_file=tmp_path_factory.mktemp("secrets") / "key",
-        public_url=AnyHttpUrl("https://strike.example/in"),
-        oidc_signer=DEFAULT_SIGNER,
-        wait_for_seconds=5,
-    )
-    with open_strike(settings) as opened:
-        outside = Outside("http://render.invalid", ACCOUNT_SID, AUTH_TOKEN, "strike", "secret")
-        seed(opened.directory, opened.accounts, outside)
+    with seeded(database_url, tmp_path_factory.mktemp("secrets")) as opened:
         yield opened
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import aiohttp
 from aiohttp import web
+from pydantic import AnyHttpUrl
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 
 from strike_adapters.identity import Identities, LoadBalancerIdentity, LoadBalancerSettings
-from strike_app.bootstrap import Strike, open_services
-from strike_app.demo.seed import CONTRACTORS, NOC_ID, OPERATOR
+from strike_app.bootstrap import Strike, open_services, open_strike
+from strike_app.demo.seed import CONTRACTORS, NOC_ID, OPERATOR, Outside, seed
 from strike_app.mute import StrikeRunner
 from strike_app.services import Services
+from strike_app.settings import Settings
 from strike_mock.clock import VirtualClock
 from strike_mock.identity import IdentitySigner
 from strike_mock.settings import DEFAULT_SIGNER, Person
@@ -108,6 +111,22 @@ class Served:
             f"{self.url}{sent_to or path}", data=params, headers={"X-Twilio-Signature": signature}
         ) as response:
             return Answer(response.status, await response.text())
+
+
+@contextmanager
+def seeded(url: str, folder: Path) -> Iterator[Strike]:
+    """Strike on a prepared database, with the demo's companies and a key in that folder."""
+    settings = Settings(
+        database_url=url,
+        secrets_key_file=folder / "key",
+        public_url=AnyHttpUrl("https://strike.example/in"),
+        oidc_signer=DEFAULT_SIGNER,
+        wait_for_seconds=5,
+    )
+    with open_strike(settings) as opened:
+        outside = Outside("http://render.invalid", ACCOUNT_SID, AUTH_TOKEN, "strike", "secret")
+        seed(opened.directory, opened.accounts, outside)
+        yield opened
 
 
 def new_signer() -> IdentitySigner:

@@ -145,6 +145,15 @@ def texts_are_sent_and_their_links_answered(night: LongNight) -> None:
     night.after(5)
 
 
+def a_worker_loses_the_run_right_before_it_rings(night: LongNight) -> None:
+    night.after(60)  # Nobody looks for calls of the story before.
+    with night.claims_lost():
+        night.create(client_reference="lost claim")
+    night.phone(ANA).is_silent()
+    night.after(10)
+    night.phone(ANA).rings().presses("1").hears("yours")
+
+
 STORIES: tuple[Callable[[LongNight], None], ...] = (
     the_second_accepts_and_the_crew_repairs,
     it_is_cancelled_while_it_rings,
@@ -155,6 +164,7 @@ STORIES: tuple[Callable[[LongNight], None], ...] = (
     the_first_could_come_later_and_is_asked_again,
     a_list_is_rung_again_until_somebody_wakes_up,
     texts_are_sent_and_their_links_answered,
+    a_worker_loses_the_run_right_before_it_rings,
 )
 
 

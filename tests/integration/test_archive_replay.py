@@ -27,6 +27,7 @@ from strike_adapters.postgres.past import past_of
 from strike_adapters.postgres.plain import plain_events
 from strike_adapters.postgres.rebuild import rebuild
 from strike_adapters.postgres.row_security import TENANT_ROLE
+from strike_adapters.postgres.sessions import named
 from strike_app import archive as command
 from strike_app.cli import app
 from strike_app.evidence import collect, pack
@@ -71,7 +72,7 @@ def night(
     name = f"told_{tmp_path.name}"[:60]
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {} TEMPLATE told").format(Identifier(name)))
-    url = postgres.url(name)
+    url = named(postgres.url(name))
     monkeypatch.setenv("STRIKE_DATABASE_URL", url)
     monkeypatch.setenv("STRIKE_SECRETS_KEY_FILE", str(write_key(tmp_path)))
     with open_pool(url) as pool:
@@ -271,6 +272,18 @@ def test_it_is_moved_told_and_brought_back(night: StoredNight, tmp_path: Path) -
     audits = [one.action for one in latest_audits(night.pool, None, 10)]
     assert audits == ["archive.compact", "archive.restore", "archive.run", "archive.run"]
     assert "2026-01" in run("archive", "status").stdout
+
+
+def test_nothing_is_moved_while_somebody_may_not_know_of_the_archive(night: StoredNight) -> None:
+    nameless = night.url.partition("&fallback")[0]
+    with psycopg.connect(nameless) as older:
+        refused = run("archive", "run", "--older-than", "1h").exception
+        assert isinstance(refused, Rejected) and refused.code == "OLDER_STRIKE_CONNECTED"
+        assert f"pid {older.info.backend_pid}" in refused.message
+        assert archived(night) == set()
+    with psycopg.connect(nameless, application_name="psql"):
+        run("archive", "run", "--older-than", "1h", "--limit", "1")
+    assert len(archived(night)) == 1
 
 
 def test_nothing_to_do_says_who_is_last(night: StoredNight) -> None:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from strike_adapters.embedded import EmbeddedServer, embedded_postgres
 from strike_adapters.embedded.programs import program
+from strike_adapters.postgres.archive import moving
+from strike_adapters.postgres.archive.closed import Archiving
 from strike_adapters.postgres.followers import VIEWS
 from strike_adapters.postgres.queries import open_async_pool
 from strike_adapters.postgres.row_security import TENANT_ROLE
 from strike_adapters.postgres.tenancy import rows_of
 from strike_app.bootstrap import Strike, open_strike
+from strike_app.cli import app
 from strike_app.demo.seed import CONTRACTORS, NOC_ID, NOCS, _id
 from strike_domain import Actor, EcoOrder, Role, Side
 from tests.integration.stored import (
@@ -43,11 +51,40 @@ ORDER = EcoOrder(
 )
 POSITION = "SELECT max(notification_id) AS position FROM strike_events"
 LINES = "SELECT count(*) AS n, count(DISTINCT position) AS different FROM eco_timeline"
-EVENTS = "SELECT count(*) AS n FROM strike_events"
+EVENTS = "SELECT count(*) AS n FROM strike_events_everything"
+ARCHIVED = "SELECT DISTINCT callout_id AS id FROM strike_events_archived_streams"
+IN_THE_MIDDLE = 4_711
+"""Key of an advisory lock: whoever holds it, keeps a batch from being committed."""
+BATCH_WAITS = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+DUMP_WAITS = "SELECT 1 FROM pg_locks WHERE relation = 'audits'::regclass AND NOT granted"
 
 
 def create(strike: Strike) -> UUID:
     return strike.callouts().create_eco(ORDER, OPERATOR).aggregate.id
+
+
+def cancelled(strike: Strike, count: int) -> list[UUID]:
+    """ECOs that are over, as every follower knows."""
+    found = [create(strike) for _ in range(count)]
+    for eco_id in found:
+        strike.callouts().cancel_eco(eco_id, "It was nothing.", OPERATOR)
+    eventually(lambda: is_caught_up(strike.url))
+    return found
+
+
+def archive(strike: Strike, limit: int | None = None) -> None:
+    """All that is over by now, or the first of it."""
+    now = strike.clock.now() + timedelta(hours=1)
+    Archiving(strike.log, strike.pool).run(now, now, limit, lambda _: None)
+
+
+def archived(url: str) -> set[UUID]:
+    return {one["id"] for one in rows(url, ARCHIVED)}
+
+
+def everything(strike: Strike) -> Sequence[Any]:
+    """The whole log, wherever its events lie."""
+    return strike.log.recorder.select_notifications(None, 1_000_000)
 
 
 @contextmanager
@@ -90,10 +127,26 @@ def elsewhere(tmp_path: Path) -> Iterator[EmbeddedServer]:
         yield server
 
 
+def shown(strike: Strike, *words: str) -> Any:
+    """What a command says of that database."""
+    settings = strike.settings
+    env = {
+        "STRIKE_DATABASE_URL": settings.database_url,
+        "STRIKE_SECRETS_KEY_FILE": str(settings.secrets_key_file),
+    }
+    result = CliRunner().invoke(app, [*words, "--json"], env=env)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return json.loads(result.stdout)
+
+
 def test_a_backup_taken_under_load_goes_on_in_another_cluster(
     strike: Strike, followers: None, elsewhere: EmbeddedServer, tmp_path: Path
 ) -> None:
-    file = tmp_path / "strike.dump"
+    file, bundle = tmp_path / "strike.dump", str(tmp_path / "over.zip")
+    over = cancelled(strike, 3)
+    archive(strike)
+    assert archived(strike.url) == {*over}
+    shown(strike, "evidence", "export", str(over[0]), bundle)
     for _ in range(20):
         create(strike)
     with busy(strike):
@@ -112,11 +165,77 @@ def test_a_backup_taken_under_load_goes_on_in_another_cluster(
         assert rows(url, POSITION)[0]["position"] > before
         account = restored.accounts.for_noc(NOC_ID)
         assert account and account == strike.accounts.for_noc(NOC_ID), "Secrets open."
+        assert [restored.log.eco(one) for one in over] == [strike.log.eco(one) for one in over]
     told = rows(url, LINES)[0]
     assert told["n"] == told["different"] == rows(url, EVENTS)[0]["n"]
     assert_views_equal_a_rebuild(url)
     assert asyncio.run(seen_by(url, NOC_ID)) > 20
     assert asyncio.run(seen_by(url, _id(NOCS[1]))) == 0, "The second wall came along."
+    assert_the_archive_works(replace(strike, settings=settings), over, bundle)
+
+
+def assert_the_archive_works(strike: Strike, over: Sequence[UUID], bundle: str) -> None:
+    """Commands on it go on as they would have where it was dumped."""
+    assert shown(strike, "verify", bundle, "--against")["holds"]
+    before = shown(strike, "archive", "status")
+    assert sum(one["callouts"] for one in before["months"]) == len(over)
+    back = shown(strike, "archive", "restore", str(over[0]))
+    url = str(strike.settings.database_url)
+    assert back["events"] > 1 and archived(url) == {*over[1:]}
+    live = shown(strike, "archive", "status")["live"]["events"]
+    assert live == before["live"]["events"] + back["events"]
+    assert shown(strike, "verify", bundle, "--against")["holds"]
+    with open_strike(strike.settings) as opened:
+        opened.callouts().add_note(over[1], "Somebody has asked.", OPERATOR)
+        with Running(*opened.followers()):
+            eventually(lambda: is_caught_up(url))
+        archive(opened)
+    assert archived(url) == {*over}
+
+
+def test_a_backup_taken_in_the_middle_of_an_archive_run_has_each_event_once(
+    strike: Strike,
+    followers: None,
+    elsewhere: EmbeddedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The dump looks while a batch is half done, and reads the tables when the run is over."""
+    file = tmp_path / "strike.dump"
+    over = cancelled(strike, 5)
+    archive(strike, limit=2)
+    before, first = everything(strike), archived(strike.url)
+    gone = f"WITH gone AS ({moving.DELETE} RETURNING 1)"
+    waits = f"{gone} SELECT count(*), pg_advisory_xact_lock({IN_THE_MIDDLE}) FROM gone"  # noqa: S608
+    monkeypatch.setattr(moving, "DELETE", waits)
+    with (
+        psycopg.connect(strike.url) as table_held,
+        psycopg.connect(strike.url) as batch_held,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        batch_held.execute("SELECT pg_advisory_lock(%s)", (IN_THE_MIDDLE,))
+        running = threads.submit(archive, strike)
+        eventually(lambda: rows(strike.url, BATCH_WAITS))
+        table_held.execute("LOCK TABLE audits")
+        dumping = threads.submit(dump, strike.url, file)
+        eventually(lambda: rows(strike.url, DUMP_WAITS))
+        batch_held.execute("SELECT pg_advisory_unlock(%s)", (IN_THE_MIDDLE,))
+        running.result()
+        assert archived(strike.url) == {*over}
+        table_held.rollback()
+        dumping.result()
+    monkeypatch.undo()
+    url = restore(file, elsewhere)
+    assert archived(url) == first
+    settings = strike.settings.model_copy(update={"database_url": url})
+    with open_strike(settings) as restored:
+        assert everything(restored) == before
+        archive(restored)
+        assert archived(url) == {*over}
+        assert everything(restored) == before
+        back = create(restored)
+        assert everything(restored)[: len(before)] == before
+        assert restored.log.eco(back).version == 1
 
 
 def numbers_before(url: str, but: UUID) -> set[str]:

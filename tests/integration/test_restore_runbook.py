@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from strike_adapters.embedded import EmbeddedServer, embedded_postgres
 from strike_adapters.embedded.programs import program
+from strike_adapters.postgres.archive.closed import Archiving
 from strike_app.bootstrap import Strike, open_strike
 from strike_app.demo.seed import CONTRACTORS, NOC_ID
 from strike_domain import Actor, EcoOrder, Role, Side
@@ -81,29 +83,46 @@ def being_rung(strike: Strike) -> UUID:
     return eco_id
 
 
+def archived(strike: Strike) -> UUID:
+    """An ECO that is over, and whose events lie in the archive."""
+    eco_id = strike.callouts().create_eco(ORDER, OPERATOR).aggregate.id
+    strike.callouts().cancel_eco(eco_id, "It was nothing.", OPERATOR)
+    eventually(lambda: is_caught_up(strike.url))
+    now = strike.clock.now() + timedelta(hours=1)
+    assert Archiving(strike.log, strike.pool).run(now, now, None, lambda _: None).callouts == 1
+    return eco_id
+
+
 def test_strike_goes_on_elsewhere_from_a_dump_and_a_key(
     strike: Strike, followers: None, empty: EmbeddedServer, tmp_path: Path
 ) -> None:
-    eco_id = being_rung(strike)
+    over, eco_id = archived(strike), being_rung(strike)
     folder, home = tmp_path / "restored", tmp_path / "home"
     folder.mkdir()
     home.mkdir()
-    run(TAKE, folder, environment(home, STRIKE_DATABASE_URL=strike.url))
-    behind = strike.callouts().create_eco(ORDER, OPERATOR).aggregate.id
     key = strike.settings.secrets_key_file
     assert key is not None
+    here = environment(
+        home, STRIKE_DATABASE_URL=strike.url, STRIKE_SECRETS_KEY_FILE=str(key.resolve())
+    )
+    run(f"strike evidence export {over} over.zip\n{TAKE}", folder, here)
+    behind = strike.callouts().create_eco(ORDER, OPERATOR).aggregate.id
     shutil.copyfile(key, folder / "secrets.key")
 
     host = str(conninfo_to_dict(empty.url())["host"])
-    printed = run("\n".join(RESTORE), folder, environment(home, PGHOST=host, PGUSER="postgres"))
+    there = environment(home, PGHOST=host, PGUSER="postgres")
+    runbook, look = "\n".join(RESTORE), "strike verify over.zip --against\nstrike archive status"
+    printed, _, told = run(f"{runbook}\necho LOOK\n{look}", folder, there).partition("LOOK")
 
+    assert re.search(r"^ *20\d\d-\d\d +1 ", told, re.MULTILINE), "One callout is archived."
     assert str(eco_id) in printed.rpartition("eco_id")[2], "Whoever is rung has to be looked at."
     url = f"postgresql://postgres@/strike?host={host}"
     settings = strike.settings.model_copy(
         update={"database_url": url, "secrets_key_file": folder / "secrets.key"}
     )
     with open_strike(settings) as restored:
-        assert restored.log.eco(eco_id) == strike.log.eco(eco_id)
+        for known in (eco_id, over):
+            assert restored.log.eco(known) == strike.log.eco(known)
         assert not restored.log.has(behind), "What happened after the backup is lost."
         assert restored.accounts.for_noc(NOC_ID) == strike.accounts.for_noc(NOC_ID)
     assert is_caught_up(url)

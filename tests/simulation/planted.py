@@ -32,7 +32,7 @@ from strike_domain.pager_run import (
     RingListAgain,
 )
 from strike_domain.paging import CallReport, Paging, _voice
-from strike_domain.ringer import Ringer
+from strike_domain.ringer import Done, Ringer
 from strike_domain.voice import Speech
 
 Patch = pytest.MonkeyPatch
@@ -72,8 +72,8 @@ def webhooks_are_believed_to_come_in_order(patch: Patch) -> None:
 
 
 def a_call_is_placed_again_after_a_time_out(patch: Patch) -> None:
-    def again(self: Ringer, run: PagerRun, call: Any, is_held: Any) -> PagerRun:
-        return self._place_again(run, call, "It timed out.", is_held)
+    def again(self: Ringer, run: PagerRun, call: Any) -> Done:
+        return self._again(run, call, "It timed out.")
 
     patch.setattr(Ringer, "_resolve", again)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Self, TypeVar, cast
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import Mapper
@@ -289,6 +292,13 @@ class Night:
         texts = [one for one in self.switchboard.texts if one.to == contact.phone]
         assert texts, f"{contact.name} got no text."
         return LinkedPage(self, texts[-1])
+
+    @contextmanager
+    def claims_lost(self) -> Iterator[None]:
+        """Meanwhile whoever works on a run finds, right before a call, that it has it no more."""
+        ringer = self.strike.ringer
+        with patch.object(ringer, "work_on", partial(ringer.work_on, is_held=lambda: False)):
+            yield
 
     def another_worker(self) -> Ringer:
         return Ringer(self.strike.log, self.switchboard, self.clock, claims=self.strike)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strike_adapters.postgres.views.pager_process_state import FORMAT, FORMAT_OF_MOST, row_of
 from strike_domain import CallOutcome, CallState, InvalidTransition, NotFound, PagerRun, RunState
 from strike_domain.pager_run import (
     MAX_EXTENSIONS,
@@ -364,3 +365,23 @@ def _check(run: PagerRun, now: int) -> None:
         assert run.due_step(run.due_at) is not None
     if run.due_at is None:
         assert not live and run.state is not RunState.RUNNING
+
+
+def test_only_a_run_that_an_older_worker_cannot_read_is_kept_from_it() -> None:
+    run = given_run(lambda run: run.request_call(stamp()))
+    [call] = run.calls.values()
+    assert row_of(run)["format"] == FORMAT_OF_MOST < FORMAT
+    run.give_up_placement(call.id, call.attempt, stamp())
+    assert row_of(run)["format"] == FORMAT
+
+
+def test_an_attempt_is_given_up_once() -> None:
+    run = given_run(lambda run: run.request_call(stamp()))
+    [call] = run.calls.values()
+    for _ in range(2):
+        run.give_up_placement(call.id, 1, stamp())
+    assert names(run) == ["PlacementGivenUp"] and call.placements == 0
+    run.retry_call(call.id, "again", stamp())
+    run.call_placed(call.id, "CA1", stamp())
+    run.give_up_placement(call.id, 2, stamp())
+    assert call.given_up == (1,), "The provider has it."

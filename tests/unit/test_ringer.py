@@ -97,6 +97,72 @@ def test_a_token_whose_key_does_not_answer_uses_up_nobody_of_the_list() -> None:
     night.phone(ANA).rings().presses("1").hears("is yours")
 
 
+# Lost claims ---------------------------------------------------------------------------------
+
+
+def test_placements_that_were_given_up_before_any_request_do_not_count() -> None:
+    night = Night(ANA, BEN)
+    with night.claims_lost():
+        night.create().after(50)
+    assert night.calls[0].given_up == (1, 2, 3, 4, 5, 6) and night.calls[0].placements == 0
+    assert "place" not in [what for what, _ in night.switchboard.asked]
+    night.after(10)
+    night.phone(ANA).rings().presses("1").hears("is yours")
+    assert night.outcomes == ["Ana ACCEPTED"]
+
+
+def test_beside_them_a_call_is_still_given_to_the_provider_three_times_at_most() -> None:
+    night = ordered(UNKNOWN, UNKNOWN, UNKNOWN)
+    with night.claims_lost():
+        night.create()
+    night.after(10)
+    with night.claims_lost():
+        night.after(10)
+    night.after(30)
+    placed = [to for what, to in night.switchboard.asked if what == "place"]
+    assert placed == [ANA.phone] * 3 + [BEN.phone]
+    assert night.outcomes == ["Ana FAILED", "Ben None"]
+    assert night.calls[0].attempt == 5 and night.calls[0].placements == 3
+
+
+def test_nobody_waits_for_ever_for_a_worker_that_keeps_its_claim() -> None:
+    night = Night(ANA, BEN)
+    with night.claims_lost():
+        night.create().after(105)
+    assert night.outcomes == ["Ana FAILED", "Ben None"]
+    assert night.calls[0].reason == "The provider has no such call after 10 attempts."
+    night.after(10)
+    night.phone(BEN).is_rung()
+
+
+def test_no_text_goes_out_beside_a_call_that_was_not_placed_yet() -> None:
+    night = Night(ANA, texted=[ANA])
+    with night.claims_lost():
+        night.create()
+    assert night.switchboard.texts == []
+    night.after(10)
+    assert [one.to for one in night.switchboard.texts] == [ANA.phone]
+
+
+def test_what_somebody_else_has_done_with_the_call_meanwhile_stays() -> None:
+    """The run was lost, and whoever has it is placing the call: it counts once, and rings once."""
+    night = Night(ANA, BEN)
+    with night.claims_lost():
+        night.create()
+    another = night.another_worker()
+
+    def lost() -> bool:
+        night.clock.advance(10)
+        another.work_on(night.run.id)
+        return False
+
+    night.clock.advance(10)
+    night.strike.ringer.work_on(night.run.id, lost)
+    assert night.switchboard.placed() == [ANA.phone]
+    [call] = night.calls
+    assert (call.state, call.attempt, call.given_up) == ("PLACED", 3, (1,))
+
+
 # Unknown outcomes ---------------------------------------------------------------------------
 
 

@@ -43,6 +43,7 @@ from strike_domain.eco import EcoCancelled, PagerDispatched, ResponderAssigned
 from strike_domain.eventsourced import project
 from strike_domain.memory import ManualClock, PaperCall, PaperLinks
 from strike_domain.pager_run import (
+    MAX_PLACEMENTS,
     CallPlaced,
     CallRequested,
     CallRetried,
@@ -325,9 +326,15 @@ class StrikeMachine(RuleBasedStateMachine):
         self._work_on(run_id)
         self.provider.while_placing = None
 
-    def _work_on(self, run_id: UUID) -> None:
+    @precondition(lambda self: self.runs)
+    @rule(which=any_number)
+    def work_without_a_claim(self, which: int) -> None:
+        """The run is lost right before a call."""
+        self._work_on(list(self.runs)[which % len(self.runs)], lambda: False)
+
+    def _work_on(self, run_id: UUID, is_held: Callable[[], bool] = lambda: True) -> None:
         try:
-            self.strike.ringer.work_on(run_id)
+            self.strike.ringer.work_on(run_id, is_held)
         except Killed:
             self.strike.ringer = self._new_worker()
 
@@ -473,6 +480,12 @@ class StrikeMachine(RuleBasedStateMachine):
             elif run.due_at is not None:
                 assert run.state is RunState.EXHAUSTED
                 assert run.plan.ring_again is not None and run.plan.ring_again.times > 0
+
+    @invariant()
+    def what_went_out_to_the_provider_is_counted(self) -> None:
+        for run in map(self.strike.log.run, self.runs):
+            for call in run.calls.values():
+                assert len(self.provider.attempts[call.id]) <= call.placements <= MAX_PLACEMENTS
 
     @rule()
     def settles(self) -> None:

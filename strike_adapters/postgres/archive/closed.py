@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any, cast
 from uuid import UUID
@@ -14,7 +14,8 @@ from eventsourcing.persistence import Notification
 from psycopg.rows import DictRow
 
 from strike_adapters.postgres.archive.moving import Archive, Closed, Moved, Stream
-from strike_adapters.postgres.follower_states import position_of
+from strike_adapters.postgres.archive.runs import noted
+from strike_adapters.postgres.follower_states import EventFailed, position_of
 from strike_adapters.postgres.followers import FOLLOWER_NAMES
 from strike_adapters.postgres.pools import Connections
 from strike_adapters.postgres.store import LogRecorder
@@ -43,6 +44,12 @@ SELECT eco_id, coalesce(closed_at, cancelled_at) AS over_at {LONG_CLOSED}
 ORDER BY 2, 1 LIMIT {AT_A_TIME}
 """
 
+KEPT = """
+SELECT count(DISTINCT callout_id) AS archived_ecos,
+    coalesce(sum(last_version), 0)::bigint AS archived_events
+FROM strike_events_archived_streams
+"""
+
 PUBLISHERS = "SELECT publisher AS name, position FROM publisher_positions"
 
 
@@ -63,6 +70,15 @@ class Told:
     moved: Moved
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """What could be moved and what has been: ECOs, and events of them and of their runs."""
+
+    ready_ecos: int
+    archived_ecos: int
+    archived_events: int
+
+
 Report = Callable[[Told], object]
 
 
@@ -72,6 +88,18 @@ def passed_by_all(connection: psycopg.Connection[DictRow]) -> Passed:
     rows = connection.execute(PUBLISHERS).fetchall()
     found += [Passed(one["position"], one["name"]) for one in rows]
     return min(found, key=lambda one: one.position)
+
+
+def waiting(
+    connection: psycopg.Connection[DictRow], now: datetime, older_than: timedelta | None
+) -> Waiting:
+    """What a run by now would find. Without an age nobody knows what anybody wants to move."""
+    ready = {"n": 0}
+    if older_than is not None:
+        which = {"before": now - older_than, "passed": passed_by_all(connection).position}
+        ready = connection.execute(COUNT.encode(), which).fetchone() or ready
+    kept = connection.execute(KEPT).fetchone() or {}
+    return Waiting(ready["n"], **kept)
 
 
 class Archiving:
@@ -86,10 +114,10 @@ class Archiving:
         """Move what was over, and untouched, before that moment; at the most `limit` callouts.
 
         `at` is noted as the time of the move. Raises `Conflict` if another process moves, and
-        `MapperDeserialisationError` for an event that cannot be read.
+        `EventFailed` for an event that cannot be read.
         """
         total, done, months = Moved(), 0, set[date]()
-        with self.archive.alone():
+        with self.archive.alone(), noted(self._pool, at - before):
             with self._pool.connection() as connection:
                 passed = passed_by_all(connection).position
             which = {"before": before, "passed": passed}
@@ -146,8 +174,11 @@ def _streams(
 
 
 def said_at(log: StrikeLog, stored: Notification) -> datetime:
-    """When an event happened."""
-    return datetime.fromisoformat(log.state_of(stored)["timestamp"])
+    """When an event happened. Raises `EventFailed` if it cannot be read."""
+    try:
+        return datetime.fromisoformat(log.state_of(stored)["timestamp"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise EventFailed.of(stored.id, stored.topic, None, error) from error
 
 
 def added(one: Moved, other: Moved) -> Moved:

@@ -56,8 +56,11 @@ COMMENT ON COLUMN pager_process_state.format IS
 'Workers that know only lower numbers leave the row to newer ones'
 """
 
-FORMAT = 3
+FORMAT = 4
 """Raised when a row, or the run behind it, needs a worker of this version or a newer one."""
+
+FORMAT_OF_MOST = 3
+"""Of a run without a placement that was given up: a worker of the version before can read it."""
 
 ADD_FORMAT = f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS format int NOT NULL DEFAULT 1"
 
@@ -90,6 +93,7 @@ def row_of(run: PagerRun) -> Row:
     call = run.live_call
     latest = call or next(reversed(run.calls.values()), None)
     contact = call.contact if call else None
+    given_up = any(one.given_up for one in run.calls.values())
     return {
         "run_id": run.id,
         "eco_id": run.eco_id,
@@ -105,5 +109,5 @@ def row_of(run: PagerRun) -> Row:
         "last_error": latest.reason if latest else None,
         "updated_at": run.modified_on,
         "version": run.version,
-        "format": FORMAT,
+        "format": FORMAT if given_up else FORMAT_OF_MOST,
     }
