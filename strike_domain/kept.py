@@ -49,12 +49,19 @@ class KeptAggregates(Repository[UUID]):
             return super().get(aggregate_id, projector_func=projector_func, **options)
         except BaseException:
             # What is kept may have been changed halfway.
-            self._forget(aggregate_id)
+            self.forget(aggregate_id)
             raise
         finally:
             share.release()
 
-    def _forget(self, aggregate_id: UUID) -> None:
+    def forget_all(self) -> None:
+        """The next load of each aggregate reads all of it."""
+        if self.cache is not None:
+            for aggregate_id in tuple(self.cache.cache):
+                self.forget(aggregate_id)
+
+    def forget(self, aggregate_id: UUID) -> None:
+        """The next load of it reads all of it."""
         if self.cache is not None:
             with suppress(KeyError):
                 self.cache.get(aggregate_id, evict=True)

@@ -60,6 +60,27 @@ def check_together(pool: ConnectionPool[Any]) -> None:
     reconnect_steadily(pool)
 
 
+WHICH_START = "SELECT pg_postmaster_start_time()"
+
+
+def tell_of_another_server(pool: ConnectionPool[Any], tell: Callable[[], object]) -> None:
+    """Call `tell` when a new connection leads to another server, or the same one started anew.
+
+    It may have less than the one before it: before anything is asked of it, forget what is kept.
+    """
+    configure: Any = pool._configure
+    known: list[object] = []
+
+    def greet(connection: psycopg.Connection[DictRow]) -> None:
+        configure(connection)
+        found = connection.execute(WHICH_START).fetchall()
+        if known and known != found:
+            tell()
+        known[:] = found
+
+    pool._configure = greet
+
+
 def has_word(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
     """Whether the server has sent what nobody asked for, as it does when it ends a connection.
 

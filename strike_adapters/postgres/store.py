@@ -7,7 +7,7 @@ library builds recorders, pools and tables as it always does.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -40,7 +40,11 @@ from strike_adapters.postgres.archive.tables import (
     narrowed,
 )
 from strike_adapters.postgres.group_commit import GroupRecorder
-from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
+from strike_adapters.postgres.pools import (
+    CONNECT_SECONDS,
+    check_together,
+    tell_of_another_server,
+)
 from strike_adapters.postgres.together import MAX_TRIES, RETRY_SECONDS, Together
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
@@ -102,6 +106,10 @@ class LogRecorder(GroupRecorder):
         self._is_begun: Together[UUID | str, bool] = Together(self._which_began)
         self._statements: dict[str, bytes] = {}
         self.max_notification_id_statement = self.tables.fill(NEWEST)
+
+    def when_another_server(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called when the database is another start of a server than it was."""
+        tell_of_another_server(self.datastore.pool, tell)
 
     def is_begun(self, originator_id: UUID | str) -> bool:
         """Whether an event of it is stored. Those who ask at the same time are answered at once."""
