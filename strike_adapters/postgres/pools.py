@@ -63,22 +63,26 @@ def check_together(pool: ConnectionPool[Any]) -> None:
 WHICH_START = "SELECT pg_postmaster_start_time()"
 
 
-def tell_of_another_server(pool: ConnectionPool[Any], tell: Callable[[], object]) -> None:
-    """Call `tell` when a new connection leads to another server, or the same one started anew.
+class Starts:
+    """Tells when a new connection of a pool leads to another server, or to one started anew.
 
-    It may have less than the one before it: before anything is asked of it, forget what is kept.
+    It may have less than the one before it. Made before the pool opens; those in `tell` are called
+    before anything is asked over the connection.
     """
-    configure: Any = pool._configure
-    known: list[object] = []
 
-    def greet(connection: psycopg.Connection[DictRow]) -> None:
-        configure(connection)
+    def __init__(self, pool: ConnectionPool[Any]) -> None:
+        self.tell: list[Callable[[], object]] = []
+        self._known: object = None
+        self._configure: Any = pool._configure
+        pool._configure = self._greet
+
+    def _greet(self, connection: psycopg.Connection[Any]) -> None:
+        self._configure(connection)
         found = connection.execute(WHICH_START).fetchall()
-        if known and known != found:
-            tell()
-        known[:] = found
-
-    pool._configure = greet
+        if self._known not in (None, found):
+            for one in self.tell:
+                one()
+        self._known = found
 
 
 def has_word(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:

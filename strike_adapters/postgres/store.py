@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import (
@@ -42,10 +42,12 @@ from strike_adapters.postgres.archive.tables import (
 from strike_adapters.postgres.group_commit import GroupRecorder
 from strike_adapters.postgres.pools import (
     CONNECT_SECONDS,
+    Starts,
     check_together,
-    tell_of_another_server,
 )
 from strike_adapters.postgres.together import MAX_TRIES, RETRY_SECONDS, Together
+
+TRecorder = TypeVar("TRecorder", bound=ApplicationRecorder)
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
 
@@ -101,6 +103,9 @@ NO_VERSION, ANY_VERSION = -1, 2**63 - 1
 class LogRecorder(GroupRecorder):
     """The library's, which commits saves in groups and whose subscriptions are watchful."""
 
+    starts: Starts | None = None
+    """Of the servers behind its connections; the factory sets it."""
+
     def __init__(self, datastore: PostgresDatastore, **names: str) -> None:
         super().__init__(datastore, **names)
         self._is_begun: Together[UUID | str, bool] = Together(self._which_began)
@@ -109,7 +114,8 @@ class LogRecorder(GroupRecorder):
 
     def when_another_server(self, tell: Callable[[], object]) -> None:
         """Have `tell` called when the database is another start of a server than it was."""
-        tell_of_another_server(self.datastore.pool, tell)
+        if self.starts is not None:
+            self.starts.tell.append(tell)
 
     def is_begun(self, originator_id: UUID | str) -> bool:
         """Whether an event of it is stored. Those who ask at the same time are answered at once."""
@@ -221,6 +227,7 @@ class Factory(PostgresFactory):
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
         self.datastore.enable_db_functions = False
+        self._starts = Starts(self.datastore.pool)
         check_together(self.datastore.pool)
         self.datastore.pool.kwargs.update(connect_timeout=CONNECT_SECONDS)  # type: ignore[union-attr]
         url = self.env.get(DATABASE_URL)
@@ -230,11 +237,15 @@ class Factory(PostgresFactory):
         self._recorders: list[ApplicationRecorder] = []
 
     def application_recorder(self) -> ApplicationRecorder:
-        self._recorders.append(recorder := super().application_recorder())
-        return recorder
+        return self._known(super().application_recorder())
 
     def process_recorder(self) -> AnyProcessRecorder:
-        self._recorders.append(recorder := super().process_recorder())
+        return self._known(super().process_recorder())
+
+    def _known(self, recorder: TRecorder) -> TRecorder:
+        self._recorders.append(recorder)
+        if isinstance(recorder, LogRecorder):
+            recorder.starts = self._starts
         return recorder
 
     def close(self) -> None:
