@@ -20,6 +20,7 @@ import pytest
 from rich.console import Console
 
 from strike_adapters.embedded import embedded_postgres
+from strike_adapters.jetstream import Publisher, Target
 from strike_adapters.postgres.directory import PostgresDirectory
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, VIEWS, Follower
 from strike_adapters.postgres.prepare import prepare
@@ -33,6 +34,7 @@ from tests.faults.outage_ending import Ending, ending_of
 from tests.faults.outage_faults import Fault, figures, wait_for_an_answer
 from tests.faults.outage_world import World, outage_world
 from tests.faults.pair import Pair, pair_of
+from tests.integration.nats_server import nats_server
 from tests.integration.stored import (
     Running,
     StoredNight,
@@ -185,3 +187,25 @@ def test_what_a_synchronous_standby_lacks_was_not_acknowledged_and_is_stored_onc
     log = checks.read_log(night.url)
     assert [*checks.order(log, [one.position for one in log])] == []
     assert [*checks.views(night.url, log)] == []
+
+
+@pytest.mark.slow
+def test_the_stream_goes_on_from_the_new_primary_with_nothing_missed_or_repeated(
+    pair: Pair, tmp_path: Path
+) -> None:
+    folder = tmp_path / "nats"
+    folder.mkdir()
+    pair.stand_by()
+    with nats_server(folder) as server, stored_night(pair.url()) as night:
+        with Running(Publisher(night.url, Target(server.url))):
+            night.order()
+            for number in range(5):
+                note(night, f"before, {number}")
+            pair.fail_over()
+            last = max(note(night, f"afterwards, {number}") for number in range(5))
+            published = "SELECT 1 FROM publisher_positions WHERE position = %s"
+            eventually(lambda: rows(night.url, published, last), 60)
+        stored = [one.position for one in checks.read_log(night.url)]
+        assert len(stored) == 11
+        wanted = [(position, side) for position in stored for side in ("noc", "osp")]
+        assert [one.place for one in server.received()] == wanted
