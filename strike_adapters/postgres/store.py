@@ -27,8 +27,9 @@ from eventsourcing.postgres import (
     PostgresSubscription,
 )
 from eventsourcing.utils import Environment, EnvType, retry
+from psycopg import Cursor
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import args_row, kwargs_row
+from psycopg.rows import DictRow, args_row, kwargs_row
 
 from strike_adapters.postgres.archive.tables import (
     NEWER_IN_LOG,
@@ -213,7 +214,24 @@ class LogRecorder(GroupRecorder):
 
 
 class ProcessRecorder(LogRecorder, PostgresProcessRecorder):
-    """Events and tracking in one transaction, with the same watchfulness."""
+    """Events and tracking in one transaction, with the same watchfulness.
+
+    A position is stored only where it was read: after a failover the log may be shorter than that.
+    """
+
+    is_elsewhere = False
+    """Whether the database is another start of a server than the one that it was opened on."""
+
+    def _insert_events(
+        self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> None:
+        if self.is_elsewhere and kwargs.get("tracking") is not None:
+            raise OperationalError("The database is another server: follow it from its position.")
+        super()._insert_events(curs, stored_events, **kwargs)
+
+    def move(self) -> None:
+        """From now on no position is stored."""
+        self.is_elsewhere = True
 
 
 class Factory(PostgresFactory):
@@ -246,6 +264,8 @@ class Factory(PostgresFactory):
         self._recorders.append(recorder)
         if isinstance(recorder, LogRecorder):
             recorder.starts = self._starts
+        if isinstance(recorder, ProcessRecorder):
+            self._starts.tell.append(recorder.move)
         return recorder
 
     def close(self) -> None:

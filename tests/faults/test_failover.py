@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from eventsourcing.persistence import OperationalError, Tracking
+from eventsourcing.utils import Environment
 from rich.console import Console
 
 from strike_adapters.embedded import embedded_postgres
@@ -25,7 +27,7 @@ from strike_adapters.postgres.directory import PostgresDirectory
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, VIEWS, Follower
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.reading import SharedReading
-from strike_adapters.postgres.store import store_env
+from strike_adapters.postgres.store import Factory, store_env
 from strike_domain import Callouts, Router, StrikeLog
 from tests.faults import outage_checks as checks
 from tests.faults.network import Network
@@ -152,6 +154,7 @@ def test_an_asynchronous_standby_may_lack_what_was_acknowledged_and_nobody_is_ah
         assert eventually(lambda: rows(night.url, f"SELECT {end} AS n"), 30)[0]["n"] < lost[0]
         assert rows(night.url, ahead) == []
         assert noted(night.url) == ["on both"]
+        eventually(lambda: is_caught_up(night.url), 60)
         with StrikeLog(store_env(night.url)) as other:
             callouts = Callouts(other, PostgresDirectory(night.pool), night.clock)
             for number in range(len(lost)):
@@ -209,3 +212,19 @@ def test_the_stream_goes_on_from_the_new_primary_with_nothing_missed_or_repeated
         assert len(stored) == 11
         wanted = [(position, side) for position in stored for side in ("noc", "osp")]
         assert [one.place for one in server.received()] == wanted
+
+
+@pytest.mark.slow
+def test_no_position_is_stored_on_another_server_than_it_was_read_from(pair: Pair) -> None:
+    """The pager may have read what is no more: it must not pass over what comes in its place."""
+    pair.stand_by(synchronous=False)
+    env = store_env(pair.url())
+    with Factory(Environment("strike", env)) as factory:
+        recorder = factory.process_recorder()
+        recorder.insert_events([], tracking=Tracking("strike", 5))
+        pair.wait_until_alike()
+        pair.fail_over()
+        with pytest.raises(OperationalError, match="another server"):
+            recorder.insert_events([], tracking=Tracking("strike", 9))
+    with Factory(Environment("strike", env)) as factory:
+        assert factory.process_recorder().max_tracking_id("strike") == 5
