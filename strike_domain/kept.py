@@ -32,6 +32,7 @@ class KeptAggregates(Repository[UUID]):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._shares = [Lock() for _ in range(SHARES)]
+        self._times_forgotten = 0
 
     def get(
         self,
@@ -46,15 +47,28 @@ class KeptAggregates(Repository[UUID]):
         if version is not None or not share.acquire(timeout=PATIENCE):
             return self._reconstruct_aggregate(aggregate_id, version, projector_func)
         try:
-            return super().get(aggregate_id, projector_func=projector_func, **options)
+            while True:
+                times = self._times_forgotten
+                found = super().get(aggregate_id, projector_func=projector_func, **options)
+                # The load itself may have been what met another server.
+                if times == self._times_forgotten:
+                    return found
         except BaseException:
             # What is kept may have been changed halfway.
-            self._forget(aggregate_id)
+            self.forget(aggregate_id)
             raise
         finally:
             share.release()
 
-    def _forget(self, aggregate_id: UUID) -> None:
+    def forget_all(self) -> None:
+        """The next load of each aggregate reads all of it."""
+        self._times_forgotten += 1
+        if self.cache is not None:
+            for aggregate_id in tuple(self.cache.cache):
+                self.forget(aggregate_id)
+
+    def forget(self, aggregate_id: UUID) -> None:
+        """The next load of it reads all of it."""
         if self.cache is not None:
             with suppress(KeyError):
                 self.cache.get(aggregate_id, evict=True)

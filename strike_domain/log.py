@@ -73,7 +73,11 @@ class StrikeLog(Application[UUID]):
     def construct_repository(self) -> Repository[UUID]:
         """As the library's, safe for many threads."""
         size = int(self.env.get(self.AGGREGATE_CACHE_MAXSIZE) or KEPT)
-        return KeptAggregates(self.events, snapshot_store=self.snapshots, cache_maxsize=size)
+        kept = KeptAggregates(self.events, snapshot_store=self.snapshots, cache_maxsize=size)
+        when_another = getattr(self.recorder, "when_another_server", None)
+        if when_another is not None:
+            when_another(kept.forget_all)
+        return kept
 
     def eco(self, eco_id: UUID, version: int | None = None) -> Eco:
         """Raises `NotFound`."""
@@ -179,12 +183,18 @@ class StrikeLog(Application[UUID]):
             position = max(recording.notification.id for recording in self.save(*aggregates))
         except IntegrityError:
             if not self._is_stored(pending):
+                self._forget(aggregates)
                 raise
             position = self.position()
         for listener in self.listeners:
             for aggregate, events in news:
                 listener(aggregate, events)
         return position
+
+    def _forget(self, aggregates: Iterable[Aggregate]) -> None:
+        """What is kept of them may be more than the log has, where the database lost its end."""
+        for one in aggregates:
+            cast(KeptAggregates, self.repository).forget(one.id)
 
     def _is_stored(self, events: list[Any]) -> bool:
         return all(self._event_id_at(e) == e.event_id for e in events)

@@ -60,6 +60,31 @@ def check_together(pool: ConnectionPool[Any]) -> None:
     reconnect_steadily(pool)
 
 
+WHICH_START = "SELECT pg_postmaster_start_time()"
+
+
+class Starts:
+    """Tells when a new connection of a pool leads to another server, or to one started anew.
+
+    It may have less than the one before it. Made before the pool opens; those in `tell` are called
+    before anything is asked over the connection.
+    """
+
+    def __init__(self, pool: ConnectionPool[Any]) -> None:
+        self.tell: list[Callable[[], object]] = []
+        self._known: object = None
+        self._configure: Any = pool._configure
+        pool._configure = self._greet
+
+    def _greet(self, connection: psycopg.Connection[Any]) -> None:
+        self._configure(connection)
+        found = connection.execute(WHICH_START).fetchall()
+        if self._known not in (None, found):
+            for one in self.tell:
+                one()
+        self._known = found
+
+
 def has_word(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
     """Whether the server has sent what nobody asked for, as it does when it ends a connection.
 

@@ -7,9 +7,9 @@ library builds recorders, pools and tables as it always does.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import (
@@ -28,8 +28,9 @@ from eventsourcing.postgres import (
     PostgresSubscription,
 )
 from eventsourcing.utils import Environment, EnvType, retry
+from psycopg import Cursor
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import args_row, kwargs_row
+from psycopg.rows import DictRow, args_row, kwargs_row
 
 from strike_adapters.postgres.archive.tables import (
     NEWER_IN_LOG,
@@ -41,8 +42,14 @@ from strike_adapters.postgres.archive.tables import (
     narrowed,
 )
 from strike_adapters.postgres.group_commit import GroupRecorder
-from strike_adapters.postgres.pools import CONNECT_SECONDS, check_together
+from strike_adapters.postgres.pools import (
+    CONNECT_SECONDS,
+    Starts,
+    check_together,
+)
 from strike_adapters.postgres.together import MAX_TRIES, RETRY_SECONDS, Together
+
+TRecorder = TypeVar("TRecorder", bound=ApplicationRecorder)
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
 
@@ -98,11 +105,19 @@ NO_VERSION, ANY_VERSION = -1, 2**63 - 1
 class LogRecorder(GroupRecorder):
     """The library's, which commits saves in groups and whose subscriptions are watchful."""
 
+    starts: Starts | None = None
+    """Of the servers behind its connections; the factory sets it."""
+
     def __init__(self, datastore: PostgresDatastore, **names: str) -> None:
         super().__init__(datastore, **names)
         self._is_begun: Together[UUID | str, bool] = Together(self._which_began)
         self._statements: dict[str, bytes] = {}
         self.max_notification_id_statement = self.tables.fill(NEWEST)
+
+    def when_another_server(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called when the database is another start of a server than it was."""
+        if self.starts is not None:
+            self.starts.tell.append(tell)
 
     def is_begun(self, originator_id: UUID | str) -> bool:
         """Whether an event of it is stored. Those who ask at the same time are answered at once."""
@@ -200,7 +215,24 @@ class LogRecorder(GroupRecorder):
 
 
 class ProcessRecorder(LogRecorder, PostgresProcessRecorder):
-    """Events and tracking in one transaction, with the same watchfulness."""
+    """Events and tracking in one transaction, with the same watchfulness.
+
+    A position is stored only where it was read: after a failover the log may be shorter than that.
+    """
+
+    is_elsewhere = False
+    """Whether the database is another start of a server than the one that it was opened on."""
+
+    def _insert_events(
+        self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> None:
+        if self.is_elsewhere and kwargs.get("tracking") is not None:
+            raise OperationalError("The database is another server: follow it from its position.")
+        super()._insert_events(curs, stored_events, **kwargs)
+
+    def move(self) -> None:
+        """From now on no position is stored."""
+        self.is_elsewhere = True
 
 
 class Factory(PostgresFactory):
@@ -214,6 +246,7 @@ class Factory(PostgresFactory):
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
         self.datastore.enable_db_functions = False
+        self._starts = Starts(self.datastore.pool)
         check_together(self.datastore.pool)
         self.datastore.pool.kwargs.update(connect_timeout=CONNECT_SECONDS)  # type: ignore[union-attr]
         url = self.env.get(DATABASE_URL)
@@ -223,11 +256,17 @@ class Factory(PostgresFactory):
         self._recorders: list[ApplicationRecorder] = []
 
     def application_recorder(self) -> ApplicationRecorder:
-        self._recorders.append(recorder := super().application_recorder())
-        return recorder
+        return self._known(super().application_recorder())
 
     def process_recorder(self) -> AnyProcessRecorder:
-        self._recorders.append(recorder := super().process_recorder())
+        return self._known(super().process_recorder())
+
+    def _known(self, recorder: TRecorder) -> TRecorder:
+        self._recorders.append(recorder)
+        if isinstance(recorder, LogRecorder):
+            recorder.starts = self._starts
+        if isinstance(recorder, ProcessRecorder):
+            self._starts.tell.append(recorder.move)
         return recorder
 
     def close(self) -> None:

@@ -184,6 +184,10 @@ class Child:
         self.say()
         return self.hear()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()

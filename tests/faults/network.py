@@ -71,6 +71,11 @@ class Link:
         await asyncio.sleep(seconds)
         self._delay = 0.0
 
+    async def lead(self, connect: Callable[[], Awaitable[Streams]]) -> None:
+        """From now on it leads there; every connection to where it led before breaks."""
+        self._connect = connect
+        self._abort()
+
     # -------------------------------------------------------------------------------------------
 
     def _abort(self) -> None:
@@ -115,6 +120,10 @@ class Link:
             writer.write_eof()
 
 
+def _unix(path: str) -> Callable[[], Awaitable[Streams]]:
+    return lambda: asyncio.open_unix_connection(path)
+
+
 class Network:
     """Links, in a thread of their own."""
 
@@ -126,7 +135,11 @@ class Network:
 
     def to_socket(self, name: str, path: str) -> int:
         """A link to a UNIX socket; its port."""
-        return self._add(name, lambda: asyncio.open_unix_connection(path))
+        return self._add(name, _unix(path))
+
+    def lead_to_socket(self, name: str, path: str) -> None:
+        """From now on that link leads there; every connection over it breaks."""
+        self._do(self.links[name].lead(_unix(path))).result(10)
 
     def to_port(self, name: str, port: int) -> int:
         """A link to a TCP port of this machine; its own port."""

@@ -46,7 +46,7 @@ def afflict(world: World, seed: int, faults: list[str]) -> Iterator[Fault]:
     chance = random.Random(seed)
     for kind in faults:
         fault = _restart(world, kind, chance) if "database" in kind else _kill(world, kind, chance)
-        _wait_for_an_answer(world, fault)
+        wait_for_an_answer(world, fault)
         yield fault
         time.sleep(chance.uniform(0.2, 1.5))
 
@@ -74,7 +74,7 @@ def _restart(world: World, kind: str, chance: random.Random) -> Fault:
     return Fault(kind, "database", sent, gone)
 
 
-def _wait_for_an_answer(world: World, fault: Fault) -> None:
+def wait_for_an_answer(world: World, fault: Fault) -> None:
     end = time.monotonic() + PATIENCE
     while _first(_acknowledged(world), fault) is None:
         world.supervise()

@@ -134,18 +134,20 @@ def _is_alive(pid: int) -> bool:
 
 @contextmanager
 def outage_world(
-    network: Network | None = None, sources: Mapping[int, Path] | None = None
+    network: Network | None = None,
+    sources: Mapping[int, Path] | None = None,
+    each: int = EACH,
 ) -> Iterator[World]:
     """Start everything; at the end stop what is left of it, and remove its files.
 
     With a `network` Strike's processes reach the database, Twilio and Render by its links, and are
-    reached by them. `sources`: where the code of the processes of a number is, if not here. With
-    STRIKE_OUTAGE_LOGS set to a folder, logs and notes are kept there.
+    reached by them. `sources`: where the code of the processes of a number is, if not here. `each`:
+    processes of each kind. With STRIKE_OUTAGE_LOGS set to a folder, logs and notes are kept there.
     """
     folder = Path(tempfile.mkdtemp(prefix="strike-outages-"))
     try:
         with ExitStack() as stack:
-            yield _open(stack, folder, network, sources or {})
+            yield _open(stack, folder, network, sources or {}, each)
         assert (left := processes_of(folder)) == [], left
     finally:
         if logs := os.environ.get("STRIKE_OUTAGE_LOGS"):
@@ -155,7 +157,11 @@ def outage_world(
 
 
 def _open(
-    stack: ExitStack, folder: Path, network: Network | None, sources: Mapping[int, Path]
+    stack: ExitStack,
+    folder: Path,
+    network: Network | None,
+    sources: Mapping[int, Path],
+    each: int,
 ) -> World:
     scenario, epoch, outside = load(SCENARIO), datetime.now(UTC), new_credentials()
     database = stack.enter_context(embedded_postgres(folder))
@@ -173,7 +179,7 @@ def _open(
     token = _settle_in(url, key_file)
     seen_url, seen_mock = (url, facts["url"]) if network is None else _linked(network, url, facts)
     children, servers = {"mock": mock}, {}
-    for number in range(1, EACH + 1):
+    for number in range(1, each + 1):
         env = _env(seen_url, key_file, facts, SPEED, epoch) | SETTINGS
         env["STRIKE_TWILIO_BASE_URL"] = seen_mock
         if source := sources.get(number):

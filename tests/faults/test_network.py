@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,22 @@ def test_a_cut_breaks_connections_and_refuses_new_ones_until_it_is_over(network:
         thread.join()
     with connected(network) as again:
         assert ask(again) == b"word"
+
+
+def test_what_leads_elsewhere_breaks_connections_and_new_ones_come_there(
+    network: Network, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as server, connected(network) as one:
+        server.bind(str(tmp_path / "there"))
+        server.listen()
+        assert ask(one) == b"word"
+        network.lead_to_socket("echo", str(tmp_path / "there"))
+        eventually(lambda: is_broken(one))
+        with connected(network) as other:
+            arrived, _ = server.accept()
+            with arrived:
+                arrived.sendall(b"from there")
+                assert other.recv(100) == b"from there"
 
 
 @pytest.mark.parametrize(("how", "least"), [("stall", 0.3), ("slow", 0.3)])

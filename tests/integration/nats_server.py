@@ -65,6 +65,12 @@ class NatsServer:
             else:
                 return
 
+    @property
+    def pid(self) -> int:
+        """Of the server as it was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self, *, kill: bool = False) -> None:
         if self._process is not None:
             self._process.kill() if kill else self._process.terminate()

@@ -30,7 +30,7 @@ from strike_domain import (
     StrikeLog,
 )
 from strike_domain.memory import MEMORY_LOG, MemoryFactory, memory_env
-from tests.integration.stored import LongNight, eventually, rows, stored_night
+from tests.integration.stored import LongNight, eventually, execute, rows, stored_night
 from tests.integration.stories import STORIES
 from tests.unit.given import OSP, new_eco, stamp
 
@@ -267,6 +267,38 @@ def test_a_process_stores_events_and_its_position_together_or_not_at_all(
             recorder.insert_events(stored, tracking=Tracking("strike", 6))
         assert recorder.max_tracking_id("strike") == 5
         assert len(rows(database_url, "SELECT 1 FROM strike_events")) == 1
+
+
+def test_an_event_without_the_one_before_it_is_not_stored(database_url: str) -> None:
+    """Neither in a group nor with a position."""
+    factory: InfrastructureFactory[Any] = InfrastructureFactory.construct(
+        Environment("strike", store_env(database_url))
+    )
+    with factory, StrikeLog(store_env(database_url)) as log:
+        eco = new_eco()
+        for number in range(3):
+            eco.add_note(f"Note {number}.", stamp())
+        first, second, *rest = [log.mapper.to_stored_event(one) for one in eco.pending_events]
+        log.recorder.insert_events([first])
+        with pytest.raises(IntegrityError, match="before it"):
+            log.recorder.insert_events(rest)
+        with pytest.raises(IntegrityError, match="before it"):
+            factory.process_recorder().insert_events(rest, tracking=Tracking("strike", 5))
+        log.recorder.insert_events([second])
+        log.recorder.insert_events(rest)
+        assert [one.originator_version for one in log.events.get(eco.id)] == [1, 2, 3, 4]
+
+
+def test_what_is_kept_of_more_than_the_log_has_makes_no_hole(database_url: str) -> None:
+    """As where a standby took over that lacked the end of the log."""
+    with StrikeLog(store_env(database_url)) as log:
+        eco = new_eco()
+        log.store(eco)
+        for text in ("lost", "lost, too"):
+            log.change_eco(eco.id, lambda one, text=text: one.add_note(text, stamp()))  # type: ignore[misc]
+        execute(database_url, "DELETE FROM strike_events WHERE originator_version > 1")
+        log.change_eco(eco.id, lambda one: one.add_note("afterwards", stamp()))
+        assert [one.originator_version for one in log.events.get(eco.id)] == [1, 2]
 
 
 def test_many_commands_on_one_eco_at_once_all_succeed(strike: Strike) -> None:

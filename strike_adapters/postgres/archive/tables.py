@@ -74,6 +74,23 @@ BEGIN
         RAISE unique_violation USING MESSAGE = 'an event with this originator and version exists '
             'already: it is archived';
     END IF;
+    -- Who keeps an aggregate in mind may have it from a server that died, and that had acknowledged
+    -- more than the standby in its place has: a stream with a hole could never be read again.
+    IF EXISTS (
+        SELECT FROM added WHERE added.originator_version > 1
+        AND NOT coalesce((
+            SELECT true FROM {schema}.{table} one
+            WHERE one.originator_id = added.originator_id
+              AND one.originator_version = added.originator_version - 1
+        ), false)
+        AND NOT coalesce((
+            SELECT kept.last_version >= added.originator_version - 1
+            FROM {schema}.{streams} kept WHERE kept.originator_id = added.originator_id
+        ), false)
+    ) THEN
+        RAISE integrity_constraint_violation
+            USING MESSAGE = 'an event has no other one before it in its stream';
+    END IF;
     RETURN NULL;
 END
 $refuse$
