@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po
 import strike_app
 import strike_domain
 from strike_adapters import geojson_files
-from strike_app import claims, limits
+from strike_app import claims, limits, posted
 from strike_app.graphql import response_times, settings_mutation
 from strike_app.web import words
 from strike_app.web.asking import Refused
@@ -26,7 +26,7 @@ DOMAIN = Path(strike_domain.__file__).parent
 WEB = Path(strike_app.__file__).parent / "web"
 BESIDE = [
     Path(str(one.__file__))
-    for one in (geojson_files, claims, limits, settings_mutation, response_times)
+    for one in (geojson_files, claims, limits, posted, settings_mutation, response_times)
 ]
 
 CODE = re.compile(r"[A-Z][A-Z_]{3,}")
