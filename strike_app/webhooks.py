@@ -22,7 +22,7 @@ from strike_adapters.twilio.signature import verify_webhook
 from strike_adapters.twilio.states import CALL_STATES
 from strike_adapters.twilio.twiml import render_twiml, render_wait
 from strike_app.metrics import METRICS
-from strike_app.posted import URLENCODED, posted
+from strike_app.posted import MULTIPART, URLENCODED, posted
 from strike_app.settings import Settings
 from strike_domain.contacts import Language
 from strike_domain.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
@@ -216,6 +216,8 @@ def _count(what: str) -> None:
 
 
 async def _params(request: web.Request) -> Params:
+    if request.content_type == MULTIPART:
+        raise Forbidden("Nobody can have signed this.")
     if request.content_type != URLENCODED:
         return {}
     try:
