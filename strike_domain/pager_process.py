@@ -43,6 +43,9 @@ ANSWERED = frozenset(
 
 Processing = ProcessingEvent[UUID]
 
+MAX_POSITION = 2**63 - 1
+"""After the end of every log."""
+
 
 class PagerProcess(EventSourcedProjection[UUID]):
     """Starts, ends and reports pager runs, as ECO and run events call for it."""
@@ -53,8 +56,10 @@ class PagerProcess(EventSourcedProjection[UUID]):
 
     def __init__(self, router: Router, clock: Clock, env: EnvType | None = None) -> None:
         super().__init__(env)
-        self._router = router
+        self._router = self._routing = router
         self._clock = clock
+        self._ahead: dict[UUID, Eco] = {}
+        """ECOs that were read together, to be answered now."""
 
     @staticmethod
     def may_answer(topic: str) -> bool:
@@ -90,6 +95,8 @@ class PagerProcess(EventSourcedProjection[UUID]):
         process has done them already.
         """
         processing = Processing(tracking=tracking)
+        self._ahead = self._read_ahead(events) if len(events) > 1 else {}
+        self._routing = self._router.reading_once()
         for one in events:
             self.policy(one, processing)
         recordings = self._record(processing)
@@ -107,7 +114,7 @@ class PagerProcess(EventSourcedProjection[UUID]):
         wanted = event.paging_policy is PagingPolicy.AUTOMATIC and eco.is_active
         if not wanted or eco.paging_state is not PagingState.NOT_STARTED:
             return
-        route = self._router.route(eco.osp_id, eco.location)
+        route = self._routing.route(eco.osp_id, eco.location)
         if isinstance(route, NoRoute):
             eco.report_unroutable(route.reason, self._because(event))
             processing_event.collect_events(eco)
@@ -151,8 +158,22 @@ class PagerProcess(EventSourcedProjection[UUID]):
             processing_event.collect_events(run)
 
     def _eco(self, eco_id: UUID, version: int | None = None) -> Eco:
+        if version is None and eco_id in self._ahead:
+            return self._ahead.pop(eco_id)
         eco: Eco = self.repository.get(eco_id, version=version, projector_func=project)
         return eco
+
+    def _read_ahead(self, events: Sequence[Any]) -> dict[UUID, Eco]:
+        """Those that have been created, in one question; none where that cannot be asked."""
+        select = getattr(self.recorder, "select_streams", None)
+        ids = [one.originator_id for one in events if isinstance(one, EcoCreated)]
+        if select is None or not ids:
+            return {}
+        found: dict[UUID, Any] = {}
+        for stored in select(ids, MAX_POSITION):
+            event: Any = self.mapper.to_domain_event(stored)
+            found[stored.originator_id] = event.mutate(found.get(stored.originator_id))
+        return found
 
     def _because(self, event: DomainEvent) -> Stamp:
         return Stamp(

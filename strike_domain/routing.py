@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 
 from strike_domain.actors import Stamp
@@ -46,6 +47,15 @@ def preference(route: Route | NoRoute) -> tuple[int, float]:
     return (1, 0.0) if region is None else (0, region_area_m2(region))
 
 
+class _ReadOnce:
+    """Lists as they were when they were asked for first."""
+
+    def __init__(self, lists: PagerLists) -> None:
+        self.matches = lists.matches
+        self.lists_of = lists.lists_of
+        self.get = cache(lists.get)
+
+
 class Router:
     """Chooses lists (specification, section 4, first paragraph)."""
 
@@ -66,6 +76,10 @@ class Router:
     def lists_of(self, osp_id: UUID) -> Sequence[PagerList]:
         """Every list of an OSP by name, the default list last."""
         return self._lists.lists_of(osp_id)
+
+    def reading_once(self) -> Router:
+        """One for what is routed at the same moment: it reads each list once."""
+        return Router(_ReadOnce(self._lists))
 
     def people_now(self, osp_id: UUID, plan: RunPlan) -> RunPlan:
         """The plan with whom to ring when a list is rung again, and who of them gets a text.

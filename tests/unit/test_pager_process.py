@@ -32,6 +32,9 @@ class InterruptedRouter(Router):
         self._happens = happens
         self._times = times
 
+    def reading_once(self) -> Any:
+        return self
+
     def route(self, osp_id: UUID, location: Any) -> Route | NoRoute:
         if self._times:
             self._times -= 1
