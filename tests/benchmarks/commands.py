@@ -7,17 +7,21 @@ as the edge gives it: with a directory in memory, with that in PostgreSQL, which
 number, and with a client's reference. Then the same command from two processes, as a deployment
 has several, beside two processes that INSERT. All ways take turns, in random order, and each is
 compared with the others of its own round; what is shown are medians.
+
+Each process that saves is held on one core, as docs/deployment.md has it, and so are those that
+INSERT; `--free` lets the system move them about. The database may use every core.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import random
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -145,8 +149,12 @@ def creating(log: StrikeLog, directory: Directory, with_reference: bool = False)
 
 
 @contextmanager
-def ways(url: str) -> Iterator[dict[Way, Runs]]:
-    """Every way with its number of callers: what runs it for so many seconds."""
+def ways(url: str, cores: Sequence[int | None]) -> Iterator[dict[Way, Runs]]:
+    """Every way with its number of callers: what runs it for so many seconds.
+
+    `cores`: on which the first and the second process are held; None is on none.
+    """
+    hold(cores[0])
     with ExitStack() as stack:
         connections = [
             stack.enter_context(psycopg.connect(url, autocommit=True))
@@ -168,12 +176,21 @@ def ways(url: str) -> Iterator[dict[Way, Runs]]:
             way: partial(run, work, way.callers) for way, work in works.items()
         }
         for name, callers in ((RAW_PAIR, 16), (PAIR, 16), (PAIR, 64)):
-            found[Way(name, callers)] = stack.enter_context(two_processes(url, name, callers // 2))
+            found[Way(name, callers)] = stack.enter_context(
+                two_processes(url, name, callers // 2, cores)
+            )
         yield found
 
 
-def serve(url: str, name: str, callers: int, orders: Any) -> None:
+def hold(core: int | None) -> None:
+    """Keep this process, whose threads share one interpreter, on one core from now on."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+
+
+def serve(url: str, name: str, callers: int, core: int | None, orders: Any) -> None:
     """A process that runs its way whenever told, for so many seconds, and answers its figures."""
+    hold(core)
     with ExitStack() as stack:
         if name == RAW_PAIR:
             work = inserting(
@@ -187,11 +204,12 @@ def serve(url: str, name: str, callers: int, orders: Any) -> None:
 
 
 @contextmanager
-def two_processes(url: str, name: str, callers: int) -> Iterator[Runs]:
+def two_processes(url: str, name: str, callers: int, cores: Sequence[int | None]) -> Iterator[Runs]:
     """Two of them at the same time, with so many callers each."""
     pipes = [SPAWN.Pipe() for _ in range(2)]
     processes = [
-        SPAWN.Process(target=serve, args=(url, name, callers, there)) for _, there in pipes
+        SPAWN.Process(target=serve, args=(url, name, callers, core, there))
+        for core, (_, there) in zip(cores, pipes, strict=True)
     ]
     for one in processes:
         one.start()
@@ -244,9 +262,9 @@ def run(work: Work, callers: int, seconds: float) -> Figures:
     return Figures(len(every) / took, 1e6 * used / len(every), cuts[49], cuts[98])
 
 
-def measure(url: str, rounds: int, seconds: float) -> Found:
+def measure(url: str, rounds: int, seconds: float, cores: Sequence[int | None]) -> Found:
     found = Found()
-    with ways(url) as works:
+    with ways(url, cores) as works:
         turns = [*works] * rounds
         for place in range(0, len(turns), len(works)):
             turns[place : place + len(works)] = random.sample([*works], len(works))
@@ -316,13 +334,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each way in each round")
+    parser.add_argument("--free", action="store_true", help="hold no process on a core")
     chosen = parser.parse_args()
+    every = sorted(os.sched_getaffinity(0))
+    cores = [None, None] if chosen.free else [every[0], every[-1]]
     with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder)) as server:
         server.ensure_database("bench")
         url = server.url("bench")
         prepare(url)
         save_companies(url)
-        show(measure(url, chosen.rounds, chosen.seconds), chosen.rounds, chosen.seconds)
+        found = measure(url, chosen.rounds, chosen.seconds, cores)
+        show(found, chosen.rounds, chosen.seconds)
 
 
 if __name__ == "__main__":
