@@ -52,13 +52,14 @@ def create(connection: psycopg.Connection[Any], view: type[View]) -> None:
 
 def create_indexes(connection: psycopg.Connection[Any], view: type[View]) -> None:
     """Make the indexes of the tables beside, as far as they are not there, and look at them."""
+    # First: what it writes anew would have to be written anew in each index.
+    view.recorder_class.finish(connection, NEW)
     for name in view.recorder_class.appended:
         if f"{name}{NEW}_pkey" not in indexes_of(connection, name + NEW):
             key = SQL("ALTER TABLE {} ADD PRIMARY KEY (position)")
             connection.execute(key.format(Identifier(name + NEW)))
     for text in statements_beside(view)[1]:
         connection.execute(text.encode())
-    view.recorder_class.finish(connection, NEW)
     for name in tables_of(view):
         connection.execute(SQL("ANALYZE {}").format(Identifier(name + NEW)))
 

@@ -160,7 +160,10 @@ class ViewRecorder(PostgresTrackingRecorder):
 
     @classmethod
     def finish(cls, connection: Connection[Any], suffix: str) -> None:
-        """What follows from all rows of tables that were filled beside, once they have indexes."""
+        """What follows from all rows of tables that were filled beside, before they have indexes.
+
+        It can be done again.
+        """
 
     def record(
         self, name: str, batch: Batch, tracking: Tracking, *, behind: bool, after: int = 0
