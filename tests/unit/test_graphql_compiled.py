@@ -7,11 +7,12 @@ Random schemas, objects and queries; STRIKE_DIFFERENTIAL says how many of them (
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -32,6 +33,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _swept() -> Iterator[None]:
+    """What was left is found here, where it is known, and not at the end of all tests."""
+    yield
+    gc.collect()
+
 
 EXAMPLES = int(os.environ.get("STRIKE_DIFFERENTIAL", "60"))
 
