@@ -12,7 +12,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,9 @@ def _kill(server: EmbeddedServer) -> None:
     """As a machine dies: the first process and all that it has started, at once."""
     started = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
     for pid in (server.pid, *map(int, started)):
-        os.kill(pid, signal.SIGKILL)
+        # Some of them, such as those that vacuum, end by themselves.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     eventually(lambda: is_free(server.directory / "postgresql" / "server.lock"), 60)
 
 
