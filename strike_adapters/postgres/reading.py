@@ -227,12 +227,12 @@ class SharedReading:
                 if not told and self._now() - looked_at < LOOK_EVERY:
                     continue
                 looked_at = self._now()
-                is_there_more = True
-                while is_there_more and (selected := select(log.recorder, newest)):
+                while selected := select(log.recorder, newest):
                     newest = selected[-1].id
                     self._add([*fold.read(selected)])
-                    # What came meanwhile is told of as well: to look for it would find nothing.
-                    is_there_more = len(selected) == MOST
+                    if len(selected) < MOST:
+                        # What came meanwhile is told of as well: a look would find nothing.
+                        break
 
     def _look_within(self) -> float:
         """Seconds after which somebody whose turn has come may have to be woken."""

@@ -18,6 +18,7 @@ from eventsourcing.persistence import OperationalError, Tracking
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from eventsourcing.projection import Projection
 from psycopg import Connection, Cursor
+from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.fold import Fold, Read
@@ -181,8 +182,11 @@ class ViewRecorder(PostgresTrackingRecorder):
             connection.transaction(),
         ):
             cursor = connection.cursor()
-            self._check_not_behind(cursor, tracking.application_name, after)
+            stored = connection.execute(
+                self._stored_position, (tracking.application_name,), prepare=True
+            )
             self._insert_tracking(cursor, tracking)
+            self._check_not_behind(stored, after)
             for rows in batch.rows.values():
                 write(cursor, rows.values())
             self.settle(cursor, batch)
@@ -191,9 +195,10 @@ class ViewRecorder(PostgresTrackingRecorder):
             if self.wakes_workers and batch.rows:
                 cursor.execute(f"NOTIFY {DUE}")
 
-    def _check_not_behind(self, cursor: Cursor[Any], name: str, after: int) -> None:
+    def _check_not_behind(self, stored: Cursor[DictRow], after: int) -> None:
+        """`stored`: the position before the new one. It came with the answer to that."""
         if after:
-            row = cursor.execute(self._stored_position, (name,), prepare=True).fetchone()
+            row = stored.fetchone()
             if row is None or row["notification_id"] < after:
                 raise OperationalError(f"{self.tracking_table_name} is no longer at {after}.")
 
