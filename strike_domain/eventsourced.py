@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
-from itertools import groupby
+from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, ClassVar, Self, TypeVar, cast
 from uuid import UUID
@@ -179,10 +179,19 @@ def project(aggregate: Any, events: Iterable[Any]) -> Any:
     """Replay `events` onto `aggregate`.
 
     The library's own projector checks each event against a runtime protocol, which is most of
-    the time of a long replay; ours all come from the mapper below and need no such check.
+    the time of a long replay; ours all come from the mapper below and need no such check. What
+    `mutate` does is done here for events that follow each other, with `evolve` looked up once.
     """
+    evolve: Callable[[Any], object] | None = None
     for event in events:
-        aggregate = event.mutate(aggregate)
+        fits = evolve is not None and event.originator_version == aggregate._version + 1
+        if evolve is None or not fits or event.originator_id != aggregate._id:
+            aggregate = event.mutate(aggregate)
+            evolve = aggregate.evolve
+            continue
+        evolve(event)
+        aggregate._version = event.originator_version
+        aggregate._modified_on = event.timestamp
     return aggregate
 
 
@@ -309,6 +318,9 @@ def _present(event_class: type[DomainEvent], stored: StoredEvent) -> bytes | Non
     return b"%b%d,%b" % (head, stored.originator_version, state[1:])
 
 
+TOGETHER = 128
+"""So many events are read as one text: many more take a sixth longer each (the cache is small)."""
+
 _HEAD = b'{"originator_id":"%b","originator_version":'
 """How the JSON of a whole event begins; its version follows, and the state but for its brace."""
 
@@ -321,7 +333,8 @@ class Streams(EventStore[UUID]):
     def get(self, originator_id: UUID, **which: Any) -> Iterator[DomainEventProtocol[UUID]]:
         stored = self.recorder.select_events(originator_id, **which)
         for _, alike in groupby(stored, attrgetter("topic")):
-            yield from self.mapper.to_domain_events([*alike])
+            while some := [*islice(alike, TOGETHER)]:
+                yield from self.mapper.to_domain_events(some)
 
 
 def _upcast(event_class: type[DomainEvent], state: dict[str, Any]) -> None:

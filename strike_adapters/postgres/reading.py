@@ -12,6 +12,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 
 import psycopg
 import structlog
@@ -36,6 +37,9 @@ HOLD = 0.1
 UNHURRIED = 0.025
 """Seconds between two turns of a view that nobody waits for: under load it takes more at a time."""
 
+PATIENCE = 1.0
+"""Seconds after which a view whose turn it would be comes before those that are more urgent."""
+
 STOP_SECONDS = 0.1
 """How often the reader looks whether it is still wanted."""
 
@@ -56,6 +60,7 @@ class Place:
         self.rank = rank
         self.every = every
         self.served_at = -every
+        self.due_since = inf
         self.catching_up = Fold(log)
         self.after = 0
         """The position up to which everything was taken in: set it to the one that is stored."""
@@ -161,9 +166,19 @@ class SharedReading:
         now = self._now()
         due = [one for one in waiting if self._has_more(one) and now >= one.served_at + one.every]
         if due:
-            self._busy = min(due, key=lambda one: one.rank)
+            self._busy = self._first_of(due, now)
             self._busy_since = self._busy.served_at = now
             self._wake(self._busy)
+
+    @staticmethod
+    def _first_of(due: Sequence[Place], now: float) -> Place:
+        """The most urgent; but first whoever has waited too long, or it would never be served."""
+        for one in due:
+            one.due_since = min(one.due_since, now)
+        longest = min(due, key=lambda one: one.due_since)
+        if now - longest.due_since >= PATIENCE:
+            return longest
+        return min(due, key=lambda one: one.rank)
 
     def _is_behind(self, place: Place) -> bool:
         return self._begins_after is not None and place.after < self._begins_after
@@ -175,6 +190,7 @@ class SharedReading:
     @staticmethod
     def _wake(place: Place) -> None:
         place.is_waiting = False
+        place.due_since = inf
         place.woken.set()
 
     def _release(self, place: Place) -> None:

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -42,6 +42,7 @@ from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.view import CHANGES
 from strike_domain import Callouts, Router, StrikeLog, SystemClock
 from tests.benchmarks.given import OPERATOR, RealTime, an_order, save_companies
+from tests.benchmarks.nodes import tree_cpu
 
 IDLE_RATE, IDLE_WANTED, BUSY_WANTED = 20, 8.0, 25.0
 """Commands a second that count as nothing; milliseconds for 99 of 100."""
@@ -63,17 +64,17 @@ class Told(NamedTuple):
 # The processes --------------------------------------------------------------------------------
 
 
-def follow(url: str, parent: Any) -> None:
+def follow(url: str, names: Sequence[str], parent: Any) -> None:
     """What `strike follow` does, until the parent says or ends: each follower in a thread."""
     ended = threading.Event()
     with (
         seldom_collecting(BRIEFLY),
         open_pool(url) as pool,
-        ThreadPoolExecutor(len(FOLLOWER_NAMES)) as threads,
+        ThreadPoolExecutor(len(names)) as threads,
     ):
         router = Router(PostgresDirectory(pool))
         reading = SharedReading(url)
-        for name in FOLLOWER_NAMES:
+        for name in names:
             threads.submit(Follower(name, url, router, SystemClock(), reading).run, ended)
         parent.send("ready")
         parent.poll(None)
@@ -147,20 +148,35 @@ class Listener:
 
 
 @contextmanager
-def in_processes(url: str) -> Iterator[Any]:
-    """Followers in one process, commands in another: where to send orders for them."""
+def in_processes(url: str, parts: Sequence[Sequence[str]]) -> Iterator[tuple[Any, Watched]]:
+    """Followers in processes, commands in another: where to send orders for them."""
+    works: list[tuple[str, Callable[..., None], tuple[Any, ...]]] = [
+        (f"followers: {' '.join(names)}", follow, (url, names)) for names in parts
+    ]
+    works.append(("commands", command, (url,)))
     with ExitStack() as stack:
-        ends = []
-        for work in (follow, command):
+        ends, watched = [], {}
+        for name, work, given_to in works:
             here, there = SPAWN.Pipe()
-            process = SPAWN.Process(target=work, args=(url, there))
+            process = SPAWN.Process(target=work, args=(*given_to, there))
             process.start()
             there.close()
             stack.callback(process.join, 20)
             stack.callback(here.send, None)
             ends.append(here)
-        assert ends[0].poll(300)
-        yield ends[1]
+            watched[name] = process.pid or 0
+        for end in ends[:-1]:
+            assert end.poll(300)
+        yield ends[-1], watched
+
+
+Watched = dict[str, int]
+"""Processes by what they do."""
+
+
+def cpu_seconds(watched: Watched) -> dict[str, float]:
+    """CPU time that each has used by now."""
+    return {name: tree_cpu(pid) for name, pid in watched.items()}
 
 
 # The limit ------------------------------------------------------------------------------------
@@ -250,6 +266,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=500, help="commands a second")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument(
+        "--parts", nargs="*", default=(), help="followers of each process, as a+b; else all in one"
+    )
     chosen = parser.parse_args()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -261,12 +280,18 @@ def main() -> None:
         show("the limit, bare connections", [("row", bare(url, round(IDLE_RATE * chosen.seconds)))])
         listener = Listener(url)
         stack.callback(listener.close)
-        orders = stack.enter_context(in_processes(url))
+        parts = [tuple(part.split("+")) for part in chosen.parts] or [FOLLOWER_NAMES]
+        orders, watched = stack.enter_context(in_processes(url, parts))
+        watched["database"] = server.pid
         given(listener, orders, IDLE_RATE, 2)
         idle = given(listener, orders, IDLE_RATE, chosen.seconds)
         show(f"{IDLE_RATE} commands a second", [*zip(WHAT, idle, strict=True)])
+        before, began = cpu_seconds(watched), time.monotonic()
         busy = given(listener, orders, chosen.rate, chosen.seconds)
+        took, after = time.monotonic() - began, cpu_seconds(watched)
         show(f"{chosen.rate:g} commands a second", [*zip(WHAT, busy, strict=True)])
+        for name in watched:
+            console.print(f"{(after[name] - before[name]) / took:5.2f} cores: {name}")
         with psycopg.connect(url) as connection:
             found = connection.execute("SELECT count(*) FROM eco_views").fetchone()
         # Those of the first two seconds are in it as well.

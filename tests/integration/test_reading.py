@@ -12,9 +12,10 @@ from eventsourcing.persistence import OperationalError
 
 from strike_adapters.postgres import reading
 from strike_adapters.postgres.directory import PostgresDirectory
+from strike_adapters.postgres.fold import Read
 from strike_adapters.postgres.followers import VIEWS, Follower
 from strike_adapters.postgres.reading import Place, SharedReading
-from strike_domain import Router
+from strike_domain import Router, StrikeLog
 from strike_domain.eventsourced import PydanticMapper
 from tests.integration.stored import Running, StoredNight, eventually, rows, stored_night
 from tests.integration.test_followers import reached
@@ -157,6 +158,29 @@ def test_of_those_who_wait_the_most_urgent_is_served_first(
     for thread in threads:
         thread.join(10)
     assert table.served == [9, 0, 2, 5, 7]
+
+
+def test_under_load_without_an_end_nobody_waits_for_ever() -> None:
+    """There is always more by the time a turn ends, and the urgent one is always back for it."""
+    now = [100.0]
+    shared, log = SharedReading("", lambda: now[0]), StrikeLog()
+    urgent, other = Place(shared, log, 0, 0.0), Place(shared, log, 5, 0.025)
+    shared._places = {urgent, other}
+    served: list[int] = []
+    for position in range(1, 8):
+        with shared._lock:
+            shared._reads.append(Read(position))
+            urgent.is_waiting = other.is_waiting = True
+            shared._serve()
+            chosen = shared._busy
+            assert chosen is not None and chosen.woken.is_set()
+            served.append(chosen.rank)
+            chosen.after = position
+            # What it leaves behind is seen at the end of the next turn: nobody else waits now.
+            urgent.is_waiting = other.is_waiting = False
+            shared._release(chosen)
+        now[0] += reading.PATIENCE / 2
+    assert served == [0, 0, 5, 0, 0, 5, 0]
 
 
 def test_who_takes_long_is_not_waited_for(night: StoredNight, shared: SharedReading) -> None:
