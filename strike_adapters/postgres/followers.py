@@ -21,7 +21,7 @@ from eventsourcing.projection import BaseProjectionRunner
 from eventsourcing.utils import Environment
 
 from strike_adapters.postgres.catch_up import Answering
-from strike_adapters.postgres.fold import Fold
+from strike_adapters.postgres.fold import NO_EVENTS_FAULT, Fold
 from strike_adapters.postgres.follower_states import (
     PAGER,
     EventFailed,
@@ -62,8 +62,14 @@ FOLLOWER_NAMES = (PAGER, *(view.name for view in VIEWS))
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
 """Seconds to wait before a failed follower is started again: doubling, up to the second."""
 
+WHILE_AWAY = 2.0
+"""The longest wait where it was the database that was away: no event is at fault."""
+
 STAND_BY = 1.0
 """Seconds between two tries to become the active one."""
+
+
+AWAY = (*NO_EVENTS_FAULT, psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class PagerRunner(BaseProjectionRunner[StrikeLog]):
@@ -150,7 +156,8 @@ class Follower:
                 self._logger.exception("follower failed", again_in_seconds=backoff, **told(error))
                 self._keep_failure(error, backoff)
                 self._wait(stop, backoff, position)
-                backoff = min(2 * backoff, MAX_BACKOFF)
+                longest = WHILE_AWAY if isinstance(error, AWAY) else MAX_BACKOFF
+                backoff = min(2 * backoff, longest)
 
     def _keep_failure(self, error: Exception, again: float) -> None:
         """In a table, for others to see; unless it was the database that failed."""

@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg.rows import DictRow
+from eventsourcing.persistence import OperationalError
+from psycopg.rows import DictRow, scalar_row
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 from psycopg_pool.base import AttemptWithBackoff
 
@@ -63,6 +64,11 @@ def check_together(pool: ConnectionPool[Any]) -> None:
 WHICH_START = "SELECT pg_postmaster_start_time()"
 
 
+def start_of(connection: psycopg.Connection[Any]) -> object:
+    """When the server began that a connection leads to: no two have that in common."""
+    return connection.cursor(row_factory=scalar_row).execute(WHICH_START).fetchone()
+
+
 class Starts:
     """Tells when a new connection of a pool leads to another server, or to one started anew.
 
@@ -72,17 +78,44 @@ class Starts:
 
     def __init__(self, pool: ConnectionPool[Any]) -> None:
         self.tell: list[Callable[[], object]] = []
-        self._known: object = None
+        self.known: object = None
+        """The start of the server that the newest connection leads to."""
         self._configure: Any = pool._configure
         pool._configure = self._greet
 
     def _greet(self, connection: psycopg.Connection[Any]) -> None:
         self._configure(connection)
-        found = connection.execute(WHICH_START).fetchall()
-        if self._known not in (None, found):
+        found = start_of(connection)
+        before, self.known = self.known, found
+        if before not in (None, found):
             for one in self.tell:
                 one()
-        self._known = found
+
+
+class OnOneServer:
+    """A recorder that stores a position only on the server that it was opened on.
+
+    Another one may have a shorter log: what was read up to that position would never be followed.
+    """
+
+    starts: Starts | None = None
+    """Of the servers behind its connections; the factory sets it."""
+    is_elsewhere = False
+
+    def move(self) -> None:
+        """From now on no position is stored."""
+        self.is_elsewhere = True
+
+    def check_server(self) -> None:
+        """Raises `OperationalError` if the database is another server, or was started anew."""
+        if self.is_elsewhere:
+            raise OperationalError("The database is another server: follow it from its position.")
+
+
+def server_of(recorder: object) -> object:
+    """Which server a recorder's newest connection leads to; None if that is not kept."""
+    starts = getattr(recorder, "starts", None)
+    return starts and starts.known
 
 
 def has_word(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:

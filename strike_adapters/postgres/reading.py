@@ -21,6 +21,7 @@ from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.catch_up import take_in
 from strike_adapters.postgres.fold import Fold, Read
+from strike_adapters.postgres.pools import server_of, start_of
 from strike_adapters.postgres.store import LOOK_EVERY, store_env
 from strike_adapters.postgres.views.view import View
 from strike_domain.log import StrikeLog
@@ -64,6 +65,8 @@ class Place:
         self.catching_up = Fold(log)
         self.after = 0
         """The position up to which everything was taken in: set it to the one that is stored."""
+        self.server: object = None
+        """From which server comes what it has been handed."""
         self.is_waiting = False
         self.woken = threading.Event()
         self._reading = reading
@@ -77,6 +80,8 @@ class Place:
         while not stop.is_set() and time.monotonic() < end:
             with self._reading.turn(self, HOLD) as reads:
                 if reads:
+                    if self.server != server_of(view.view):
+                        raise OperationalError("The log was read from another server.")
                     take_in(view, reads, self.after)
                     self.after = reads[-1].position
         return not stop.is_set()
@@ -93,6 +98,8 @@ class SharedReading:
         self._places: set[Place] = set()
         self._opened: tuple[StrikeLog, threading.Thread, threading.Event] | None = None
         self._reads: list[Read] = []
+        self._server: object = None
+        """Where `_reads` come from."""
         self._begins_after: int | None = None
         """What comes after that position is in `_reads`; None while the log cannot be read."""
         self._failure: Exception | None = None
@@ -150,8 +157,11 @@ class SharedReading:
                 raise OperationalError("The log cannot be read.") from self._failure
             if not self._is_behind(place):
                 first = bisect_right(self._reads, place.after, key=lambda one: one.position)
+                place.server = self._server
                 return self._reads[first : first + MOST]
-        return [*place.catching_up.read(select(place.log.recorder, place.after))]
+        place.server = server_of(place.log.recorder)
+        selected = select_from(place.log.recorder, place.after, place.server)
+        return [*place.catching_up.read(selected)]
 
     # Whose turn it is; with the lock -----------------------------------------------------------
 
@@ -234,8 +244,9 @@ class SharedReading:
         channel = Identifier(log.recorder.channel_name)  # type: ignore[attr-defined]
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute(SQL("LISTEN {}").format(channel))
+            server = start_of(connection)
             fold, newest = Fold(log), log.recorder.max_notification_id() or 0
-            self._add([], begins_after=newest)
+            self._add([], begins_after=newest, server=server)
             looked_at = self._now()
             while not stop.is_set():
                 # To its end: a generator that is left standing holds on to the connection.
@@ -243,7 +254,7 @@ class SharedReading:
                 if not told and self._now() - looked_at < LOOK_EVERY:
                     continue
                 looked_at = self._now()
-                while selected := select(log.recorder, newest):
+                while selected := select_from(log.recorder, newest, server):
                     newest = selected[-1].id
                     self._add([*fold.read(selected)])
                     if len(selected) < MOST:
@@ -256,10 +267,12 @@ class SharedReading:
             self._serve()
             return UNHURRIED if any(map(self._has_more, self._places)) else STOP_SECONDS
 
-    def _add(self, reads: list[Read], *, begins_after: int | None = None) -> None:
+    def _add(
+        self, reads: list[Read], *, begins_after: int | None = None, server: object = None
+    ) -> None:
         with self._lock:
             if begins_after is not None:
-                self._failure, self._begins_after = None, begins_after
+                self._failure, self._begins_after, self._server = None, begins_after, server
             self._reads += reads
             if len(self._reads) > 2 * KEPT:
                 self._begins_after = self._reads[-KEPT - 1].position
@@ -270,3 +283,13 @@ class SharedReading:
 def select(recorder: ApplicationRecorder, after: int) -> Sequence[Notification]:
     """What comes next in the log."""
     return recorder.select_notifications(after, MOST, inclusive_of_start=False)
+
+
+def select_from(
+    recorder: ApplicationRecorder, after: int, server: object
+) -> Sequence[Notification]:
+    """The same; `OperationalError` if the recorder's connections lead to another server by now."""
+    selected = select(recorder, after)
+    if server_of(recorder) != server:
+        raise OperationalError("The log is another server's.")
+    return selected

@@ -26,6 +26,7 @@ from eventsourcing.postgres import (
     PostgresFactory,
     PostgresProcessRecorder,
     PostgresSubscription,
+    PostgresTrackingRecorder,
 )
 from eventsourcing.utils import Environment, EnvType, retry
 from psycopg import Cursor
@@ -44,12 +45,14 @@ from strike_adapters.postgres.archive.tables import (
 from strike_adapters.postgres.group_commit import GroupRecorder
 from strike_adapters.postgres.pools import (
     CONNECT_SECONDS,
+    OnOneServer,
     Starts,
     check_together,
 )
 from strike_adapters.postgres.together import MAX_TRIES, RETRY_SECONDS, Together
 
-TRecorder = TypeVar("TRecorder", bound=ApplicationRecorder)
+TRecorder = TypeVar("TRecorder")
+TTracking = TypeVar("TTracking", bound=PostgresTrackingRecorder)
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
 
@@ -214,25 +217,15 @@ class LogRecorder(GroupRecorder):
         return WatchfulSubscription(recorder=self, gt=gt, topics=topics)
 
 
-class ProcessRecorder(LogRecorder, PostgresProcessRecorder):
-    """Events and tracking in one transaction, with the same watchfulness.
-
-    A position is stored only where it was read: after a failover the log may be shorter than that.
-    """
-
-    is_elsewhere = False
-    """Whether the database is another start of a server than the one that it was opened on."""
+class ProcessRecorder(OnOneServer, LogRecorder, PostgresProcessRecorder):
+    """Events and tracking in one transaction, with the same watchfulness."""
 
     def _insert_events(
         self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **kwargs: Any
     ) -> None:
-        if self.is_elsewhere and kwargs.get("tracking") is not None:
-            raise OperationalError("The database is another server: follow it from its position.")
+        if kwargs.get("tracking") is not None:
+            self.check_server()
         super()._insert_events(curs, stored_events, **kwargs)
-
-    def move(self) -> None:
-        """From now on no position is stored."""
-        self.is_elsewhere = True
 
 
 class Factory(PostgresFactory):
@@ -253,7 +246,7 @@ class Factory(PostgresFactory):
         if url:
             extra = {k: v for k, v in conninfo_to_dict(url).items() if k not in _NAMES}
             self.datastore.pool.kwargs.update(extra)  # type: ignore[union-attr]
-        self._recorders: list[ApplicationRecorder] = []
+        self._recorders: list[object] = []
 
     def application_recorder(self) -> ApplicationRecorder:
         return self._known(super().application_recorder())
@@ -261,11 +254,16 @@ class Factory(PostgresFactory):
     def process_recorder(self) -> AnyProcessRecorder:
         return self._known(super().process_recorder())
 
+    def tracking_recorder(
+        self, tracking_recorder_class: type[TTracking] | None = None
+    ) -> TTracking:
+        return self._known(super().tracking_recorder(tracking_recorder_class))
+
     def _known(self, recorder: TRecorder) -> TRecorder:
         self._recorders.append(recorder)
-        if isinstance(recorder, LogRecorder):
+        if isinstance(recorder, LogRecorder | OnOneServer):
             recorder.starts = self._starts
-        if isinstance(recorder, ProcessRecorder):
+        if isinstance(recorder, OnOneServer):
             self._starts.tell.append(recorder.move)
         return recorder
 

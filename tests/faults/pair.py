@@ -64,8 +64,8 @@ class Pair:
         eventually(lambda: self._sender("sync_state") == wanted, 60)
 
     def wait_until_alike(self) -> None:
-        """Until the standby shows all that the primary has written so far."""
-        written = _ask(self.primary, "SELECT pg_current_wal_lsn()")
+        """Until the standby shows all that was committed on the primary so far, durably or not."""
+        written = _ask(self.primary, "SELECT pg_current_wal_insert_lsn()")
         shown = f"SELECT pg_last_wal_replay_lsn() >= '{written}'"
         standby = self.standby
         assert standby is not None

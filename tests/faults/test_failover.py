@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,11 +24,13 @@ from rich.console import Console
 from strike_adapters.embedded import embedded_postgres
 from strike_adapters.jetstream import Publisher, Target
 from strike_adapters.postgres.directory import PostgresDirectory
-from strike_adapters.postgres.followers import FOLLOWER_NAMES, VIEWS, Follower
+from strike_adapters.postgres.fold import Fold
+from strike_adapters.postgres.followers import FOLLOWER_NAMES, VIEWS, Follower, open_view
 from strike_adapters.postgres.prepare import prepare
-from strike_adapters.postgres.reading import SharedReading
+from strike_adapters.postgres.reading import SharedReading, select
 from strike_adapters.postgres.store import Factory, store_env
 from strike_domain import Callouts, Router, StrikeLog
+from strike_domain.log import LOG_NAME
 from tests.faults import outage_checks as checks
 from tests.faults.network import Network
 from tests.faults.outage_clients import Clients
@@ -215,6 +217,38 @@ def test_the_stream_goes_on_from_the_new_primary_with_nothing_missed_or_repeated
         assert len(stored) == 11
         wanted = [(position, side) for position in stored for side in ("noc", "osp")]
         assert [one.place for one in server.received()] == wanted
+
+
+@pytest.mark.slow
+def test_no_view_stores_what_it_has_in_hand_on_another_server(pair: Pair) -> None:
+    """Not even where both have the position before it: what comes there is something else."""
+    pair.stand_by(synchronous=False)
+    env = store_env(pair.url(), pool_size=1)
+    with ExitStack() as stack:
+        night = stack.enter_context(stored_night(pair.url()))
+        views = [open_view(one, night.strike.log, env) for one in VIEWS]
+        for view in views:
+            stack.enter_context(view.view.datastore)
+        night.order()
+        fold, recorder = Fold(night.strike.log), night.strike.log.recorder
+        for view in views:
+            view.process_batch([*fold.read(select(recorder, 0))])
+        known = night.strike.log.position()
+        pair.wait_until_alike()
+        pair.hold()
+        lost = note(night, "on one only")
+        in_hand = [*fold.read(select(recorder, known))]
+        assert [one.position for one in in_hand] == [lost]
+        pair.fail_over()
+        for view in views:
+            with pytest.raises(OperationalError, match="another server"):
+                view.process_batch(in_hand, known)
+            assert view.view.max_tracking_id(LOG_NAME) == known
+    with ExitStack() as stack:
+        for one in VIEWS:
+            view = open_view(one, night.strike.log, env)
+            stack.enter_context(view.view.datastore)
+            assert view.view.max_tracking_id(LOG_NAME) == known
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from eventsourcing.persistence import IntegrityError, Tracking
+from eventsourcing.persistence import IntegrityError, OperationalError, Tracking
 
 from strike_adapters.embedded import EmbeddedServer, embedded_postgres
 from strike_adapters.embedded.sockets import accepts
@@ -126,6 +126,34 @@ def test_a_follower_that_has_got_on_since_its_last_failure_is_soon_started_again
     monkeypatch.setattr(one, "_follow_once", get_on_then_fail)
     one.run(stop)
     assert waits == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        (OperationalError("away"), [0.5, 1, 2, 2, 2, 2, 2, 2]),
+        (psycopg.OperationalError("away"), [0.5, 1, 2, 2, 2, 2, 2, 2]),
+        (ValueError("an event"), [0.5, 1, 2, 4, 8, 16, 30, 30]),
+    ],
+)
+def test_a_database_that_was_away_for_long_is_not_waited_for_long_once_it_is_back(
+    night: StoredNight, monkeypatch: pytest.MonkeyPatch, error: Exception, waits: list[float]
+) -> None:
+    one, stop = follower("eco_views", night), threading.Event()
+    waited: list[float] = []
+
+    def wait(_: threading.Event, seconds: float, position: int | None) -> None:
+        waited.append(seconds)
+        if len(waited) == len(waits):
+            stop.set()
+
+    def fail(_: threading.Event) -> None:
+        raise error
+
+    monkeypatch.setattr(one, "_follow_once", fail)
+    monkeypatch.setattr(one, "_wait", wait)
+    one.run(stop)
+    assert waited == waits
 
 
 def test_a_follower_goes_on_when_its_connections_are_ended(night: StoredNight) -> None:

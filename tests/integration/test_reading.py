@@ -13,8 +13,9 @@ from eventsourcing.persistence import OperationalError
 from strike_adapters.postgres import reading
 from strike_adapters.postgres.directory import PostgresDirectory
 from strike_adapters.postgres.fold import Read
-from strike_adapters.postgres.followers import VIEWS, Follower
+from strike_adapters.postgres.followers import VIEWS, Follower, open_view
 from strike_adapters.postgres.reading import Place, SharedReading
+from strike_adapters.postgres.store import store_env
 from strike_domain import Router, StrikeLog
 from strike_domain.eventsourced import PydanticMapper
 from tests.integration.stored import Running, StoredNight, eventually, rows, stored_night
@@ -108,6 +109,25 @@ def test_the_last_to_leave_closes_what_the_first_opened(
             eventually(lambda: reached(night, *NAMES))
         assert not [one for one in threading.enumerate() if one.name == "reading"]
     assert not shared._places
+
+
+def test_what_was_read_from_another_server_is_taken_in_by_no_view(night: StoredNight) -> None:
+    """A view that is opened after a failover, while the reader still has what it read before."""
+    shared, stop = SharedReading(night.url), threading.Event()
+    with shared.joined(0) as place:
+        eventually(lambda: shared._begins_after is not None)
+        view = open_view(VIEWS[0], place.log, store_env(night.url, pool_size=1))
+        with view.view.datastore:
+            place.after = view.view.max_tracking_id("strike") or 0
+            with shared._lock:
+                here, shared._server = shared._server, "the one before"
+            night.order()
+            with pytest.raises(OperationalError, match="another server"):
+                place.follow(view, 10, stop)
+            assert view.view.max_tracking_id("strike") is None
+            shared._server = here
+            place.follow(view, 0.5, stop)
+            assert view.view.max_tracking_id("strike") == night.strike.log.position()
 
 
 # Whose turn it is -----------------------------------------------------------------------------

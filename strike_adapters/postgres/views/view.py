@@ -22,6 +22,7 @@ from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.fold import Fold, Read
+from strike_adapters.postgres.pools import OnOneServer
 from strike_adapters.postgres.views.rows import Upsert, write
 from strike_domain.eco import Eco
 from strike_domain.log import LOG_NAME
@@ -131,7 +132,7 @@ class Kept:
     newer_rows: bool = False
 
 
-class ViewRecorder(PostgresTrackingRecorder):
+class ViewRecorder(OnOneServer, PostgresTrackingRecorder):
     """Keeps rows and position together. Subclasses say which tables (`DDL`)."""
 
     DDL: ClassVar[Sequence[str]] = ()
@@ -172,8 +173,9 @@ class ViewRecorder(PostgresTrackingRecorder):
         """Write the rows and the position, and announce both, in one transaction.
 
         `behind`: there are too many changes to tell one by one. `after`: the position that is
-        stored, as far as the caller knows. Raises `OperationalError` if it is no longer: the
-        database has come back without what was committed last, and it has to be followed again.
+        stored, as far as the caller knows. Raises `OperationalError` if it is no longer, or if this
+        is another server: the database may have come back without what was committed last, and has
+        to be followed again.
         """
         # The statements do not wait for each other's answers, nor the commit for theirs.
         with (
@@ -181,6 +183,7 @@ class ViewRecorder(PostgresTrackingRecorder):
             connection.pipeline(),
             connection.transaction(),
         ):
+            self.check_server()
             cursor = connection.cursor()
             stored = connection.execute(
                 self._stored_position, (tracking.application_name,), prepare=True
