@@ -35,11 +35,13 @@ KEPT = 10_000
 HOLD = 0.1
 """Seconds after which a view that is still at work no longer keeps the others waiting."""
 
-UNHURRIED = 0.025
-"""Seconds between two turns of a view that nobody waits for: under load it takes more at a time."""
+UNHURRIED, UNHURRIED_MOST, EACH = 0.025, 0.25, 0.002
+"""Seconds between two turns of a view that nobody waits for: at least, at most, for each event that
+it took. So with more than 500 events a second it takes more at a time, and costs less for each.
+"""
 
-PATIENCE = 1.0
-"""Seconds after which a view whose turn it would be comes before those that are more urgent."""
+PATIENCE = 0.1
+"""Seconds that a view which nobody waits for lets the urgent ones go before it."""
 
 STOP_SECONDS = 0.1
 """How often the reader looks whether it is still wanted."""
@@ -51,17 +53,20 @@ logger = structlog.get_logger()
 
 
 class Place:
-    """Of one view among those that follow. `rank`: the lowest is served first.
+    """Of one view among those that follow.
 
-    `every`: seconds that lie between two of its turns, while others wait for theirs.
+    `rank`: of the urgent ones the lowest is served first. `every`: seconds that lie at least
+    between two turns of one that nobody waits for; 0 is urgent.
     """
 
     def __init__(self, reading: SharedReading, log: StrikeLog, rank: int, every: float) -> None:
         self.log = log
         self.rank = rank
         self.every = every
-        self.served_at = -every
+        self.rests = every
+        """Seconds that lie between its last turn and the next."""
         self.due_since = inf
+        self.served_at = -every
         self.catching_up = Fold(log)
         self.after = 0
         """The position up to which everything was taken in: set it to the one that is stored."""
@@ -70,6 +75,11 @@ class Place:
         self.is_waiting = False
         self.woken = threading.Event()
         self._reading = reading
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for its rows."""
+        return not self.every
 
     def follow(self, view: View, seconds: float, stop: threading.Event) -> bool:
         """Let a view take in whatever comes within so many seconds; true until it is to stop.
@@ -103,8 +113,8 @@ class SharedReading:
         self._begins_after: int | None = None
         """What comes after that position is in `_reads`; None while the log cannot be read."""
         self._failure: Exception | None = None
-        self._busy: Place | None = None
-        self._busy_since = 0.0
+        self._at_work: dict[bool, Place] = {}
+        """Of the urgent views one at the most, and of the others, by whether it is urgent."""
 
     # Followers ---------------------------------------------------------------------------------
 
@@ -158,7 +168,10 @@ class SharedReading:
             if not self._is_behind(place):
                 first = bisect_right(self._reads, place.after, key=lambda one: one.position)
                 place.server = self._server
-                return self._reads[first : first + MOST]
+                reads = self._reads[first : first + MOST]
+                if not place.is_urgent:
+                    place.rests = min(UNHURRIED_MOST, max(place.every, EACH * len(reads)))
+                return reads
         place.server = server_of(place.log.recorder)
         selected = select_from(place.log.recorder, place.after, place.server)
         return [*place.catching_up.read(selected)]
@@ -166,29 +179,39 @@ class SharedReading:
     # Whose turn it is; with the lock -----------------------------------------------------------
 
     def _serve(self) -> None:
-        """Wake whoever need not wait, and of the others the first, unless one is at work."""
+        """Wake whoever need not wait, and who is next of the urgent ones and of the others.
+
+        While something is urgent, the others are served beside it only if they have waited for
+        long: threads of one interpreter are in each other's way.
+        """
         waiting = [one for one in self._places if one.is_waiting]
         for one in waiting:
             if self._failure is not None or self._is_behind(one):
                 self._wake(one)
-        if self._busy is not None and self._now() - self._busy_since < HOLD:
-            return
         now = self._now()
-        due = [one for one in waiting if self._has_more(one) and now >= one.served_at + one.every]
-        if due:
-            self._busy = self._first_of(due, now)
-            self._busy_since = self._busy.served_at = now
-            self._wake(self._busy)
-
-    @staticmethod
-    def _first_of(due: Sequence[Place], now: float) -> Place:
-        """The most urgent; but first whoever has waited too long, or it would never be served."""
+        due = [one for one in waiting if self._has_more(one) and now >= one.served_at + one.rests]
         for one in due:
             one.due_since = min(one.due_since, now)
-        longest = min(due, key=lambda one: one.due_since)
-        if now - longest.due_since >= PATIENCE:
-            return longest
-        return min(due, key=lambda one: one.rank)
+        self._serve_one(True, [one for one in due if one.is_urgent], lambda one: one.rank)
+        is_quiet = not self._is_held(True, now)
+        others = [one for one in due if is_quiet or now - one.due_since >= PATIENCE]
+        others = [one for one in others if not one.is_urgent]
+        self._serve_one(False, others, lambda one: one.due_since)
+
+    def _serve_one(
+        self, urgent: bool, due: Sequence[Place], order: Callable[[Place], float]
+    ) -> None:
+        """The first of them, unless one of their kind is at work."""
+        now = self._now()
+        if due and not self._is_held(urgent, now):
+            first = self._at_work[urgent] = min(due, key=order)
+            first.served_at = now
+            self._wake(first)
+
+    def _is_held(self, urgent: bool, now: float) -> bool:
+        """Whether one is at work, and has not been for so long that others need not wait for it."""
+        at_work = self._at_work.get(urgent)
+        return at_work is not None and now - at_work.served_at < HOLD
 
     def _is_behind(self, place: Place) -> bool:
         return self._begins_after is not None and place.after < self._begins_after
@@ -204,8 +227,8 @@ class SharedReading:
         place.woken.set()
 
     def _release(self, place: Place) -> None:
-        if self._busy is place:
-            self._busy = None
+        if self._at_work.get(place.is_urgent) is place:
+            del self._at_work[place.is_urgent]
         self._serve()
 
     # The reader --------------------------------------------------------------------------------

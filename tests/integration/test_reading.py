@@ -180,27 +180,78 @@ def test_of_those_who_wait_the_most_urgent_is_served_first(
     assert table.served == [9, 0, 2, 5, 7]
 
 
+class Busy:
+    """Views without a database: one that is urgent and always has more, and two that are not."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.shared, log = SharedReading("", lambda: self.now), StrikeLog()
+        self.urgent = Place(self.shared, log, 0, 0.0)
+        self.others = [Place(self.shared, log, rank, 0.025) for rank in (5, 6)]
+        self.shared._places = {self.urgent, *self.others}
+
+    def add(self) -> None:
+        """One more event, which everybody who is not at work waits for."""
+        with self.shared._lock:
+            self.shared._reads.append(Read(len(self.shared._reads) + 1))
+            at_work = self.shared._at_work.values()
+            for one in self.shared._places:
+                one.is_waiting = one not in at_work
+            self.shared._serve()
+
+    def at_work(self) -> list[int]:
+        """The ranks of those who have been given something to do."""
+        return sorted(one.rank for one in self.shared._at_work.values())
+
+    def done(self, *places: Place) -> None:
+        """They have taken in all that there is."""
+        with self.shared._lock:
+            for one in places:
+                one.after = len(self.shared._reads)
+                self.shared._release(one)
+
+
+def test_what_is_urgent_is_served_alone_and_the_others_after_it() -> None:
+    busy = Busy()
+    busy.add()
+    assert busy.at_work() == [0]
+    busy.done(busy.urgent)
+    assert busy.at_work() == [5]
+    busy.done(busy.others[0])
+    assert busy.at_work() == [6]
+    busy.add()
+    assert busy.at_work() == [0, 6], "Nobody who is urgent waits for one who is not."
+
+
 def test_under_load_without_an_end_nobody_waits_for_ever() -> None:
-    """There is always more by the time a turn ends, and the urgent one is always back for it."""
-    now = [100.0]
-    shared, log = SharedReading("", lambda: now[0]), StrikeLog()
-    urgent, other = Place(shared, log, 0, 0.0), Place(shared, log, 5, 0.025)
-    shared._places = {urgent, other}
-    served: list[int] = []
-    for position in range(1, 8):
-        with shared._lock:
-            shared._reads.append(Read(position))
-            urgent.is_waiting = other.is_waiting = True
-            shared._serve()
-            chosen = shared._busy
-            assert chosen is not None and chosen.woken.is_set()
-            served.append(chosen.rank)
-            chosen.after = position
-            # What it leaves behind is seen at the end of the next turn: nobody else waits now.
-            urgent.is_waiting = other.is_waiting = False
-            shared._release(chosen)
-        now[0] += reading.PATIENCE / 2
-    assert served == [0, 0, 5, 0, 0, 5, 0]
+    """The urgent one has more to do whenever it is done; the others come beside it, in turn."""
+    busy, served = Busy(), []
+    for _ in range(60):
+        busy.add()
+        beside = [one for one in busy.others if one.rank in busy.at_work()]
+        assert 0 in busy.at_work()
+        served += [one.rank for one in beside]
+        busy.now += reading.PATIENCE / 4
+        busy.done(*beside)
+        with busy.shared._lock:
+            busy.urgent.after = len(busy.shared._reads) - 1
+            busy.shared._at_work.pop(True)
+    assert len(served) >= 8
+    assert abs(served.count(5) - served.count(6)) <= 1
+
+
+def test_the_more_a_view_takes_the_longer_it_rests() -> None:
+    """Of one that nobody waits for; from 500 events a second on it takes more at a time."""
+    busy = Busy()
+    (other, _), rests = busy.others, []
+    for events in (1, 12, 50, 400):
+        busy.shared._reads = [Read(n) for n in range(1, events + 1)]
+        busy.shared._begins_after = other.after = 0
+        assert len(busy.shared._next(other)) == events
+        rests.append(other.rests)
+        busy.shared._next(busy.urgent)
+        assert busy.urgent.rests == 0
+    assert rests == [0.025, 0.025, 0.1, 0.25]
 
 
 def test_who_takes_long_is_not_waited_for(night: StoredNight, shared: SharedReading) -> None:
