@@ -13,13 +13,26 @@ from uuid import UUID, uuid4
 import eventsourcing.cryptography
 import psycopg
 import pytest
-from eventsourcing.persistence import InfrastructureFactory, IntegrityError, Tracking
+from eventsourcing.persistence import (
+    InfrastructureFactory,
+    IntegrityError,
+    Notification,
+    StoredEvent,
+    Tracking,
+)
 from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.utils import Environment
 
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.followers import VIEWS
-from strike_adapters.postgres.store import Factory, LogRecorder, ProcessRecorder, store_env
+from strike_adapters.postgres.store import (
+    Factory,
+    LogRecorder,
+    ProcessRecorder,
+    log_row,
+    store_env,
+    stream_row,
+)
 from strike_app.bootstrap import Strike
 from strike_app.demo.seed import CONTRACTORS, NOC_ID
 from strike_domain import (
@@ -316,3 +329,12 @@ def test_many_commands_on_one_eco_at_once_all_succeed(strike: Strike) -> None:
         receipts = [*threads.map(lambda text: callouts.add_note(eco_id, text, operator), notes)]
     assert len({one.position for one in receipts}) == 200
     assert strike.log.eco(eco_id).version == 201
+
+
+def test_rows_become_what_the_library_makes_of_them() -> None:
+    stream, values = uuid4(), (5, "a.topic", b"{}")
+    assert stream_row(stream)(None)(values) == StoredEvent(stream, *values)
+    made = log_row(None)((7, stream, *values))
+    assert made == Notification(stream, *values, id=7)
+    assert repr(made) == repr(Notification(stream, *values, id=7))
+    assert hash(made) == hash(Notification(stream, *values, id=7))
