@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,15 +15,19 @@ import pytest
 from strike_adapters.postgres.changes import Changes
 from strike_adapters.postgres.cursors import write_cursor
 from strike_adapters.postgres.eco_lists import KEYS, EcoFilter, EcoSort, PageAsked
+from strike_adapters.postgres.fold import Fold, Read
+from strike_adapters.postgres.followers import open_view
 from strike_adapters.postgres.past import Past, past_of
 from strike_adapters.postgres.queries import Queries, open_async_pool
-from strike_adapters.postgres.views.eco_history import EcoHistory
+from strike_adapters.postgres.store import store_env
+from strike_adapters.postgres.views.eco_history import STILL, TABLE, EcoHistory
 from strike_app.bootstrap import Strike
 from strike_app.graphql.timelines import TimelineEntry
 from strike_app.graphql.types import Call, Eco, PagerRun
 from strike_domain import Callouts, EcoStatus, PagingState
+from strike_domain.eco import Eco as Aggregate
 from tests.integration.served import Served
-from tests.integration.stored import StoredNight, follow, stored_night, table
+from tests.integration.stored import StoredNight, follow, forget, stored_night, table
 from tests.integration.stories import STORIES
 from tests.unit.given import NOC, OPERATOR, OSP
 
@@ -251,3 +256,57 @@ async def test_a_moment_that_is_no_past_is_refused_with_code_and_path(
     answer = await served.post(ECO_AS_OF, {"id": str(uuid4()), **asked_for})
     (error,) = answer.body["errors"]
     assert (error["extensions"]["code"], error["extensions"]["path"]) == (code, path)
+
+
+def test_states_end_alike_however_the_log_is_cut_into_batches(database_url: str) -> None:
+    """Also where clocks went backwards: a state ends with the earliest time of all that follow."""
+    chance = random.Random(7)
+    with stored_night(database_url) as night:
+        for tell in STORIES[:3]:
+            tell(night)
+        log = night.strike.log
+        fold = Fold(log)
+        found = log.recorder.select_notifications(None, 10_000)
+        reads = [_jittered(one, chance) for one in fold.read(found)]
+        wanted = _ended(reads)
+        assert len(wanted) > 12 and len({end for _, end in wanted}) > 6
+        for most in (1, 2, 4, 9, len(reads)):
+            forget(night.url, EcoHistory)
+            view = open_view(EcoHistory, log, store_env(night.url))
+            with view.view.datastore:
+                for batch in _cut(reads, most, chance):
+                    view.process_batch(batch)
+            stored = [(row["from_position"], row["until_at"]) for row in table(night.url, TABLE)]
+            assert stored == wanted, f"in batches of up to {most}"
+
+
+def _jittered(one: Read, chance: random.Random) -> Read:
+    at = one.event.timestamp + timedelta(seconds=chance.choice((0, 0, -90, 30)))
+    return replace(one, event=one.event.model_copy(update={"timestamp": at}))
+
+
+def _cut(reads: list[Read], most: int, chance: random.Random) -> Iterator[list[Read]]:
+    rest = reads
+    while rest:
+        size = chance.randint(1, most)
+        yield rest[:size]
+        rest = rest[size:]
+
+
+def _ended(reads: list[Read]) -> list[tuple[int, datetime]]:
+    """Each state of an ECO and when it ended, by the rule."""
+    states = [one for one in reads if isinstance(one.after, Aggregate)]
+    return [
+        (
+            one.position,
+            min(
+                (
+                    later.event.timestamp
+                    for later in states
+                    if later.after.id == one.after.id and later.position > one.position
+                ),
+                default=STILL,
+            ),
+        )
+        for one in states
+    ]

@@ -7,7 +7,10 @@ that set it.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from psycopg import Connection, Cursor
 from psycopg.rows import tuple_row
@@ -27,7 +30,10 @@ from strike_domain.eco import Eco, EcoAmended, EcoCreated
 
 TABLE = "eco_history"
 
-# Not "infinity", which Python has no word for; nor null, which no index can compare.
+STILL = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a state ends that still holds. Not "infinity", which Python has no word for; nor null, which
+no index can compare."""
+
 CREATE_TABLE = """
 CREATE TABLE IF NOT EXISTS eco_history (
     from_position bigint PRIMARY KEY,
@@ -67,12 +73,19 @@ UPDATE {} SET until_at = %(from_at)s, stale = stale
 WHERE eco_id = %(eco_id)s AND from_position < %(from_position)s AND until_at > %(from_at)s
 """
 
+CLOSE_MANY = """
+UPDATE {} AS state SET until_at = next.at, stale = state.stale
+FROM unnest(%(ecos)s::uuid[], %(positions)s::bigint[], %(ats)s::timestamptz[])
+    AS next (eco_id, position, at)
+WHERE state.eco_id = next.eco_id AND from_position < next.position AND until_at > next.at
+"""
+
 CLOSE_ALL = """
 UPDATE {0} AS state SET until_at = next.at, stale = state.stale
 FROM (SELECT from_position, min(from_at) OVER (
           PARTITION BY eco_id ORDER BY from_position DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS at
-      FROM {0} WHERE %(ecos)s::uuid[] IS NULL OR eco_id = ANY(%(ecos)s)) AS next
+      FROM {0}) AS next
 WHERE state.from_position = next.from_position AND state.until_at > next.at
 """
 
@@ -82,22 +95,27 @@ class EcoHistoryRecorder(ViewRecorder):
 
     @classmethod
     def settle(cls, cursor: Cursor[Any], batch: Batch, suffix: str = "") -> None:
-        """End the states that the new ones follow. Beside, once there is an index to find them."""
-        rows = [one.row for one in batch.rows.get(TABLE, {}).values()]
-        if not rows or (suffix and not _is_there(cursor, f"{TABLE}_eco{suffix}")):
+        """End the states that are stored and that the new ones follow.
+
+        Beside, once there is an index to find them.
+        """
+        nexts = _nexts(batch)
+        if not nexts or (suffix and not _is_there(cursor, f"{TABLE}_eco{suffix}")):
             return
         table = Identifier(TABLE + suffix)
-        if len(rows) > FEW:
-            ecos = list({row["eco_id"] for row in rows})
-            cursor.execute(SQL(CLOSE_ALL).format(table), {"ecos": ecos})
+        if len(nexts) <= FEW:
+            for one in nexts:
+                cursor.execute(SQL(CLOSE).format(table), one._asdict())
             return
-        for row in rows:
-            cursor.execute(SQL(CLOSE).format(table), row)
+        ecos, positions, ats = map(list, zip(*nexts, strict=True))
+        values = {"ecos": ecos, "positions": positions, "ats": ats}
+        # Planned each time: a plan for a small table would be kept while it grows.
+        cursor.execute(SQL(CLOSE_MANY).format(table), values, prepare=False)
 
     @classmethod
     def finish(cls, connection: Connection[Any], suffix: str) -> None:
         """End all states that others follow."""
-        connection.execute(SQL(CLOSE_ALL).format(Identifier(TABLE + suffix)), {"ecos": None})
+        connection.execute(SQL(CLOSE_ALL).format(Identifier(TABLE + suffix)))
 
 
 def _is_there(cursor: Cursor[Any], name: str) -> bool:
@@ -116,9 +134,43 @@ class EcoHistory(View):
         row = dict(row_of(after, position))
         if not _sets_place(event):
             row["location"] = row["bounds"] = None
-        period = {"from_position": position, "from_at": event.timestamp}
+        period = {"from_position": position, "from_at": event.timestamp, "until_at": STILL}
         state = Upsert(TABLE, "from_position", row | period, newer="from_position")
         return change_of(after, state)
+
+    def round_off(self, batch: Batch) -> None:
+        """End the states that others of the same batch follow, before they are written."""
+        states = batch.rows.get(TABLE, {})
+        ends: dict[UUID, datetime] = {}
+        for position in sorted(states, reverse=True):
+            row = states[position].row
+            end = ends.get(row["eco_id"], STILL)
+            states[position] = replace(states[position], row={**row, "until_at": end})
+            ends[row["eco_id"]] = min(end, row["from_at"])
+
+
+class _Next(NamedTuple):
+    """What ends the states of an ECO that were there before a batch."""
+
+    eco_id: UUID
+    from_position: int
+    from_at: datetime
+
+
+def _nexts(batch: Batch) -> list[_Next]:
+    """Of each ECO the first state of a batch, with the earliest time of all.
+
+    None of an ECO that begins in it: nothing of that is stored.
+    """
+    found: dict[UUID, _Next] = {}
+    begun: set[UUID] = set()
+    for position, state in sorted(batch.rows.get(TABLE, {}).items()):
+        eco_id, at = state.row["eco_id"], state.row["from_at"]
+        if state.row["version"] == Eco.INITIAL_VERSION:
+            begun.add(eco_id)
+        known = found.get(eco_id, _Next(eco_id, position, at))
+        found[eco_id] = known._replace(from_at=min(known.from_at, at))
+    return [one for one in found.values() if one.eco_id not in begun]
 
 
 def _sets_place(event: Any) -> bool:

@@ -116,6 +116,7 @@ class Gathering:
         """What came of all of them."""
         for event, after, position in self._latest.values():
             self._batch.add(self._view.change(event, after, position))
+        self._view.round_off(self._batch)
         return self._batch
 
 
@@ -240,6 +241,9 @@ class View(Projection[ViewRecorder]):
     @abstractmethod
     def change(self, event: Any, after: Any, position: int) -> Change:
         """The rows that follow from `event`. No I/O, no side effect."""
+
+    def round_off(self, batch: Batch) -> None:
+        """What rows of a batch say of each other, before they are written: nothing."""
 
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
         after = self._fold.after(domain_event)
