@@ -266,8 +266,8 @@ class SharedReading:
     def _read_on(self, log: StrikeLog, stop: threading.Event) -> None:
         channel = Identifier(log.recorder.channel_name)  # type: ignore[attr-defined]
         with psycopg.connect(self._url, autocommit=True) as connection:
-            connection.execute(SQL("LISTEN {}").format(channel))
             server = start_of(connection)
+            connection.execute(SQL("LISTEN {}").format(channel))
             fold, newest = Fold(log), log.recorder.max_notification_id() or 0
             self._add([], begins_after=newest, server=server)
             looked_at = self._now()
