@@ -62,14 +62,14 @@ FOLLOWER_NAMES = (PAGER, *(view.name for view in VIEWS))
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
 """Seconds to wait before a failed follower is started again: doubling, up to the second."""
 
+AWAY = (*NO_EVENTS_FAULT, psycopg.OperationalError, psycopg.InterfaceError)
+"""It was the database that was away: no event is at fault."""
+
 WHILE_AWAY = 2.0
-"""The longest wait where it was the database that was away: no event is at fault."""
+"""The longest wait then."""
 
 STAND_BY = 1.0
 """Seconds between two tries to become the active one."""
-
-
-AWAY = (*NO_EVENTS_FAULT, psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class PagerRunner(BaseProjectionRunner[StrikeLog]):

@@ -194,8 +194,8 @@ class SharedReading:
             one.due_since = min(one.due_since, now)
         self._serve_one(True, [one for one in due if one.is_urgent], lambda one: one.rank)
         is_quiet = not self._is_held(True, now)
-        others = [one for one in due if is_quiet or now - one.due_since >= PATIENCE]
-        others = [one for one in others if not one.is_urgent]
+        others = [one for one in due if not one.is_urgent]
+        others = [one for one in others if is_quiet or now - one.due_since >= PATIENCE]
         self._serve_one(False, others, lambda one: one.due_since)
 
     def _serve_one(
