@@ -74,11 +74,18 @@ subscription Watch($id: UUID!, $position: Position!) {
 }
 """
 
+TRIES = 12
+"""How often it is asked for what is not shown yet; each time the server waits 5 s."""
+
 HEADERS = {"X-Tenant-ID": str(NOC_ID)}
 
 
 class ApiError(Exception):
     """The API refused what the operator asked for; the message says why."""
+
+
+class NotYet(ApiError):
+    """A read model has not come to what was written."""
 
 
 class Operator:
@@ -154,7 +161,21 @@ class Operator:
         return eco
 
     async def watch(self, eco_id: UUID, position: int) -> AsyncGenerator[dict[str, Any], None]:
-        """The ECO as it is from `position` on, and again after every change."""
+        """The ECO as it is from `position` on, and again after every change.
+
+        Asks again while nobody follows the log: what was written is stored.
+        """
+        for tries_left in reversed(range(TRIES)):
+            try:
+                async for eco in self._watch(eco_id, position):
+                    yield eco
+            except NotYet:
+                if not tries_left:
+                    raise
+            else:
+                return
+
+    async def _watch(self, eco_id: UUID, position: int) -> AsyncGenerator[dict[str, Any], None]:
         url = self._gateway_url.replace("http", "ws", 1) + "/graphql"
         async with self._session.ws_connect(url, protocols=("graphql-transport-ws",)) as socket:
             payload = {"tenantId": str(NOC_ID)}
@@ -196,7 +217,9 @@ def _carried() -> dict[str, str]:
 
 def _data(body: dict[str, Any]) -> dict[str, Any]:
     if body.get("errors"):
-        raise ApiError("; ".join(error["message"] for error in body["errors"]))
+        codes = {error.get("extensions", {}).get("code") for error in body["errors"]}
+        kind = NotYet if codes == {"WAIT_TIMED_OUT"} else ApiError
+        raise kind("; ".join(error["message"] for error in body["errors"]))
     if not body.get("data"):
         raise ApiError(f"The API answered {body}")
     data: dict[str, Any] = body["data"]
