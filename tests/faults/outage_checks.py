@@ -150,12 +150,23 @@ def runs(log: Sequence[Logged]) -> Iterator[str]:
         yield f"the process has answered twice: {twice[:5]}"
 
 
+def _told(log: Sequence[Logged], placed: Sequence[dict[str, Any]], run: str) -> str:
+    """What the log and the provider say of a run, to find out how it came to that."""
+    events = [
+        f"{one.state.get('timestamp', '')} {one.topic} {one.state.get('attempt', '')}".strip()
+        for one in log
+        if str(one.stream) == run
+    ]
+    theirs = [str(one) for one in placed if run in str(one["twiml_url"])]
+    return "\n  ".join(["", *events, *theirs])
+
+
 def calls(log: Sequence[Logged], placed: Sequence[dict[str, Any]]) -> Iterator[str]:
     """By the mock's own list: each turn rang once, each phone of a run once, none rings on."""
     turns = [tuple(urlsplit(str(one["twiml_url"])).path.split("/")[-2:]) for one in placed]
     for turn, times in Counter(turns).items():
         if times > 1:
-            yield f"the turn {turn} has rung {times} times"
+            yield f"the turn {turn} has rung {times} times: {_told(log, placed, turn[0])}"
     requested = {one.state["call_id"] for one in log if one.topic == "strike.run.call-requested"}
     for turn in turns:
         if turn[-1] not in requested:
