@@ -184,8 +184,11 @@ def project(aggregate: Any, events: Iterable[Any]) -> Any:
     """
     evolve: Callable[[Any], object] | None = None
     for event in events:
-        fits = evolve is not None and event.originator_version == aggregate._version + 1
-        if evolve is None or not fits or event.originator_id != aggregate._id:
+        if (
+            evolve is None
+            or event.originator_version != aggregate._version + 1
+            or event.originator_id != aggregate._id
+        ):
             aggregate = event.mutate(aggregate)
             evolve = aggregate.evolve
             continue

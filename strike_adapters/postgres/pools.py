@@ -92,14 +92,19 @@ class Starts:
                 one()
 
 
-class OnOneServer:
+class Connected:
+    """A recorder that knows of the servers behind its connections."""
+
+    starts: Starts | None = None
+    """The factory sets it."""
+
+
+class OnOneServer(Connected):
     """A recorder that stores a position only on the server that it was opened on.
 
     Another one may have a shorter log: what was read up to that position would never be followed.
     """
 
-    starts: Starts | None = None
-    """Of the servers behind its connections; the factory sets it."""
     is_elsewhere = False
 
     def move(self) -> None:

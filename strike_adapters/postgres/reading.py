@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
+from typing import Any
 
 import psycopg
 import structlog
@@ -196,11 +197,9 @@ class SharedReading:
         is_quiet = not self._is_held(True, now)
         others = [one for one in due if not one.is_urgent]
         others = [one for one in others if is_quiet or now - one.due_since >= PATIENCE]
-        self._serve_one(False, others, lambda one: one.due_since)
+        self._serve_one(False, others, lambda one: (one.due_since, one.rank))
 
-    def _serve_one(
-        self, urgent: bool, due: Sequence[Place], order: Callable[[Place], float]
-    ) -> None:
+    def _serve_one(self, urgent: bool, due: Sequence[Place], order: Callable[[Place], Any]) -> None:
         """The first of them, unless one of their kind is at work."""
         now = self._now()
         if due and not self._is_held(urgent, now):

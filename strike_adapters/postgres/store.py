@@ -44,6 +44,7 @@ from strike_adapters.postgres.archive.tables import (
 from strike_adapters.postgres.group_commit import GroupRecorder
 from strike_adapters.postgres.pools import (
     CONNECT_SECONDS,
+    Connected,
     OnOneServer,
     Starts,
     check_together,
@@ -137,11 +138,8 @@ NO_VERSION, ANY_VERSION = -1, 2**63 - 1
 """Below the first version of a stream, and above the last; positions, too."""
 
 
-class LogRecorder(GroupRecorder):
+class LogRecorder(Connected, GroupRecorder):
     """The library's, which commits saves in groups and whose subscriptions are watchful."""
-
-    starts: Starts | None = None
-    """Of the servers behind its connections; the factory sets it."""
 
     def __init__(self, datastore: PostgresDatastore, **names: str) -> None:
         super().__init__(datastore, **names)
@@ -293,7 +291,7 @@ class Factory(PostgresFactory):
 
     def _known(self, recorder: TRecorder) -> TRecorder:
         self._recorders.append(recorder)
-        if isinstance(recorder, LogRecorder | OnOneServer):
+        if isinstance(recorder, Connected):
             recorder.starts = self._starts
         if isinstance(recorder, OnOneServer):
             self._starts.tell.append(recorder.move)

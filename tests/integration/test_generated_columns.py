@@ -7,11 +7,8 @@ from typing import Any
 
 import psycopg
 
-from strike_adapters.postgres.directory import PostgresDirectory
-from strike_adapters.postgres.followers import Follower
-from strike_adapters.postgres.views.eco_history import TABLE, EcoHistoryRecorder
-from strike_domain import Router
-from tests.integration.stored import Running, eventually, stored_night, table
+from strike_adapters.postgres.views.eco_history import EcoHistory, EcoHistoryRecorder
+from tests.integration.stored import follow, stored_night
 
 ROWS, STATES_EACH = 20_000, 1_000
 
@@ -56,10 +53,7 @@ def test_ending_the_states_of_the_past_takes_no_memory_for_each(database_url: st
     """A rebuild ends those of a million ECOs in one statement."""
     with stored_night(database_url) as night:
         night.order()
-        with Running(
-            Follower(TABLE, night.url, Router(PostgresDirectory(night.pool)), night.clock)
-        ):
-            eventually(lambda: table(night.url, TABLE))
+        follow(night.url, EcoHistory)
         with psycopg.connect(night.url) as connection:
             connection.execute(many_states(connection))
             before = peak(connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from eventsourcing.domain import Aggregate as LibraryAggregate
@@ -35,9 +35,7 @@ def test_the_library_still_raises_what_no_cache_expects() -> None:
 
 def test_a_replay_gives_what_mutating_one_by_one_gives() -> None:
     events = noted(5)
-    expected = None
-    for event in events:
-        expected = event.mutate(expected)
+    expected = mutated(events)
     assert project(None, events) == expected
     assert project(project(None, events[:3]), events[3:]) == expected
 
@@ -56,13 +54,15 @@ def test_a_replay_refuses_what_mutating_refuses() -> None:
         with pytest.raises((OriginatorIDError, OriginatorVersionError, AssertionError)) as said:
             project(None, wrong)
         with pytest.raises(said.type):
-            for_each(wrong)
+            mutated(wrong)
 
 
-def for_each(events: list[AggregateEvent]) -> None:
+def mutated(events: list[AggregateEvent]) -> Any:
+    """The aggregate, one event after the other."""
     aggregate = None
     for event in events:
         aggregate = event.mutate(aggregate)
+    return aggregate
 
 
 def test_a_stream_is_read_whole_however_many_of_one_kind_follow_each_other() -> None:

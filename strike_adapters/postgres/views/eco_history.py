@@ -17,7 +17,7 @@ from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from strike_adapters.postgres.views.eco_views import URGENCY, row_of
-from strike_adapters.postgres.views.rows import FEW, Upsert
+from strike_adapters.postgres.views.rows import FEW, Row, Upsert
 from strike_adapters.postgres.views.view import (
     NO_CHANGE,
     Batch,
@@ -99,10 +99,9 @@ class EcoHistoryRecorder(ViewRecorder):
 
         Beside, once there is an index to find them.
         """
-        nexts = _nexts(batch)
-        if not nexts or (suffix and not _is_there(cursor, f"{TABLE}_eco{suffix}")):
+        if TABLE not in batch.rows or (suffix and not _is_there(cursor, f"{TABLE}_eco{suffix}")):
             return
-        table = Identifier(TABLE + suffix)
+        nexts, table = _nexts(batch), Identifier(TABLE + suffix)
         if len(nexts) <= FEW:
             for one in nexts:
                 cursor.execute(SQL(CLOSE).format(table), one._asdict())
@@ -162,15 +161,17 @@ def _nexts(batch: Batch) -> list[_Next]:
 
     None of an ECO that begins in it: nothing of that is stored.
     """
-    found: dict[UUID, _Next] = {}
-    begun: set[UUID] = set()
-    for position, state in sorted(batch.rows.get(TABLE, {}).items()):
+    firsts: dict[UUID, Row] = {}
+    earliest: dict[UUID, datetime] = {}
+    for _, state in sorted(batch.rows[TABLE].items()):
         eco_id, at = state.row["eco_id"], state.row["from_at"]
-        if state.row["version"] == Eco.INITIAL_VERSION:
-            begun.add(eco_id)
-        known = found.get(eco_id, _Next(eco_id, position, at))
-        found[eco_id] = known._replace(from_at=min(known.from_at, at))
-    return [one for one in found.values() if one.eco_id not in begun]
+        firsts.setdefault(eco_id, state.row)
+        earliest[eco_id] = min(earliest.get(eco_id, at), at)
+    return [
+        _Next(eco_id, row["from_position"], earliest[eco_id])
+        for eco_id, row in firsts.items()
+        if row["version"] > Eco.INITIAL_VERSION
+    ]
 
 
 def _sets_place(event: Any) -> bool:
