@@ -14,7 +14,7 @@ from strike_adapters.jetstream.acks import Refused, Stored
 from strike_adapters.jetstream.messages import Message
 from strike_adapters.jetstream.reader import LogReader
 from strike_adapters.jetstream.stream import Stream, Target, open_stream
-from strike_adapters.postgres.followers import FIRST_BACKOFF, MAX_BACKOFF, STAND_BY
+from strike_adapters.postgres.followers import FIRST_BACKOFF, STAND_BY, next_wait
 from strike_adapters.postgres.publisher_positions import HowFar, Turn, how_far, turn_of
 from strike_adapters.postgres.store import store_env
 from strike_adapters.telemetry.following import told_of
@@ -81,13 +81,13 @@ class Publisher:
         while not stop.is_set():
             try:
                 asyncio.run(self._take_turn(stop))
-            except Exception:
+            except Exception as error:
                 if self._events != failed_at:
                     backoff, failed_at = FIRST_BACKOFF, self._events
                 self._logger.exception("publisher failed", again_in_seconds=backoff)
                 self._report(how_far(self._url, self._publisher))
                 stop.wait(backoff)
-                backoff = min(2 * backoff, MAX_BACKOFF)
+                backoff = next_wait(backoff, error)
 
     def _report(self, so_far: HowFar | None) -> None:
         if so_far is not None:
@@ -150,8 +150,9 @@ class _Session:
         if self._sequence == 0:
             return
         last = await self._stream.message_at(self._sequence)
+        published = (await self._turn.how_far()).published
         if last is None:
-            self.place = ((await self._turn.how_far()).published, LAST)
+            self.place = (published, LAST)
             return
         if await asyncio.to_thread(self._reader.event_id_at, last.position) != last.event_id:
             raise Rejected(
@@ -160,6 +161,9 @@ class _Session:
                 "published from another database, or this one was restored. See docs/stream.md.",
             )
         self.place = last.place
+        if last.place[1] == LAST and last.position != published:
+            # Whoever published it could not say so: nothing may be left that would tell it again.
+            await self._turn.store(last.position)
 
     async def go_on(self) -> int:
         """Publish the next batch, or wait for one; how many events it had."""

@@ -72,6 +72,11 @@ STAND_BY = 1.0
 """Seconds between two tries to become the active one."""
 
 
+def next_wait(seconds: float, error: Exception) -> float:
+    """Seconds to wait after the next failure, if so many were waited after this one."""
+    return min(2 * seconds, WHILE_AWAY if isinstance(error, AWAY) else MAX_BACKOFF)
+
+
 class PagerRunner(BaseProjectionRunner[StrikeLog]):
     """The library's runner, for a process that has been built already."""
 
@@ -156,8 +161,7 @@ class Follower:
                 self._logger.exception("follower failed", again_in_seconds=backoff, **told(error))
                 self._keep_failure(error, backoff)
                 self._wait(stop, backoff, position)
-                longest = WHILE_AWAY if isinstance(error, AWAY) else MAX_BACKOFF
-                backoff = min(2 * backoff, longest)
+                backoff = next_wait(backoff, error)
 
     def _keep_failure(self, error: Exception, again: float) -> None:
         """In a table, for others to see; unless it was the database that failed."""

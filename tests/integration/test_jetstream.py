@@ -337,6 +337,27 @@ def test_a_publisher_that_dies_before_it_stores_the_position_publishes_nothing_t
     assert places(server.received()) == wanted(night)
 
 
+def test_a_position_that_could_not_be_stored_is_made_up_for_though_nothing_new_comes(
+    night: StoredNight, server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the stream would seem to lag until the next event, and that may take all night."""
+    store = Turn.store
+    failed: list[int] = []
+
+    async def fail_at_the_end(self: Turn, position: int) -> None:
+        if position == night.strike.log.position() and not failed:
+            failed.append(position)
+            raise ConnectionError("Died here.")
+        await store(self, position)
+
+    monkeypatch.setattr(Turn, "store", fail_at_the_end)
+    night.create()
+    with Running(publisher_of(night, server)):
+        eventually(lambda: is_done(night))
+    assert failed
+    assert places(server.received()) == wanted(night)
+
+
 def test_half_an_event_is_completed_and_not_begun_anew(
     night: StoredNight, server: NatsServer
 ) -> None:
