@@ -24,6 +24,7 @@ from strike_domain.eventsourced import (
     AggregateEvent,
     singledispatchmethod,
 )
+from strike_domain.ports import MOST_PLACING_SECONDS
 
 
 class RunState(StrEnum):
@@ -139,6 +140,7 @@ class Call:
     """One call of a run. `deadline` is when Strike must look at it again.
 
     `attempt`: fences off whoever had an earlier one; those `given_up` never got to the provider.
+    `not_found`: the latest attempt of which the provider, asked for it, knew nothing.
     `is_left_up`: it was answered by the link in the text, and the phone still has to be ended.
     """
 
@@ -152,6 +154,7 @@ class Call:
     attempt: int = 1
     given_up: tuple[int, ...] = ()
     is_refused: bool = False
+    not_found: int = 0
     prompts: int = 0
     answered_by: str | None = None
     outcome: CallOutcome | None = None
@@ -170,6 +173,14 @@ class Call:
     def placements(self) -> int:
         """How many times the provider was, or may have been, given it."""
         return self.attempt - len(self.given_up)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the provider has no such call: nothing went out, or it was asked for it before.
+
+        Asked once only, it may get the request after the question, where both were held up.
+        """
+        return self.attempt in (self.not_found, *self.given_up)
 
     @property
     def is_used_up(self) -> bool:
@@ -242,6 +253,15 @@ class PlacementGivenUp(RunEvent):
     TOPIC = "strike.run.placement-given-up"
     call_id: UUID
     attempt: int
+
+
+class CallNotFound(RunEvent):
+    """The provider knows nothing of that attempt; it is asked once more at `deadline`."""
+
+    TOPIC = "strike.run.call-not-found"
+    call_id: UUID
+    attempt: int
+    deadline: datetime
 
 
 class CallPlaced(RunEvent):
@@ -404,8 +424,12 @@ class RingListAgain:
 
 Step = PlaceNext | PlaceAgain | ResolveUnknown | ReadBack | HangUp | TakeDown | RingListAgain
 
-RESOLVE_AFTER = timedelta(seconds=10)
-"""How long the process that stored an intent has for placing it (specification: 10 s)."""
+RESOLVE_AFTER = timedelta(seconds=MOST_PLACING_SECONDS)
+"""How long the process that stored an intent has for placing it."""
+
+LOOK_AGAIN_AFTER = timedelta(seconds=2)
+"""After which a call that the provider does not have is looked for again: 10 s after the intent, as
+the specification has it, it is placed again."""
 
 MAX_EXTENSIONS = 4
 """How many times a deadline may be put off because the provider queues or cannot be asked."""
@@ -482,6 +506,11 @@ class PagerRun(Aggregate):
     @evolve.register
     def _(self, event: PlacementGivenUp) -> None:
         self.calls[event.call_id].given_up += (event.attempt,)
+
+    @evolve.register
+    def _(self, event: CallNotFound) -> None:
+        call = self.calls[event.call_id]
+        call.not_found, call.deadline = event.attempt, event.deadline
 
     @evolve.register
     def _(self, event: CallPlaced) -> None:
@@ -715,6 +744,13 @@ class PagerRun(Aggregate):
         call = self.call(call_id)
         if call.state is CallState.REQUESTED and attempt not in call.given_up:
             self.emit(PlacementGivenUp, stamp, call_id=call_id, attempt=attempt)
+
+    def call_not_found(self, call_id: UUID, attempt: int, stamp: Stamp) -> None:
+        """The provider has no such call. Said once for each attempt: it is looked for again."""
+        call = self.call(call_id)
+        if call.state is CallState.REQUESTED and call.attempt == attempt != call.not_found:
+            deadline = stamp.at + LOOK_AGAIN_AFTER
+            self.emit(CallNotFound, stamp, call_id=call_id, attempt=attempt, deadline=deadline)
 
     def call_placed(self, call_id: UUID, sid: str, stamp: Stamp) -> None:
         """The provider's id for the call. Known already, or learnt from a webhook: no news."""

@@ -256,6 +256,9 @@ class Ringer:
             found = self._find(run, call)
         except Unavailable as error:
             return self._wait(run, call, f"The provider cannot be asked: {error.message}"), None
+        if found is None and not call.is_missing:
+            attempt = call.attempt
+            return self._record(run, lambda r, s: r.call_not_found(call.id, attempt, s)), None
         if found is None and run.state is RunState.RUNNING and not call.is_used_up:
             return self._again(run, call, "The provider has no such call.")
 

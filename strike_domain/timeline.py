@@ -142,6 +142,10 @@ class Teller:
         return f"The call to {_who(event, after)} is left to another worker: nothing was sent yet"
 
     @line.register
+    def _(self, event: pager_run.CallNotFound, after: PagerRun) -> str:
+        return f"The provider has no call to {_who(event, after)} yet: it is asked once more"
+
+    @line.register
     def _(self, event: pager_run.CallPlaced, after: PagerRun) -> str:
         return f"The provider has the call to {_who(event, after)}"
 
@@ -223,6 +227,7 @@ def _who(
     event: pager_run.CallRetried
     | pager_run.CallRefused
     | pager_run.PlacementGivenUp
+    | pager_run.CallNotFound
     | pager_run.CallPlaced
     | pager_run.CallRinging
     | pager_run.CallAnswered

@@ -9,6 +9,8 @@ https://www.twilio.com/docs/libraries/python/custom-http-clients-python
 from __future__ import annotations
 
 import logging
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -29,6 +31,11 @@ _BEFORE_SENDING = (
 )
 
 
+WITHDRAW = struct.pack("ii", 1, 0)
+"""SO_LINGER: on, for no time. A connection that is closed then resets, and what the network has not
+taken yet is dropped; else the operating system goes on trying to deliver it, for minutes."""
+
+
 def was_sent(error: httpx.HTTPError) -> bool:
     """Whether the other side may have got the request that failed with `error`."""
     return not isinstance(error, _BEFORE_SENDING)
@@ -38,7 +45,9 @@ class OneTryHttp(HttpClient):  # type: ignore[misc]
     """Sends each request once, over connections that any number of threads may share.
 
     No request begins to be sent later than `connect_seconds` after it was asked for, however long
-    the name and the connection took; the answer may then take `read_seconds`. Raises
+    the name and the connection took; the answer may then take `read_seconds`. What has not got
+    through by then is withdrawn: it does not arrive later, when somebody has asked what became of
+    it. Raises
     httpx.HTTPError, of which `was_sent` tells more. `transport` and `monotonic` replace the network
     and the clock that times it.
     """
@@ -78,7 +87,7 @@ class OneTryHttp(HttpClient):  # type: ignore[misc]
                 data=data,
                 headers={**(headers or {}), **ask.headers},
                 auth=auth,
-                extensions={"trace": _not_after(send_limit, self._monotonic)},
+                extensions={"trace": _in_time_or_never(send_limit, self._monotonic)},
             )
             with asked as answer:
                 ask.answered(answer.status_code)
@@ -99,12 +108,15 @@ def _resource(uri: str) -> str:
     return parts[1].removesuffix(".json") if len(parts) > 1 else "Accounts"
 
 
-def _not_after(
+def _in_time_or_never(
     limit: float, monotonic: Callable[[], float]
 ) -> Callable[[str, Mapping[str, Any]], None]:
     # A name with several dead addresses takes connect_seconds for each. Sending that late would
     # start a call after whoever asked for it has given up and asked somebody else to look.
     def trace(event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith("connect_tcp.complete"):
+            connected = info["return_value"].get_extra_info("socket")
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, WITHDRAW)
         if event.endswith("send_request_headers.started") and monotonic() > limit:
             raise httpx.ConnectTimeout("the connection came too late to send anything")
 

@@ -33,6 +33,7 @@ from strike_domain.eco import (
 from strike_domain.errors import NotFound, OutcomeUnknown
 from strike_domain.eventsourced import project
 from strike_domain.pager_run import (
+    LOOK_AGAIN_AFTER,
     CallAccepted,
     CallRequested,
     CallRetried,
@@ -45,7 +46,7 @@ from strike_domain.pager_run import (
     RunState,
 )
 from strike_domain.timeline import Teller
-from strike_mock.calls import Call
+from strike_mock.calls import Call, CallStatus
 from strike_mock.scenarios import Phone
 from strike_mock.tasks import Change
 
@@ -54,6 +55,9 @@ Check = Callable[["Case"], Wrongs]
 
 RACE = timedelta(seconds=3)
 """A request that was under way when somebody accepted may still be stored."""
+
+LOOK_AGAIN = LOOK_AGAIN_AFTER.total_seconds() - 0.2
+"""Seconds between two such looks; each takes its time on the way."""
 
 GOODBYE = timedelta(seconds=15)
 """While somebody is still being told goodbye, the next phone may ring."""
@@ -102,7 +106,11 @@ class Case:
 
 
 def _ids(call: Call) -> tuple[UUID, UUID]:
-    run, one = urlsplit(str(call.request.url)).path.split("/")[-2:]
+    return _ids_in(str(call.request.url))
+
+
+def _ids_in(url: str) -> tuple[UUID, UUID]:
+    run, one = urlsplit(url).path.split("/")[-2:]
     return UUID(run), UUID(one)
 
 
@@ -238,7 +246,8 @@ def _is_peaceful(case: Case) -> bool:
 
 
 def looked_up_before_placed_again(case: Case) -> Wrongs:
-    """A call is placed again only after a sure refusal, or after the provider was asked."""
+    """A call is placed again only after a sure refusal, or after the provider was asked twice, some
+    time apart, and had none that could be it."""
     asked: dict[str, list[Asked]] = defaultdict(list)
     for one in case.system.network.asked:
         if one.method == "POST" and one.path.endswith("/Calls.json"):
@@ -249,10 +258,31 @@ def looked_up_before_placed_again(case: Case) -> Wrongs:
                 if requests[0].form["To"] == number:
                     requests.append(one)
     for requests in asked.values():
-        for earlier, later in pairwise(requests):
-            is_sure = earlier.status is not None and 400 <= earlier.status < 500
-            if earlier.method == later.method == "POST" and not is_sure:
-                yield f"{later.form['To']} was rung again without looking what became of it"
+        placed = [index for index, one in enumerate(requests) if one.method == "POST"]
+        for earlier, later in pairwise(placed):
+            to, looks = requests[later].form["To"], requests[earlier + 1 : later]
+            status = requests[earlier].status
+            is_sure = status is not None and 400 <= status < 500
+            if not is_sure and (len(looks) < 2 or looks[-1].at - looks[0].at < LOOK_AGAIN):
+                yield f"{to} was rung again without looking twice what became of it"
+            if looks and _is_shown(case, requests[earlier], looks[-1]):
+                yield f"{to} was rung again although the provider had the call"
+
+
+def _is_shown(case: Case, order: Asked, look: Asked) -> bool:
+    """Whether the provider had that call when it was looked for, and nobody else's like it.
+
+    One that Strike cancelled was given up before; of two runs' calls to one number that nobody has
+    told of, either may be taken for the other.
+    """
+    run, call = _ids_in(order.form["Url"])
+    before = EPOCH + timedelta(seconds=look.at)
+    theirs = [one for one in case.calls if one.request.to == order.form["To"]]
+    if any(_ids(one)[0] != run for one in theirs):
+        return False
+    return any(
+        one.created < before and one.status is not CallStatus.CANCELED for one in case.of_call[call]
+    )
 
 
 def everything_ended(case: Case) -> Wrongs:

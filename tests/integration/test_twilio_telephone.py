@@ -1,6 +1,7 @@
 """Strike's telephone, through Twilio's own SDK and real HTTP: it never lies about what rang."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from itertools import chain, repeat
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -18,6 +20,7 @@ from pydantic import SecretStr
 
 from strike_adapters.secrets import SecretError
 from strike_adapters.twilio.accounts import TwilioAccount, WebhookUrls
+from strike_adapters.twilio.http import OneTryHttp
 from strike_adapters.twilio.states import CALL_STATES
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_domain.errors import OutcomeUnknown, Unavailable
@@ -33,6 +36,7 @@ FIRST = Account(sid="AC" + "1" * 32, token="token of the first")
 OTHER = Account(sid="AC" + "2" * 32, token="token of the other")
 ANSWERS, SILENT = "+15550100001", "+15550100003"
 NUMBER = "+15550100099"
+LONG = {"To": "1" * 200_000}
 
 
 def account(known: Account, token: str | None = None) -> TwilioAccount:
@@ -305,6 +309,22 @@ async def test_an_answer_that_drips_is_given_up(exchange: Exchange) -> None:
     with pytest.raises(OutcomeUnknown):
         await exchange.place()
     assert exchange.rung() == [SILENT]
+
+
+def test_a_request_that_was_given_up_does_not_get_through_later() -> None:
+    """The network takes nothing for a while; when it does again, nothing may come of it."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        http = OneTryHttp(connect_seconds=0.3, read_seconds=0.3)
+        with pytest.raises((httpx.ReadTimeout, httpx.WriteTimeout)):
+            http.request("POST", f"http://127.0.0.1:{server.getsockname()[1]}/", data=LONG)
+        connection, _ = server.accept()
+        arrived: list[bytes] = []
+        with connection, pytest.raises(ConnectionResetError):
+            arrived.extend(iter(lambda: connection.recv(65_536), b""))
+        assert sum(map(len, arrived)) < len(LONG["To"])
 
 
 async def test_a_call_still_in_the_queue_is_found(exchange: Exchange) -> None:

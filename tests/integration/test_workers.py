@@ -304,6 +304,8 @@ def test_nobody_is_rung_twice_when_the_database_kept_an_intent_waiting(
                 "UPDATE pager_process_state SET claimed_until = clock_timestamp() - interval '1 s'",
             )
             with Running(Worker(pager_work(other), database_url, clock)):
+                eventually(lambda: night.switchboard.asked == [("find", ANA.phone)])
+                night.clock.advance(2)
                 eventually(lambda: len(night.switchboard.placed()) == 1)
                 taken.set()
             return stored

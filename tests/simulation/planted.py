@@ -23,6 +23,7 @@ from strike_domain.eco import Eco
 from strike_domain.field_tasks import FieldTask, Polled, TaskSnapshot, TaskState
 from strike_domain.pager_process import PagerProcess
 from strike_domain.pager_run import (
+    Call,
     CallAccepted,
     CallOutcome,
     CallRinging,
@@ -76,6 +77,14 @@ def a_call_is_placed_again_after_a_time_out(patch: Patch) -> None:
         return self._again(run, call, "It timed out.")
 
     patch.setattr(Ringer, "_resolve", again)
+
+
+def a_call_is_looked_for_only_once(patch: Patch) -> None:
+    patch.setattr(Call, "is_missing", True)
+
+
+def what_the_provider_has_is_not_believed(patch: Patch) -> None:
+    patch.setattr(Ringer, "_find", lambda *_: None)
 
 
 def the_old_call_rings_on_while_the_next_is_placed(patch: Patch) -> None:
@@ -182,6 +191,8 @@ BUGS: tuple[Bug, ...] = (
     a_late_key_is_ignored,
     webhooks_are_believed_to_come_in_order,
     a_call_is_placed_again_after_a_time_out,
+    a_call_is_looked_for_only_once,
+    what_the_provider_has_is_not_believed,
     the_old_call_rings_on_while_the_next_is_placed,
     whoever_comes_after_a_busy_phone_is_skipped,
     two_people_can_accept,

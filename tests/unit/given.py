@@ -160,12 +160,14 @@ class Switchboard(PaperTelephone):
         self.text_faults: list[BaseException] = []
         self.is_reachable = True
         self.asked: list[tuple[str, str]] = []
+        self.orders: list[CallOrder] = []
         self.placed_at: dict[str, datetime] = {}
         self.meanwhile: dict[str, Callable[[], object]] = {}
         self.starts_as = ProviderCallState.RINGING
 
     def place(self, order: CallOrder) -> str:
         self._ask("place", order.to)
+        self.orders.append(order)
         fault = self.faults.pop(0) if self.faults else None
         if isinstance(fault, BaseException):
             raise fault

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strike_adapters.postgres.views.pager_process_state import FORMAT, FORMAT_OF_MOST, row_of
+from strike_adapters.postgres.views.pager_process_state import (
+    FORMAT,
+    FORMAT_OF_GIVEN_UP,
+    FORMAT_OF_MOST,
+    row_of,
+)
 from strike_domain import CallOutcome, CallState, InvalidTransition, NotFound, PagerRun, RunState
 from strike_domain.pager_run import (
     MAX_EXTENSIONS,
@@ -107,8 +112,34 @@ def test_nobody_is_rung_in_a_run_that_is_over(over: tuple[Command, ...]) -> None
 
 def test_an_intent_without_a_result_is_asked_for() -> None:
     run = given_run(requested)
+    assert run.due_step(at(7)) is None
+    assert isinstance(run.due_step(at(8)), ResolveUnknown)
+
+
+def test_a_call_that_the_provider_does_not_have_is_looked_for_once_more() -> None:
+    run = given_run(requested)
+    [call] = run.calls.values()
+    for _ in range(2):
+        run.call_not_found(call.id, 1, stamp(8))
+    assert names(run) == ["CallNotFound"] and call.is_missing
     assert run.due_step(at(9)) is None
     assert isinstance(run.due_step(at(10)), ResolveUnknown)
+    run.retry_call(call.id, "again", stamp(10))
+    assert not call.is_missing
+    run.call_not_found(call.id, 1, stamp(18))
+    assert names(run)[1:] == ["CallRetried"], "Of an earlier attempt it says nothing any more."
+
+
+def test_a_call_of_which_a_webhook_has_told_is_not_missing() -> None:
+    run = given_run(requested, placed)
+    run.call_not_found(newest(run), 1, stamp(8))
+    assert names(run) == []
+
+
+def test_an_attempt_of_which_nothing_went_out_is_looked_for_once() -> None:
+    run = given_run(requested)
+    run.give_up_placement(newest(run), 1, stamp())
+    assert run.calls[newest(run)].is_missing
 
 
 def test_a_refusal_that_may_pass_is_tried_again_a_little_later_each_time() -> None:
@@ -372,6 +403,9 @@ def test_only_a_run_that_an_older_worker_cannot_read_is_kept_from_it() -> None:
     [call] = run.calls.values()
     assert row_of(run)["format"] == FORMAT_OF_MOST < FORMAT
     run.give_up_placement(call.id, call.attempt, stamp())
+    assert row_of(run)["format"] == FORMAT_OF_GIVEN_UP < FORMAT
+    run.call_not_found(call.id, call.attempt, stamp())
+    run.retry_call(call.id, "again", stamp())
     assert row_of(run)["format"] == FORMAT
 
 

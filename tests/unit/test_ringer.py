@@ -22,6 +22,7 @@ from strike_domain.ringer import Kept
 from tests.unit.given import ANA, BEN, CEM, OPERATOR, Killed, Night
 
 UNKNOWN = OutcomeUnknown("The answer got lost.")
+LOOKED_FOR_TWICE = ("place", "find", "find", "place")
 BUSY_PROVIDER = Unavailable("503")
 BAD_NUMBER = Unavailable("21211: not a number", can_retry=False)
 
@@ -93,7 +94,7 @@ def test_a_token_whose_key_does_not_answer_uses_up_nobody_of_the_list() -> None:
     with pytest.raises(SecretError):
         night.create()
     night.after(10)
-    assert night.switchboard.asked == [(each, ANA.phone) for each in ("place", "find", "place")]
+    assert night.switchboard.asked == [(each, ANA.phone) for each in LOOKED_FOR_TWICE]
     night.phone(ANA).rings().presses("1").hears("is yours")
 
 
@@ -103,7 +104,7 @@ def test_a_token_whose_key_does_not_answer_uses_up_nobody_of_the_list() -> None:
 def test_placements_that_were_given_up_before_any_request_do_not_count() -> None:
     night = Night(ANA, BEN)
     with night.claims_lost():
-        night.create().after(50)
+        night.create().after(42)
     assert night.calls[0].given_up == (1, 2, 3, 4, 5, 6) and night.calls[0].placements == 0
     assert "place" not in [what for what, _ in night.switchboard.asked]
     night.after(10)
@@ -152,8 +153,9 @@ def test_what_somebody_else_has_done_with_the_call_meanwhile_stays() -> None:
     another = night.another_worker()
 
     def lost() -> bool:
-        night.clock.advance(10)
-        another.work_on(night.run.id)
+        for seconds in (8, 2):
+            night.clock.advance(seconds)
+            another.work_on(night.run.id)
         return False
 
     night.clock.advance(10)
@@ -168,7 +170,7 @@ def test_what_somebody_else_has_done_with_the_call_meanwhile_stays() -> None:
 
 def test_an_unknown_outcome_is_asked_for_and_the_call_found_is_not_placed_again() -> None:
     night = ordered(after_effect(UNKNOWN)).create()
-    night.after(9)
+    night.after(7)
     assert night.switchboard.asked == [("place", ANA.phone)]
     night.after(1)
     assert night.switchboard.asked[1] == ("find", ANA.phone)
@@ -178,7 +180,48 @@ def test_an_unknown_outcome_is_asked_for_and_the_call_found_is_not_placed_again(
 
 def test_an_unknown_outcome_without_effect_is_placed_again_after_asking() -> None:
     night = ordered(UNKNOWN).create().after(10)
-    assert night.switchboard.asked == [(each, ANA.phone) for each in ("place", "find", "place")]
+    assert night.switchboard.asked == [(each, ANA.phone) for each in LOOKED_FOR_TWICE]
+    night.phone(ANA).rings().presses("1").hears("is yours")
+
+
+@pytest.mark.parametrize("late", [8.5, 9.99], ids=["right after", "right before the next"])
+def test_a_request_that_gets_through_after_the_question_for_it_rings_once(late: float) -> None:
+    """A network that was held up lets both go on at once, and nothing says in which order."""
+    night = ordered(UNKNOWN).create().after(8)
+    assert night.switchboard.asked[-1] == ("find", ANA.phone)
+    night.after(late - 8)
+    [order] = night.switchboard.orders
+    night.switchboard.place(order)
+    night.after(10 - late)
+    assert night.switchboard.placed() == [ANA.phone]
+    night.phone(ANA).rings().presses("1").hears("is yours")
+
+
+def test_a_call_that_comes_late_to_a_run_that_was_cancelled_is_ended() -> None:
+    night = ordered(UNKNOWN).create().cancel().after(8)
+    [order] = night.switchboard.orders
+    night.switchboard.place(order)
+    night.after(2)
+    assert night.outcomes == ["Ana CANCELLED"]
+    assert night.switchboard.live() == []
+
+
+def test_before_a_call_counts_as_failed_it_is_looked_for_twice() -> None:
+    night = ordered(UNKNOWN, UNKNOWN, UNKNOWN).create().after(29)
+    *_, order = night.switchboard.orders
+    night.switchboard.place(order)
+    night.after(1)
+    assert night.outcomes == ["Ana None"]
+    night.phone(ANA).rings().presses("1").hears("is yours")
+
+
+def test_between_both_looks_the_provider_may_be_out_of_reach() -> None:
+    night = ordered(UNKNOWN).create().after(8)
+    night.switchboard.is_reachable = False
+    night.after(20)
+    assert night.outcomes == ["Ana None"] and night.run.extensions == 2
+    night.switchboard.is_reachable = True
+    night.after(10)
     night.phone(ANA).rings().presses("1").hears("is yours")
 
 
@@ -321,8 +364,9 @@ def taken_over(night: Night, *faults: BaseException | tuple[bool, BaseException]
     run_id = night.strike.log.eco(night.eco_id).latest_run_id
     assert run_id is not None
     night.switchboard.faults = list(faults)
-    night.clock.advance(10)
-    night.another_worker().work_on(run_id)
+    for seconds in (8, 2):
+        night.clock.advance(seconds)
+        night.another_worker().work_on(run_id)
 
 
 class StaleWorker:
@@ -445,6 +489,9 @@ def test_before_every_request_that_rings_it_is_asked_whether_the_run_is_still_ou
         ringer.work_on(run_id)
         if kind == "read back":
             night.phone(ANA).rings()
+        if kind == "resolve":
+            night.clock.advance(8)
+            ringer.work_on(run_id)
         night.clock.advance(30)
     before = len(night.switchboard.placed())
     asked: list[str] = []

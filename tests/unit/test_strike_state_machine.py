@@ -8,7 +8,7 @@ let it search, run it with the number of examples as `STRIKE_MACHINE_EXAMPLES=50
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
@@ -72,7 +72,10 @@ class Provider(Switchboard):
         self.wrong: dict[str, Fault] = {}
         self.letters: list[CallReport] = []
         self.attempts: dict[UUID, list[str]] = defaultdict(list)
-        self.asked_about: set[tuple[UUID, str]] = set()
+        self.numbers: dict[UUID, str] = {}
+        self.asked_about: Counter[tuple[UUID, int]] = Counter()
+        self.on_the_way: list[tuple[CallOrder, int]] = []
+        self.came_late: set[UUID] = set()
         self.was_unreachable = False
         self.is_known: Callable[[str], bool] = lambda sid: True
         self.strays: set[str] = set()
@@ -104,6 +107,7 @@ class Provider(Switchboard):
         self._may_be_placed(order)
         attempts = self.attempts[order.call_id]
         attempts.append("unknown")
+        self.numbers[order.call_id] = order.to
         number = len(attempts) - 1
         self._delay()
         fault = self.wrong.pop("place", "")
@@ -115,6 +119,9 @@ class Provider(Switchboard):
             raise Unavailable("21211", can_retry=False)
         if fault == "lost before":
             raise OutcomeUnknown("The request got lost.")
+        if fault == "late":
+            self.on_the_way.append((order, len(attempts)))
+            raise OutcomeUnknown("No answer in time.")
         if fault == "killed before":
             raise Killed
         sid = self._really_place(order)
@@ -126,10 +133,18 @@ class Provider(Switchboard):
         return sid
 
     def _may_be_placed(self, order: CallOrder) -> None:
-        """A call is placed again only after a sure refusal, or after asking."""
+        """A call is placed again only after a sure refusal, or after asking twice."""
         earlier = self.attempts[order.call_id]
-        was_asked = (order.call_id, str(len(earlier))) in self.asked_about
+        was_asked = self.asked_about[order.call_id, len(earlier)] >= 2
         assert not earlier or earlier[-1] == "refused" or was_asked, "Placed twice without asking."
+        assert order.call_id not in self.came_late, "Placed although the provider has it."
+
+    def get_through(self) -> None:
+        """A request arrives that was thought lost, before it was asked for a second time."""
+        order, attempt = self.on_the_way.pop(0)
+        if self.is_reachable and self.asked_about[order.call_id, attempt] < 2:
+            self.came_late.add(order.call_id)
+            self._really_place(order)
 
     def _delay(self) -> None:
         delay, self.while_placing = self.while_placing, None
@@ -144,7 +159,9 @@ class Provider(Switchboard):
         self._fail_or_die("find")
         found = super().find(noc_id, to, since)
         for call_id, attempts in self.attempts.items():
-            self.asked_about.add((call_id, str(len(attempts))))
+            if to != self.numbers.get(call_id):
+                continue
+            self.asked_about[call_id, len(attempts)] += 1
         return found
 
     def fetch(self, noc_id: UUID, sid: str) -> Any:
@@ -347,7 +364,15 @@ class StrikeMachine(RuleBasedStateMachine):
     @rule(
         what=st.sampled_from(["place", "find", "fetch", "end", "text"]),
         fault=st.sampled_from(
-            ["refused", "forbidden", "lost before", "lost after", "killed before", "killed after"]
+            [
+                "refused",
+                "forbidden",
+                "late",
+                "lost before",
+                "lost after",
+                "killed before",
+                "killed after",
+            ]
         ),
     )
     def goes_wrong_next(self, what: str, fault: Fault) -> None:
@@ -360,6 +385,11 @@ class StrikeMachine(RuleBasedStateMachine):
     @rule(reachable=st.booleans())
     def network(self, reachable: bool) -> None:
         self.provider.is_reachable = reachable
+
+    @precondition(lambda self: self.provider.on_the_way)
+    @rule()
+    def a_request_gets_through_late(self) -> None:
+        self.provider.get_through()
 
     @precondition(lambda self: self.provider.live())
     @rule(which=any_number, how=any_number, by=st.sampled_from([None, "human", "machine_start"]))

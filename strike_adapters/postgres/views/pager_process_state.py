@@ -56,11 +56,15 @@ COMMENT ON COLUMN pager_process_state.format IS
 'Workers that know only lower numbers leave the row to newer ones'
 """
 
-FORMAT = 4
-"""Raised when a row, or the run behind it, needs a worker of this version or a newer one."""
+FORMAT = 5
+"""Raised when a row, or the run behind it, needs a worker of this version or a newer one: here of
+a call that the provider did not have."""
+
+FORMAT_OF_GIVEN_UP = 4
+"""Of a run with a placement that was given up, and none of what is newer."""
 
 FORMAT_OF_MOST = 3
-"""Of a run without a placement that was given up: a worker of the version before can read it."""
+"""Of all others: a worker of an earlier version can read them."""
 
 ADD_FORMAT = f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS format int NOT NULL DEFAULT 1"
 
@@ -93,7 +97,6 @@ def row_of(run: PagerRun) -> Row:
     call = run.live_call
     latest = call or next(reversed(run.calls.values()), None)
     contact = call.contact if call else None
-    given_up = any(one.given_up for one in run.calls.values())
     return {
         "run_id": run.id,
         "eco_id": run.eco_id,
@@ -109,5 +112,12 @@ def row_of(run: PagerRun) -> Row:
         "last_error": latest.reason if latest else None,
         "updated_at": run.modified_on,
         "version": run.version,
-        "format": FORMAT if given_up else FORMAT_OF_MOST,
+        "format": _format_of(run),
     }
+
+
+def _format_of(run: PagerRun) -> int:
+    calls = run.calls.values()
+    if any(one.not_found for one in calls):
+        return FORMAT
+    return FORMAT_OF_GIVEN_UP if any(one.given_up for one in calls) else FORMAT_OF_MOST
