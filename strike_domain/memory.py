@@ -141,6 +141,9 @@ class MemoryDirectory:
         )
         return match_regions(location, candidates)
 
+    def matches_of(self, places: Sequence[tuple[UUID, Location]]) -> Sequence[Matches]:
+        return [self.matches(*place) for place in places]
+
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None:
         found = self.lists.get(list_id)
         return found if found and found.osp_id == osp_id else None

@@ -96,7 +96,9 @@ class PagerProcess(EventSourcedProjection[UUID]):
         """
         processing = Processing(tracking=tracking)
         self._ahead = self._read_ahead(events) if len(events) > 1 else {}
-        self._routing = self._router.reading_once()
+        self._routing = self._router.reading_once(
+            [(eco.osp_id, eco.location) for eco in self._ahead.values() if _is_to_be_paged(eco)]
+        )
         for one in events:
             self.policy(one, processing)
         recordings = self._record(processing)
@@ -111,8 +113,7 @@ class PagerProcess(EventSourcedProjection[UUID]):
     @policy.register
     def _(self, event: EcoCreated, processing_event: Processing) -> None:
         eco = self._eco(event.originator_id)
-        wanted = event.paging_policy is PagingPolicy.AUTOMATIC and eco.is_active
-        if not wanted or eco.paging_state is not PagingState.NOT_STARTED:
+        if not _is_to_be_paged(eco):
             return
         route = self._routing.route(eco.osp_id, eco.location)
         if isinstance(route, NoRoute):
@@ -183,3 +184,8 @@ class PagerProcess(EventSourcedProjection[UUID]):
             correlation_id=event.correlation_id,
             causation_id=event.event_id,
         )
+
+
+def _is_to_be_paged(eco: Eco) -> bool:
+    is_wanted = eco.paging_policy is PagingPolicy.AUTOMATIC and eco.is_active
+    return is_wanted and eco.paging_state is PagingState.NOT_STARTED

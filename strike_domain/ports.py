@@ -113,6 +113,9 @@ class PagerLists(Protocol):
     def matches(self, osp_id: UUID, location: Location) -> Matches:
         """Every list whose region covers `location` or a part of it, and the default list."""
 
+    def matches_of(self, places: Sequence[tuple[UUID, Location]]) -> Sequence[Matches]:
+        """The same of several OSPs and locations, in their order: one question instead of many."""
+
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None: ...
 
     def lists_of(self, osp_id: UUID) -> Sequence[PagerList]:

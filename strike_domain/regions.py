@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 import shapely
 from pydantic import BaseModel, ConfigDict
-from shapely import LineString, Polygon
+from shapely import LineString, Point, Polygon
 from shapely.affinity import translate
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
@@ -56,6 +57,11 @@ class RegionCandidate(BaseModel):
     name: str
     region: dict[str, Any] | None = None
     area_m2: float | None = None
+
+    @cached_property
+    def area(self) -> BaseGeometry:
+        """The region for shapely; not for the default list."""
+        return region_shape(self.region or {})
 
 
 class RegionChoice(BaseModel):
@@ -118,7 +124,7 @@ def match_regions(location: Location, candidates: Iterable[RegionCandidate]) -> 
         if candidate.region is None:
             defaults.append(ListName(candidate.list_id, candidate.name))
         else:
-            regions += _match(places, length, candidate, region_shape(candidate.region))
+            regions += _match(places, length, candidate, candidate.area)
     return Matches(regions, defaults)
 
 
@@ -149,7 +155,7 @@ def region_match(
 
 def place_length_m(place: BaseGeometry) -> float:
     """Metres of a place; the union counts a stretch that it passes twice once, as a part does."""
-    return lines_length_m(shapely.unary_union(place))
+    return 0.0 if isinstance(place, Point) else lines_length_m(shapely.unary_union(place))
 
 
 def images(location: Location) -> Iterator[BaseGeometry]:

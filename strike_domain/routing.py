@@ -13,7 +13,7 @@ from strike_domain.eco import Eco
 from strike_domain.geometry import Location, length_m
 from strike_domain.pager_run import Briefing, PagerRun, RunPlan
 from strike_domain.ports import PagerLists
-from strike_domain.regions import choose_match, region_area_m2
+from strike_domain.regions import Matches, choose_match, region_area_m2
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,18 @@ def preference(route: Route | NoRoute) -> tuple[int, float]:
 
 
 class _ReadOnce:
-    """Lists as they were when they were asked for first."""
+    """Lists as they were when they were asked for first: for some places all at once."""
 
-    def __init__(self, lists: PagerLists) -> None:
-        self.matches = lists.matches
+    def __init__(self, lists: PagerLists, places: Sequence[tuple[UUID, Location]]) -> None:
+        self._matches = lists.matches
+        self._known = dict(zip(places, lists.matches_of(places), strict=True)) if places else {}
+        self.matches_of = lists.matches_of
         self.lists_of = lists.lists_of
         self.get = cache(lists.get)
+
+    def matches(self, osp_id: UUID, location: Location) -> Matches:
+        known = self._known.get((osp_id, location))
+        return self._matches(osp_id, location) if known is None else known
 
 
 class Router:
@@ -77,9 +83,12 @@ class Router:
         """Every list of an OSP by name, the default list last."""
         return self._lists.lists_of(osp_id)
 
-    def reading_once(self) -> Router:
-        """One for what is routed at the same moment: it reads each list once."""
-        return Router(_ReadOnce(self._lists))
+    def reading_once(self, places: Sequence[tuple[UUID, Location]] = ()) -> Router:
+        """One for what is routed at the same moment: it reads each list once.
+
+        `places`: OSPs and locations that it will be asked for, and asks for together.
+        """
+        return Router(_ReadOnce(self._lists, places))
 
     def people_now(self, osp_id: UUID, plan: RunPlan) -> RunPlan:
         """The plan with whom to ring when a list is rung again, and who of them gets a text.

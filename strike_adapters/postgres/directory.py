@@ -194,7 +194,10 @@ class PostgresDirectory:
         return [opening(row) for row in self._all(OPEN_JOBS, values)]
 
     def matches(self, osp_id: UUID, location: Location) -> Matches:
-        return again_if_ended(lambda: self._regions.matches(osp_id, location))
+        return self.matches_of([(osp_id, location)])[0]
+
+    def matches_of(self, places: Sequence[tuple[UUID, Location]]) -> list[Matches]:
+        return again_if_ended(lambda: self._regions.matches_of(places))
 
     def get(self, osp_id: UUID, list_id: UUID) -> PagerList | None:
         row = self._one(GET_LIST, osp_id, list_id)

@@ -48,34 +48,44 @@ CREATE INDEX IF NOT EXISTS pager_lists_shape ON pager_lists USING gist (region_s
 
 # Boxes that touch are near; which region covers the place is decided by its exact form.
 LISTS_NEAR = """
-SELECT id, name, region, region_area_m2 FROM pager_lists
-WHERE osp_id = %(osp_id)s AND region IS NULL
-UNION ALL
-SELECT id, name, region, region_area_m2 FROM pager_lists
-WHERE osp_id = %(osp_id)s AND region IS NOT NULL AND EXISTS (
-    SELECT FROM unnest(%(boxes)s::text[]) AS place WHERE region_box && place::box)
+SELECT list.id, list.name, list.region, list.region_area_m2,
+       array_agg(DISTINCT place.number) AS places
+FROM unnest(%(numbers)s::int[], %(osp_ids)s::uuid[], %(boxes)s::text[])
+    AS place (number, osp_id, box)
+CROSS JOIN LATERAL (
+    SELECT id FROM pager_lists WHERE osp_id = place.osp_id AND region IS NULL
+    UNION ALL
+    SELECT id FROM pager_lists WHERE osp_id = place.osp_id AND region_box && place.box::box
+) AS near
+JOIN pager_lists AS list USING (id)
+GROUP BY list.id
 """
 
 LISTS_COVERING = """
-SELECT list.id, list.name, list.region_area_m2, ST_Covers(region_shape, place) AS covers,
+SELECT number, list.id, list.name, list.region_area_m2, ST_Covers(region_shape, place) AS covers,
        CASE WHEN NOT ST_Covers(region_shape, place)
             THEN ST_AsBinary(ST_Intersection(region_shape, place)) END AS part
-FROM unnest(%(places)s::bytea[]) AS wkb
+FROM unnest(%(numbers)s::int[], %(osp_ids)s::uuid[], %(places)s::bytea[])
+    AS asked (number, osp_id, wkb)
 CROSS JOIN LATERAL ST_GeomFromWKB(wkb, 4326) AS place
-JOIN pager_lists AS list ON ST_Intersects(region_shape, place)
-WHERE list.osp_id = %(osp_id)s
+JOIN pager_lists AS list ON list.osp_id = asked.osp_id AND ST_Intersects(region_shape, place)
 """
 
-DEFAULT_LISTS = "SELECT id, name FROM pager_lists WHERE osp_id = %s AND region IS NULL"
+DEFAULT_LISTS = """
+SELECT osp_id, id, name FROM pager_lists WHERE osp_id = ANY(%s) AND region IS NULL
+"""
 
 logger = structlog.get_logger()
+
+Places = Sequence[tuple[UUID, Location]]
+"""Of which OSP's lists, and where; at least one."""
 
 
 class Regions(Protocol):
     """The part of `PagerLists` that compares places with regions."""
 
-    def matches(self, osp_id: UUID, location: Location) -> Matches:
-        """As `PagerLists.matches`."""
+    def matches_of(self, places: Places) -> list[Matches]:
+        """As `PagerLists.matches_of`."""
 
     def on(self, pool: Connections) -> Regions:
         """The same by other connections."""
@@ -91,21 +101,28 @@ class BoxRegions:
         """The same by other connections."""
         return BoxRegions(pool)
 
-    def matches(self, osp_id: UUID, location: Location) -> Matches:
-        """Every list whose region covers `location` or a part of it, and the default list."""
-        values = {"osp_id": osp_id, "boxes": [box_text(one.bounds) for one in images(location)]}
+    def matches_of(self, places: Places) -> list[Matches]:
+        """Every list whose region covers a place or a part of it, and the default list."""
+        asked = [
+            (number, osp_id, box_text(one.bounds))
+            for number, (osp_id, location) in enumerate(places)
+            for one in images(location)
+        ]
+        numbers, osp_ids, boxes = map(list, zip(*asked, strict=True))
+        values = {"numbers": numbers, "osp_ids": osp_ids, "boxes": boxes}
         with self._pool.connection() as connection:
             rows = connection.execute(LISTS_NEAR, values).fetchall()
-        candidates = (
-            RegionCandidate(
+        near: list[list[RegionCandidate]] = [[] for _ in places]
+        for row in rows:
+            candidate = RegionCandidate(
                 list_id=row["id"],
                 name=row["name"],
                 region=row["region"],
                 area_m2=row["region_area_m2"],
             )
-            for row in rows
-        )
-        return match_regions(location, candidates)
+            for number in row["places"]:
+                near[number].append(candidate)
+        return [match_regions(place[1], some) for place, some in zip(places, near, strict=True)]
 
 
 class PostgisRegions:
@@ -119,21 +136,30 @@ class PostgisRegions:
         """The same by other connections."""
         return PostgisRegions(pool)
 
-    def matches(self, osp_id: UUID, location: Location) -> Matches:
-        """Every list whose region covers `location` or a part of it, and the default list."""
-        places = [*images(location)]
-        values = {"osp_id": osp_id, "places": [shapely.to_wkb(one) for one in places]}
+    def matches_of(self, places: Places) -> list[Matches]:
+        """Every list whose region covers a place or a part of it, and the default list."""
+        shapes = [[*images(location)] for _, location in places]
+        asked = [
+            (number, places[number][0], shapely.to_wkb(one))
+            for number, some in enumerate(shapes)
+            for one in some
+        ]
+        numbers, osp_ids, wkbs = map(list, zip(*asked, strict=True))
+        values = {"numbers": numbers, "osp_ids": osp_ids, "places": wkbs}
         try:
             with self._pool.connection() as connection:
                 rows = connection.execute(LISTS_COVERING, values).fetchall()
-                defaults = connection.execute(DEFAULT_LISTS, (osp_id,)).fetchall()
+                defaults = connection.execute(DEFAULT_LISTS, ([*{*osp_ids}],)).fetchall()
         except (psycopg.ProgrammingError, psycopg.InternalError):
             logger.exception("PostGIS could not compare regions")
-            return self._otherwise.matches(osp_id, location)
-        return Matches(
-            [*_best_of_each(place_length_m(places[0]), rows)],
-            [ListName(row["id"], row["name"]) for row in defaults],
-        )
+            return self._otherwise.matches_of(places)
+        return [
+            Matches(
+                [*_best_of_each(place_length_m(some[0]), [r for r in rows if r["number"] == one])],
+                [ListName(r["id"], r["name"]) for r in defaults if r["osp_id"] == places[one][0]],
+            )
+            for one, some in enumerate(shapes)
+        ]
 
 
 def _best_of_each(whole_m: float, rows: Sequence[DictRow]) -> Iterator[RegionMatch]:

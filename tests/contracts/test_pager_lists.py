@@ -30,7 +30,7 @@ from strike_domain import (
     parse_location,
     parse_region,
 )
-from strike_domain.regions import choose_match
+from strike_domain.regions import Matches, choose_match
 from tests.contracts.databases import NO_POSTGIS, postgis_programs, postgis_server
 from tests.unit.given import ANA, BEN, CEM
 
@@ -254,6 +254,27 @@ def test_random_maps_have_one_answer_in_every_adapter(lists: Lists) -> None:
         if len({tuple(one) for one in points}) < 3:
             continue
         assert choice(lists, *place) == choice(model, *place)
+
+
+def test_several_places_are_answered_as_each_alone(lists: Lists) -> None:
+    """Of two contractors with lists of one name, places twice, places that belong to nobody."""
+    given(lists, West=WEST, East=EAST, Ring=RING, Fiji=FIJI, Rest=None)
+    given(lists, osp_id=OTHER, West=EAST)
+    lines = [[[5, 5], [12, 5]], [[179.5, -16], [180, -16]], [[40, 40], [41, 40]]]
+    geometries: list[dict[str, Any]] = [
+        *({"type": "Point", "coordinates": at} for at in ([5, 5], [4, 4], [180, -17], [5, 5])),
+        *({"type": "LineString", "coordinates": line} for line in lines),
+    ]
+    places = [
+        (osp_id, parse_location(geometry)) for geometry in geometries for osp_id in (OSP, OTHER)
+    ]
+    together = lists.matches_of(places)
+    assert [*map(in_order, together)] == [in_order(lists.matches(*place)) for place in places]
+    assert len({in_order(one) for one in together}) > 6
+
+
+def in_order(matches: Matches) -> tuple[object, ...]:
+    return tuple(sorted(map(str, matches.regions))), tuple(sorted(map(str, matches.defaults)))
 
 
 def test_should_postgis_fail_the_boxes_answer(

@@ -66,6 +66,7 @@ COMMANDS: dict[str, Callable[[PostgresDirectory], object]] = {
     "field_terms": lambda it: it.field_terms(OSP),
     "open_job": lambda it: it.open_job(NOC, OSP, YEAR),
     "matches": lambda it: it.matches(OSP, PLACE),
+    "matches_of": lambda it: it.matches_of([(OSP, PLACE), (NOC, PLACE)]),
     "get": lambda it: it.get(OSP, LISTS[0].id),
     "lists_of": lambda it: it.lists_of(OSP),
     "save_list": lambda it: it.save_list(LISTS[0]),

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 
 from strike_adapters.postgres.changes import Changes
+from strike_adapters.postgres.directory import PostgresDirectory
 from strike_adapters.postgres.fold import Fold
 from strike_adapters.postgres.follower_states import (
     PAGER,
@@ -32,6 +33,7 @@ from strike_app import followers as command
 from strike_app.metrics import Metrics
 from strike_domain import PagerProcess, StrikeLog
 from strike_domain.errors import NotFound, Rejected
+from strike_domain.regions import Matches
 from tests.integration.stored import (
     Running,
     StoredNight,
@@ -124,6 +126,25 @@ def test_the_pager_passes_over_what_asks_for_no_answer(
     assert len(taken) < 10, "Two callouts, and the end of each batch."
     started = "SELECT count(*) AS n FROM strike_events WHERE topic = 'strike.run.started'"
     assert rows(night.url, started) == [{"n": 2}]
+
+
+def test_the_pager_asks_for_the_lists_of_many_callouts_at_once(
+    night: StoredNight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A storm cuts many fibres: a question for each would be most of the pager's work."""
+    asked: list[int] = []
+    matches_of = PostgresDirectory.matches_of
+
+    def ask(self: PostgresDirectory, places: Sequence[Any]) -> list[Matches]:
+        asked.append(len(places))
+        return matches_of(self, places)
+
+    ecos = [night.order() for _ in range(30)]
+    monkeypatch.setattr(PostgresDirectory, "matches_of", ask)
+    with Running(follower(PAGER, night)):
+        eventually(lambda: reached(night, PAGER))
+    assert sum(asked) == 30 and len(asked) <= 4
+    assert {night.strike.log.eco(one).paging_state for one in ecos} == {"RUNNING"}
 
 
 def test_the_pager_stands_right_before_an_event_that_fails_behind_such_as_it_passes_over(

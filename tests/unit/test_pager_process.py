@@ -32,7 +32,7 @@ class InterruptedRouter(Router):
         self._happens = happens
         self._times = times
 
-    def reading_once(self) -> Any:
+    def reading_once(self, places: Any = ()) -> Any:
         return self
 
     def route(self, osp_id: UUID, location: Any) -> Route | NoRoute:
