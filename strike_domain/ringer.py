@@ -251,9 +251,12 @@ class Ringer:
         return run, run.call(call.id)
 
     def _resolve(self, run: PagerRun, call: Call) -> Done:
-        """An intent without a result: ask the provider whether it has such a call."""
+        """An intent without a result: ask the provider whether it has such a call.
+
+        Of one that was never given to it, it could only name somebody else's call to that number.
+        """
         try:
-            found = self._find(run, call)
+            found = self._find(run, call) if call.placements else None
         except Unavailable as error:
             return self._wait(run, call, f"The provider cannot be asked: {error.message}"), None
         if found is None and not call.is_missing:

@@ -20,6 +20,7 @@ from strike_adapters.postgres.views.pager_process_state import PagerProcessState
 from strike_adapters.postgres.views.render_poll_state import RenderPollState
 from strike_adapters.postgres.views.view import DUE
 from strike_domain import FieldTask, TaskState, Unavailable
+from strike_domain.pager_run import Call
 from tests.integration.stored import (
     CREWED,
     Running,
@@ -359,11 +360,24 @@ def test_a_run_is_never_rung_twice_for_one_call_by_two_workers(database_url: str
             Worker(pager_work(ringer), database_url, clock, lease_seconds=0.05)
             for ringer in (night.strike.ringer, night.another_worker())
         ]
+        runs = [
+            row["run_id"] for row in rows(database_url, "SELECT run_id FROM pager_process_state")
+        ]
+
+        def calls() -> list[Call]:
+            return [call for one in runs for call in night.strike.log.run(one).calls.values()]
+
+        def are_settled() -> bool:
+            """Who loses the run right before the call leaves it alone until its deadline."""
+            found = calls()
+            return len(found) == 6 and all(one.sid or one.given_up for one in found)
+
         with Running(*workers):
-            eventually(lambda: len(night.switchboard.placed()) >= 6)
-            unplaced = "SELECT 1 FROM pager_process_state WHERE call_state IS NULL"
-            eventually(lambda: not rows(database_url, unplaced))
-        assert len(night.switchboard.placed()) == 6
+            eventually(are_settled, 30)
+        night.clock.advance(8)
+        with Running(Worker(pager_work(night.strike.ringer), database_url, clock)):
+            eventually(lambda: all(one.sid for one in calls()), 30)
+        assert len(runs) == len(night.switchboard.placed()) == 6
 
 
 def test_field_work_is_tasked_polled_and_rested_by_its_worker(database_url: str) -> None:

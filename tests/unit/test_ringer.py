@@ -112,6 +112,19 @@ def test_placements_that_were_given_up_before_any_request_do_not_count() -> None
     assert night.outcomes == ["Ana ACCEPTED"]
 
 
+def test_a_call_that_never_went_out_is_not_taken_for_another_run_s_to_that_number() -> None:
+    """Two callouts ring one person; of the first, nobody has told yet that the provider has it."""
+    night = Night(ANA).create()
+    night.strike.claim = lambda sid, call_id: True  # type: ignore[method-assign]
+    first = night.run.id
+    with night.claims_lost():
+        night.create()
+    night.after(8)
+    assert night.run.id != first
+    assert ("find", ANA.phone) not in night.switchboard.asked
+    assert [call.order.run_id for call in night.switchboard.calls] == [first, night.run.id]
+
+
 def test_beside_them_a_call_is_still_given_to_the_provider_three_times_at_most() -> None:
     night = ordered(UNKNOWN, UNKNOWN, UNKNOWN)
     with night.claims_lost():
