@@ -7,7 +7,7 @@ compares them exactly. Both measure lengths and areas with the domain's own func
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -15,6 +15,7 @@ import psycopg
 import shapely
 import structlog
 from psycopg.rows import DictRow
+from shapely.geometry.base import BaseGeometry
 
 from strike_adapters.postgres.pools import Connections, Pool
 from strike_domain.geometry import Location
@@ -50,7 +51,7 @@ CREATE INDEX IF NOT EXISTS pager_lists_shape ON pager_lists USING gist (region_s
 LISTS_NEAR = """
 SELECT list.id, list.name, list.region, list.region_area_m2,
        array_agg(DISTINCT place.number) AS places
-FROM unnest(%(numbers)s::int[], %(osp_ids)s::uuid[], %(boxes)s::text[])
+FROM unnest(%(numbers)s::int[], %(osp_ids)s::uuid[], %(places)s::text[])
     AS place (number, osp_id, box)
 CROSS JOIN LATERAL (
     SELECT id FROM pager_lists WHERE osp_id = place.osp_id AND region IS NULL
@@ -103,13 +104,7 @@ class BoxRegions:
 
     def matches_of(self, places: Places) -> list[Matches]:
         """Every list whose region covers a place or a part of it, and the default list."""
-        asked = [
-            (number, osp_id, box_text(one.bounds))
-            for number, (osp_id, location) in enumerate(places)
-            for one in images(location)
-        ]
-        numbers, osp_ids, boxes = map(list, zip(*asked, strict=True))
-        values = {"numbers": numbers, "osp_ids": osp_ids, "boxes": boxes}
+        values = _asked(places, lambda one: box_text(one.bounds))
         with self._pool.connection() as connection:
             rows = connection.execute(LISTS_NEAR, values).fetchall()
         near: list[list[RegionCandidate]] = [[] for _ in places]
@@ -138,32 +133,37 @@ class PostgisRegions:
 
     def matches_of(self, places: Places) -> list[Matches]:
         """Every list whose region covers a place or a part of it, and the default list."""
-        shapes = [[*images(location)] for _, location in places]
-        asked = [
-            (number, places[number][0], shapely.to_wkb(one))
-            for number, some in enumerate(shapes)
-            for one in some
-        ]
-        numbers, osp_ids, wkbs = map(list, zip(*asked, strict=True))
-        values = {"numbers": numbers, "osp_ids": osp_ids, "places": wkbs}
+        values = _asked(places, shapely.to_wkb)
         try:
             with self._pool.connection() as connection:
                 rows = connection.execute(LISTS_COVERING, values).fetchall()
-                defaults = connection.execute(DEFAULT_LISTS, ([*{*osp_ids}],)).fetchall()
+                defaults = connection.execute(DEFAULT_LISTS, (values["osp_ids"],)).fetchall()
         except (psycopg.ProgrammingError, psycopg.InternalError):
             logger.exception("PostGIS could not compare regions")
             return self._otherwise.matches_of(places)
         return [
             Matches(
-                [*_best_of_each(place_length_m(some[0]), [r for r in rows if r["number"] == one])],
-                [ListName(r["id"], r["name"]) for r in defaults if r["osp_id"] == places[one][0]],
+                [*_best_of_each(location, [one for one in rows if one["number"] == number])],
+                [ListName(one["id"], one["name"]) for one in defaults if one["osp_id"] == osp_id],
             )
-            for one, some in enumerate(shapes)
+            for number, (osp_id, location) in enumerate(places)
         ]
 
 
-def _best_of_each(whole_m: float, rows: Sequence[DictRow]) -> Iterator[RegionMatch]:
+def _asked(places: Places, written: Callable[[BaseGeometry], object]) -> dict[str, list[object]]:
+    """Each image of each place, with the number of the place and whose lists, for a statement."""
+    asked = [
+        (number, osp_id, written(one))
+        for number, (osp_id, location) in enumerate(places)
+        for one in images(location)
+    ]
+    numbers, osp_ids, written_places = map(list, zip(*asked, strict=True))
+    return {"numbers": numbers, "osp_ids": osp_ids, "places": written_places}
+
+
+def _best_of_each(location: Location, rows: Sequence[DictRow]) -> Iterator[RegionMatch]:
     """One match for each list, however many images of the place it meets."""
+    whole_m = place_length_m(location.shape())
     covered: dict[UUID, float] = {}
     whole = {row["id"] for row in rows if row["covers"]}
     for row in rows:

@@ -10,30 +10,26 @@ connection, those of twenty callouts in a transaction.
 from __future__ import annotations
 
 import argparse
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.catch_up import TOGETHER
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.follower_states import PAGER
 from strike_adapters.postgres.followers import Follower
-from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.reading import SharedReading
 from strike_adapters.postgres.regions import regions_of
 from strike_adapters.postgres.store import store_env
 from strike_domain import Callouts, PagerList, Router, StrikeLog, SystemClock
 from strike_domain.geometry import parse_location
-from tests.benchmarks.given import OPERATOR, OSP, RealTime, an_order, save_companies
+from tests.benchmarks.given import OPERATOR, OSP, RealTime, an_order, prepared
 from tests.benchmarks.machine import cpu
 from tests.unit.given import ANA, BEN, BOULDER
 
@@ -103,12 +99,7 @@ def main() -> None:
     chosen = parser.parse_args()
     console = Console(width=100)
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        server = stack.enter_context(embedded_postgres(Path(folder)))
-        server.ensure_database("bench")
-        url = server.url("bench")
-        prepare(url)
-        save_companies(url)
+        _, url = stack.enter_context(prepared())
         log = stack.enter_context(StrikeLog(store_env(url)))
         pool = stack.enter_context(open_pool(url))
         directory = PostgresDirectory(pool, regions_of(pool))

@@ -18,14 +18,12 @@ import argparse
 import multiprocessing
 import os
 import random
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -36,12 +34,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
-from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.store import store_env
 from strike_domain import Callouts, Directory, MemoryDirectory, StrikeLog
-from tests.benchmarks.given import LINK, OPERATOR, RealTime, an_order, save_companies
+from tests.benchmarks.given import LINK, OPERATOR, RealTime, an_order, prepared
 from tests.benchmarks.machine import cpu
 
 CALLERS = (1, 16, 64)
@@ -338,11 +334,7 @@ def main() -> None:
     chosen = parser.parse_args()
     every = sorted(os.sched_getaffinity(0))
     cores = [None, None] if chosen.free else [every[0], every[-1]]
-    with tempfile.TemporaryDirectory() as folder, embedded_postgres(Path(folder)) as server:
-        server.ensure_database("bench")
-        url = server.url("bench")
-        prepare(url)
-        save_companies(url)
+    with prepared() as (_, url):
         found = measure(url, chosen.rounds, chosen.seconds, cores)
         show(found, chosen.rounds, chosen.seconds)
 

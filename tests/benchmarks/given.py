@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
+from strike_adapters.embedded import EmbeddedServer, embedded_postgres
 from strike_adapters.postgres.directory import open_pool
 from strike_adapters.postgres.people import save_link, save_tenant
+from strike_adapters.postgres.prepare import prepare
 from strike_domain import (
     Actor,
     EcoOrder,
@@ -37,6 +43,17 @@ def an_order(reference: str | None = None) -> EcoOrder:
         description=WHAT,
         client_reference=reference,
     )
+
+
+@contextmanager
+def prepared() -> Iterator[tuple[EmbeddedServer, str]]:
+    """A PostgreSQL of its own, fsync on, and the URL of a database with both companies in it."""
+    with TemporaryDirectory() as folder, embedded_postgres(Path(folder)) as server:
+        server.ensure_database("bench")
+        url = server.url("bench")
+        prepare(url)
+        save_companies(url)
+        yield server, url
 
 
 def save_companies(url: str) -> None:

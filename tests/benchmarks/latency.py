@@ -17,14 +17,12 @@ import argparse
 import itertools
 import json
 import multiprocessing
-import tempfile
 import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from statistics import quantiles
 from typing import Any, NamedTuple
 
@@ -32,16 +30,14 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from strike_adapters.embedded import embedded_postgres
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.fold import BRIEFLY, seldom_collecting
 from strike_adapters.postgres.followers import FOLLOWER_NAMES, Follower
-from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.reading import SharedReading
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.view import CHANGES
 from strike_domain import Callouts, Router, StrikeLog, SystemClock
-from tests.benchmarks.given import OPERATOR, RealTime, an_order, save_companies
+from tests.benchmarks.given import OPERATOR, RealTime, an_order, prepared
 from tests.benchmarks.nodes import tree_cpu
 
 IDLE_RATE, IDLE_WANTED, BUSY_WANTED = 20, 8.0, 25.0
@@ -271,12 +267,7 @@ def main() -> None:
     )
     chosen = parser.parse_args()
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        server = stack.enter_context(embedded_postgres(Path(folder)))
-        server.ensure_database("bench")
-        url = server.url("bench")
-        prepare(url)
-        save_companies(url)
+        server, url = stack.enter_context(prepared())
         show("the limit, bare connections", [("row", bare(url, round(IDLE_RATE * chosen.seconds)))])
         listener = Listener(url)
         stack.callback(listener.close)
