@@ -6,8 +6,8 @@ present moment of the clock, `advance` goes on from one thing that is due to the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TypeGuard
 from uuid import UUID
 
 from eventsourcing.persistence import Tracking
@@ -19,7 +19,7 @@ from strike_domain.field_work import CrewDesk, Look, first_look
 from strike_domain.log import StrikeLog
 from strike_domain.memory import ManualClock, MemoryDirectory, PaperLinks, memory_env
 from strike_domain.pager_process import PagerProcess
-from strike_domain.pager_run import CallPlaced, PagerRun, PagerRunStarted, RunEvent
+from strike_domain.pager_run import CallRequested, PagerRun, PagerRunStarted, RunEvent
 from strike_domain.paging import Paging
 from strike_domain.ports import FieldWork, Telephone, Texts
 from strike_domain.ringer import Ringer
@@ -53,24 +53,23 @@ class StrikeInMemory:
         self.technicians = Technicians(self.log, self.paging, self.directory, self.clock)
         texter = Texter(self.log, texts, PaperLinks(), self.clock) if texts else None
         self.ringer = Ringer(
-            self.log, telephone, self.clock, claims=self, router=router, texter=texter
+            self.log, telephone, self.clock, others=self, router=router, texter=texter
         )
         self.desk = None
         if field_work is not None:
             self.desk = CrewDesk(self.log, field_work, self.clock, self.directory)
         self._runs: set[UUID] = set()
         self._looks: dict[UUID, Look] = {}
-        self._claims: dict[str, UUID] = {}
 
     def events(self, after: int = 0) -> list[tuple[int, object]]:
         """The whole log as (position, event), in order."""
         notifications = self.log.recorder.select_notifications(after + 1, 1_000_000)
         return [(one.id, self.log.mapper.to_domain_event(one)) for one in notifications]
 
-    def claim(self, sid: str, call_id: UUID) -> bool:
-        """Whether the provider's call is that call's from now on (`ringer.CallClaims`)."""
-        placed = {event.sid: event.call_id for _, event in self.events() if _is_placed(event)}
-        return placed.get(sid, self._claims.setdefault(sid, call_id)) == call_id
+    def runs_ringing(self, phone: str, since: datetime) -> Iterable[UUID]:
+        """The runs that rang that number (`ringer.OtherCalls`)."""
+        requests = [event for _, event in self.events() if isinstance(event, CallRequested)]
+        return {one.originator_id for one in requests if one.contact.phone == phone}
 
     def run_of(self, eco_id: UUID) -> PagerRun:
         """The newest pager run of an ECO."""
@@ -125,7 +124,3 @@ class StrikeInMemory:
             if self.desk and look.due_at is not None and look.due_at <= self.clock.now():
                 self._looks[eco_id] = self.desk.look_after(eco_id, look)
         return self.log.position() > before
-
-
-def _is_placed(event: object) -> TypeGuard[CallPlaced]:
-    return isinstance(event, CallPlaced)

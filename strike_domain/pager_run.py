@@ -229,7 +229,7 @@ class CallRequested(RunEvent):
 
 
 class CallRetried(RunEvent):
-    """The provider was asked, has no such call, and is now given it again."""
+    """The provider was asked, has no call that is surely this one, and is now given it again."""
 
     TOPIC = "strike.run.call-retried"
     call_id: UUID

@@ -8,9 +8,9 @@ nobody finished is asked for, never guessed.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Protocol
 from uuid import UUID, uuid4
@@ -49,6 +49,13 @@ CLOCK_SKEW = timedelta(seconds=5)
 MOST_KEPT = 5_000
 """How many runs, and as many ECOs, one ringer keeps in memory."""
 
+OTHERS_WITHIN = timedelta(minutes=2)
+"""How long before a call others may have been requested that the provider got only now: all of one
+call's attempts take less."""
+
+NO_SUCH_CALL = "The provider has no such call"
+DOUBTFUL = "The provider has a call to that number which may be another run's."
+
 RINGING_STEPS = (PlaceNext, PlaceAgain, ResolveUnknown)
 """What may make a phone ring."""
 
@@ -64,22 +71,24 @@ def _alone() -> bool:
     return True
 
 
-class CallClaims(Protocol):
-    """Which call of a run a provider's call belongs to, where that had to be found out.
+class OtherCalls(Protocol):
+    """Who else rings a number: what the provider has for it may be theirs.
 
-    Two runs may ring one number at the same moment, and neither get an answer. What they then find
-    at the provider must not be taken by both.
+    A provider says of a call which number it rings, and not for which run.
     """
 
-    def claim(self, sid: str, call_id: UUID) -> bool:
-        """Whether the provider's `sid` is that call's from now on, and no other's."""
+    def runs_ringing(self, phone: str, since: datetime) -> Iterable[UUID]:
+        """The runs that asked for a call to that number since then; any others do no harm.
+
+        All that was stored before the question counts: a read model that lags behind is not enough.
+        """
 
 
 class NoOtherCalls:
     """For an embedder with one run at a time."""
 
-    def claim(self, sid: str, call_id: UUID) -> bool:
-        return True
+    def runs_ringing(self, phone: str, since: datetime) -> Iterable[UUID]:
+        return ()
 
 
 class Kept:
@@ -136,7 +145,7 @@ class Ringer:
         log: StrikeLog,
         telephone: Telephone,
         clock: Clock,
-        claims: CallClaims | None = None,
+        others: OtherCalls | None = None,
         new_id: Callable[[], UUID] = uuid4,
         router: Router | None = None,
         texter: Texter | None = None,
@@ -146,7 +155,7 @@ class Ringer:
         self._router = router
         self._telephone = telephone
         self._clock = clock
-        self._claims = claims or NoOtherCalls()
+        self._others = others or NoOtherCalls()
         self._kept = Kept(log)
         self._new_id = new_id
 
@@ -256,14 +265,14 @@ class Ringer:
         Of one that was never given to it, it could only name somebody else's call to that number.
         """
         try:
-            found = self._find(run, call) if call.placements else None
+            found, missing = self._find(run, call) if call.placements else (None, None)
         except Unavailable as error:
             return self._wait(run, call, f"The provider cannot be asked: {error.message}"), None
         if found is None and not call.is_missing:
             attempt = call.attempt
             return self._record(run, lambda r, s: r.call_not_found(call.id, attempt, s)), None
         if found is None and run.state is RunState.RUNNING and not call.is_used_up:
-            return self._again(run, call, "The provider has no such call.")
+            return self._again(run, call, missing or f"{NO_SUCH_CALL}.")
 
         def record(newest: PagerRun, stamp: Stamp) -> None:
             if found is not None:
@@ -271,23 +280,37 @@ class Ringer:
             elif run.state is not RunState.RUNNING:
                 newest.call_ended(call.id, CallOutcome.CANCELLED, stamp)
             else:
-                reason = f"The provider has no such call after {call.attempt} attempts."
+                reason = missing or f"{NO_SUCH_CALL} after {call.attempt} attempts."
                 newest.call_ended(call.id, CallOutcome.FAILED, stamp, reason)
 
         return self._record(run, record), None
 
-    def _find(self, run: PagerRun, call: Call) -> ProviderCall | None:
+    def _find(self, run: PagerRun, call: Call) -> tuple[ProviderCall | None, str | None]:
+        """The provider's call that can be no other than this one; or why it may be another.
+
+        One too many rings a phone twice. One that is another run's, and taken for this, leaves a
+        person unasked, and is ended when this run no longer needs it.
+        """
         since = call.requested_at - CLOCK_SKEW
-        found = self._telephone.find(run.noc_id, call.contact.phone, since)
-        ours = {other.sid for other in run.calls.values() if other.sid}
-        # Only we cancel, and only what we gave up: such a call rang for nobody.
-        may_be_it = [
+        listed = self._telephone.find(run.noc_id, call.contact.phone, since)
+        # Read after that: whoever has a call there had stored the intent before.
+        others = self._others_to(run, call)
+        told = {one.sid for one in (*run.calls.values(), *others)}
+        left = [one for one in listed if one.sid not in told and not _is_given_up(one)]
+        if left and any(map(_may_have_left_one, others)):
+            return None, DOUBTFUL
+        return min(left, key=lambda one: one.state.is_final, default=None), None
+
+    def _others_to(self, run: PagerRun, call: Call) -> list[Call]:
+        """The calls of other runs to that number, as the log has them by now."""
+        phone, since = call.contact.phone, call.requested_at - OTHERS_WITHIN
+        others = {*self._others.runs_ringing(phone, since)} - {run.id}
+        return [
             one
-            for one in found
-            if one.sid not in ours and one.state is not ProviderCallState.CANCELED
+            for run_id in others
+            for one in self.log.run(run_id).calls.values()
+            if one.contact.phone == phone and one.requested_at >= since
         ]
-        may_be_it.sort(key=lambda one: one.state.is_final)
-        return next((one for one in may_be_it if self._claims.claim(one.sid, call.id)), None)
 
     def _read_back(self, run: PagerRun, call: Call) -> Done:
         """The deadline passed: the provider's word decides, then the call is ended.
@@ -386,6 +409,16 @@ class Ringer:
             correlation_id=run.correlation_id,
             causation_id=self._new_id(),
         )
+
+
+def _is_given_up(call: ProviderCall) -> bool:
+    """Only we cancel, and only what we gave up: such a call rang for nobody."""
+    return call.state is ProviderCallState.CANCELED
+
+
+def _may_have_left_one(call: Call) -> bool:
+    """Whether the provider may have a call for it of which the log knows nothing."""
+    return call.placements > (call.sid is not None)
 
 
 def _take_found(run: PagerRun, call_id: UUID, found: ProviderCall, stamp: Stamp) -> None:

@@ -25,6 +25,8 @@ from strike_adapters.postgres.tenancy import TenantPool
 from strike_adapters.postgres.together import Together
 from strike_domain.contacts import Contact, PagerList, RingAgain
 from strike_domain.geometry import Location
+from strike_domain.log import LOG_NAME
+from strike_domain.pager_run import CallRequested
 from strike_domain.ports import FieldTerms, Link, Opening, Tenant, job_number
 from strike_domain.regions import Matches, region_shape, shape_area_m2
 
@@ -106,15 +108,15 @@ VALUES (%(list_id)s, %(rank)s, %(name)s, %(phone)s, %(language)s,
 
 CONSENTS = "SELECT phone, consented_on FROM pager_contacts WHERE list_id = %s"
 
-# A call whose id was told by a webhook, or by the answer, is that call's without being claimed.
-CLAIM_CALL = """
-WITH told AS (SELECT call_id FROM pager_calls WHERE sid = %(sid)s),
-     claimed AS (
-         INSERT INTO provider_calls AS kept (sid, call_id)
-         VALUES (%(sid)s, %(call_id)s)
-         ON CONFLICT (sid) DO UPDATE SET call_id = kept.call_id
-         RETURNING call_id)
-SELECT coalesce((SELECT call_id FROM told LIMIT 1), call_id) = %(call_id)s AS is_its FROM claimed
+# What the read model has not come to yet is read in the log itself.
+RUNS_RINGING = """
+SELECT run_id FROM pager_calls WHERE phone = %(phone)s AND requested_at >= %(since)s
+UNION
+SELECT originator_id
+FROM strike_events, convert_from(state, 'UTF8') AS text, CAST(text AS jsonb) AS requested
+WHERE topic = %(topic)s AND requested -> 'contact' ->> 'phone' = %(phone)s
+  AND notification_id > coalesce((
+      SELECT notification_id FROM pager_run_views_tracking WHERE application_name = %(log)s), 0)
 """
 
 
@@ -155,7 +157,7 @@ class Wanted(NamedTuple):
 
 
 class PostgresDirectory:
-    """`Directory`, `PagerLists` and `CallClaims`, each question one statement."""
+    """`Directory`, `PagerLists` and `OtherCalls`, each question one statement."""
 
     def __init__(self, pool: Connections, regions: Regions | None = None) -> None:
         self.pool = pool
@@ -216,11 +218,10 @@ class PostgresDirectory:
 
         again_if_ended(save)
 
-    def claim(self, sid: str, call_id: UUID) -> bool:
-        """Whether the provider's call is that call's from now on (`ringer.CallClaims`)."""
-        values = {"sid": sid, "call_id": call_id}
-        found = again_if_ended(lambda: self._ask(CLAIM_CALL, values))
-        return bool(found and found[0]["is_its"])
+    def runs_ringing(self, phone: str, since: datetime) -> list[UUID]:
+        """The runs that rang that number since then (`ringer.OtherCalls`)."""
+        values = {"phone": phone, "since": since, "topic": CallRequested.TOPIC, "log": LOG_NAME}
+        return [row["run_id"] for row in self._all(RUNS_RINGING, values)]
 
     def _one(self, statement: str, *values: object) -> DictRow | None:
         """The row that a question finds."""

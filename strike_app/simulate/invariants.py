@@ -35,6 +35,7 @@ from strike_domain.eventsourced import project
 from strike_domain.pager_run import (
     LOOK_AGAIN_AFTER,
     CallAccepted,
+    CallPlaced,
     CallRequested,
     CallRetried,
     CallState,
@@ -45,6 +46,7 @@ from strike_domain.pager_run import (
     RingingAgainDropped,
     RunState,
 )
+from strike_domain.ports import MOST_PLACING_SECONDS
 from strike_domain.timeline import Teller
 from strike_mock.calls import Call, CallStatus
 from strike_mock.scenarios import Phone
@@ -58,6 +60,9 @@ RACE = timedelta(seconds=3)
 
 LOOK_AGAIN = LOOK_AGAIN_AFTER.total_seconds() - 0.2
 """Seconds between two such looks; each takes its time on the way."""
+
+CREATED = 201
+"""What Twilio answers when it has a call."""
 
 GOODBYE = timedelta(seconds=15)
 """While somebody is still being told goodbye, the next phone may ring."""
@@ -236,6 +241,16 @@ def one_call_at_a_time(case: Case) -> Wrongs:
                     yield f"{later.request.to} rang while {earlier.request.to} still did"
 
 
+def each_call_belongs_to_its_run(case: Case) -> Wrongs:
+    """What the log says the provider has for a call was placed for that call."""
+    placed = {call.sid: _ids(call) for call in case.calls}
+    for _, event in case.events:
+        if isinstance(event, CallPlaced):
+            believed = event.originator_id, event.call_id
+            if placed[event.sid] != believed:
+                yield f"{event.sid} was placed for {placed[event.sid]}, not for {believed}"
+
+
 def _is_peaceful(case: Case) -> bool:
     """Whether neither Twilio nor a worker gave Strike a reason to lose track of a call."""
     edges = {hit.edge for hit in case.system.mock.faults.hits}
@@ -272,14 +287,16 @@ def looked_up_before_placed_again(case: Case) -> Wrongs:
 def _is_shown(case: Case, order: Asked, look: Asked) -> bool:
     """Whether the provider had that call when it was looked for, and nobody else's like it.
 
-    One that Strike cancelled was given up before; of two runs' calls to one number that nobody has
-    told of, either may be taken for the other.
+    One that Strike cancelled was given up before. It may be another run's where that one had not
+    got each of its calls to the number on the way by one request with its answer.
     """
     run, call = _ids_in(order.form["Url"])
     before = EPOCH + timedelta(seconds=look.at)
-    theirs = [one for one in case.calls if one.request.to == order.form["To"]]
-    if any(_ids(one)[0] != run for one in theirs):
-        return False
+    for one in case.system.network.asked:
+        if one.at < look.at and one.path == order.path and one.form.get("To") == order.form["To"]:
+            is_answered = one.status == CREATED and one.at < look.at - MOST_PLACING_SECONDS
+            if not is_answered and _ids_in(one.form["Url"])[0] != run:
+                return False
     return any(
         one.created < before and one.status is not CallStatus.CANCELED for one in case.of_call[call]
     )
@@ -502,6 +519,7 @@ CHECKS: tuple[Check, ...] = (
     one_accepts,
     nobody_is_rung_in_vain,
     one_call_at_a_time,
+    each_call_belongs_to_its_run,
     looked_up_before_placed_again,
     everything_ended,
     nobody_is_left_out,

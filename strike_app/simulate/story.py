@@ -24,7 +24,7 @@ from strike_domain.errors import Conflict, InvalidTransition, Rejected
 from strike_domain.memory import MemoryDirectory
 from strike_domain.ports import FieldTerms, Link, LinkStatus, Tenant
 from strike_mock.generator import random_scenario
-from strike_mock.scenarios import Scenario
+from strike_mock.scenarios import FaultRule, Scenario
 from strike_mock.signing import signature
 
 NOC, OSP, LIST = UUID(int=0xA0C), UUID(int=0x05B), UUID(int=0x115)
@@ -44,6 +44,18 @@ ROUND = 300.0
 
 TEXTED = 0.4
 """The share of people who get a text, too."""
+
+STORMS = 0.25
+"""The share of stories in which several callouts come within seconds, for the same people."""
+
+SLUGGISH = tuple(
+    FaultRule.model_validate({"edge": "twilio.calls.create", "times": 6} | fault)
+    for fault in (
+        {"kind": "lose", "share": 0.3},
+        {"kind": "delay", "share": 0.5, "seconds": (0.5, 6.0)},
+    )
+)
+"""Twilio in such a story."""
 
 PEACE = 1200.0
 """Simulated seconds after the last thing that was planned."""
@@ -111,8 +123,11 @@ def luck_of(seed: int) -> Luck:
         )
         for _ in range(chance.choice([0, 0, 0, 1, 3, 6]))
     ]
+    callouts = tuple(chance.uniform(0, 200) for _ in range(chance.choice([1, 1, 1, 2, 3])))
+    if storm := storm_of(seed):
+        callouts = tuple(callouts[0] + storm.uniform(0, 15) for _ in range(storm.choice([2, 3, 5])))
     return Luck(
-        callouts=tuple(chance.uniform(0, 200) for _ in range(chance.choice([1, 1, 1, 2, 3]))),
+        callouts=callouts,
         kills=tuple(sorted(kills)),
         outages=tuple(outages),
         slips=chance.choice([0.0, 0.0, 0.01, 0.05]),
@@ -120,16 +135,30 @@ def luck_of(seed: int) -> Luck:
     )
 
 
+def storm_of(seed: int) -> Random | None:
+    """What a storm is drawn from, if there is one in the story of `seed`."""
+    storm = Random(f"storm/{seed}")  # noqa: S311
+    return storm if storm.random() < STORMS else None
+
+
+def scenario_of(seed: int) -> Scenario:
+    """What happens outside in the story of `seed`: in a storm, Twilio has many to serve as well."""
+    scenario = random_scenario(seed, numbers(seed))
+    if storm_of(seed) is None:
+        return scenario
+    return scenario.model_copy(update={"faults": (*scenario.faults, *SLUGGISH)})
+
+
 def plan_of(seed: int) -> tuple[Scenario, Luck]:
     """What is drawn for the story of `seed`."""
-    return random_scenario(seed, numbers(seed)), luck_of(seed)
+    return scenario_of(seed), luck_of(seed)
 
 
 def tell(seed: int, scenario: Scenario | None = None, luck: Luck | None = None) -> Told:
     """Tell the story of `seed` to its end; `scenario` and `luck` may be given in its place."""
     without_waiting()
     phones = numbers(seed)
-    scenario = scenario or random_scenario(seed, phones)
+    scenario = scenario or scenario_of(seed)
     loop = SimulatedLoop()
     told: list[Told] = []
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from random import Random
 from typing import Any, cast
@@ -40,7 +42,7 @@ from strike_domain.field_work import CrewDesk, Look, first_look
 from strike_domain.log import LOG_NAME, StrikeLog
 from strike_domain.memory import MemoryDirectory
 from strike_domain.pager_process import PagerProcess
-from strike_domain.pager_run import CallPlaced, PagerRun
+from strike_domain.pager_run import CallRequested, PagerRun
 from strike_domain.paging import Paging
 from strike_domain.ringer import Ringer
 from strike_domain.routing import Router
@@ -87,7 +89,7 @@ class System:
         self.recorder = cast(SimulatedRecorder, self.log.recorder)
         self.recorder.chance = Random(f"store/{seed}")  # noqa: S311
         self.recorder.on_stored = self._note_stored
-        self._sids: dict[str, UUID] = {}
+        self._ringing: dict[str, set[UUID]] = defaultdict(set)
         self.router = Router(self.directory)
         new_id = self._ids.new
         self.callouts = Callouts(self.log, self.directory, self.clock, new_id)
@@ -287,15 +289,15 @@ class System:
 
     def _note_stored(self, events: Sequence[StoredEvent]) -> None:
         for one in events:
-            if one.topic == CallPlaced.TOPIC:
+            if one.topic == CallRequested.TOPIC:
                 event: Any = self.log.mapper.to_domain_event(one)
-                self._sids[event.sid] = event.call_id
+                self._ringing[event.contact.phone].add(event.originator_id)
         self._wake.set()
         self._wake = asyncio.Event()
 
-    def claim(self, sid: str, call_id: UUID) -> bool:
-        """Whether the provider's call is that call's from now on (`ringer.CallClaims`)."""
-        return self._sids.setdefault(sid, call_id) == call_id
+    def runs_ringing(self, phone: str, since: datetime) -> Iterable[UUID]:
+        """The runs that rang that number (`ringer.OtherCalls`)."""
+        return self._ringing[phone]
 
 
 class _Ids:

@@ -139,7 +139,8 @@ class Network(httpx.BaseTransport):
         asked = Asked(asyncio.get_running_loop().time(), request.method, path, form)
         self.asked.append(asked)
         response = wait(self._ask(request, body))
-        asked.status = response.status_code
+        if not isinstance(response.stream, _Cut):
+            asked.status = response.status_code
         return response
 
     async def _ask(self, request: httpx.Request, body: bytes) -> httpx.Response:

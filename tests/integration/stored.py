@@ -238,14 +238,13 @@ class StrikeStored(StrikeInMemory):
             self.log,
             telephone,
             clock,
-            claims=directory,
+            others=directory,
             router=router,
             texter=Texter(self.log, telephone, PaperLinks(), clock),
         )
         self.desk = CrewDesk(self.log, crew, clock, directory)
         self._runs = set()
         self._looks = {}
-        self._claims = {}
 
 
 class LongNight(Night):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -25,7 +25,7 @@ from strike_domain.errors import OutcomeUnknown, StrikeError, Unavailable
 from strike_domain.geometry import parse_location
 from strike_domain.ports import Opening
 from tests.integration.stored import KEY, LISTS, TENANTS, eventually, execute, opened, rows
-from tests.unit.given import NOC, OSP
+from tests.unit.given import NOC, OSP, START
 
 PLACE = parse_location({"type": "Point", "coordinates": [-105.27, 40.01]})
 YEAR = datetime(2026, 3, 1, tzinfo=UTC)
@@ -70,7 +70,7 @@ COMMANDS: dict[str, Callable[[PostgresDirectory], object]] = {
     "get": lambda it: it.get(OSP, LISTS[0].id),
     "lists_of": lambda it: it.lists_of(OSP),
     "save_list": lambda it: it.save_list(LISTS[0]),
-    "claim": lambda it: it.claim("CA1", UUID(int=7)),
+    "runs_ringing": lambda it: it.runs_ringing("+13035550101", START),
     "seen_by": lambda it: it.seen_by(NOC).lists_of(OSP),
 }
 

@@ -18,6 +18,7 @@ from strike_adapters.render.field_work import RenderFieldWork
 from strike_adapters.twilio.telephone import TwilioTelephone
 from strike_app import webhooks
 from strike_app.simulate.system import _Accounts
+from strike_domain import ringer
 from strike_domain.contacts import Language
 from strike_domain.eco import Eco
 from strike_domain.field_tasks import FieldTask, Polled, TaskSnapshot, TaskState
@@ -81,6 +82,10 @@ def a_call_is_placed_again_after_a_time_out(patch: Patch) -> None:
 
 def a_call_is_looked_for_only_once(patch: Patch) -> None:
     patch.setattr(Call, "is_missing", True)
+
+
+def a_call_that_may_be_another_runs_is_taken(patch: Patch) -> None:
+    patch.setattr(ringer, "_may_have_left_one", lambda _: False)
 
 
 def what_the_provider_has_is_not_believed(patch: Patch) -> None:
@@ -192,6 +197,7 @@ BUGS: tuple[Bug, ...] = (
     webhooks_are_believed_to_come_in_order,
     a_call_is_placed_again_after_a_time_out,
     a_call_is_looked_for_only_once,
+    a_call_that_may_be_another_runs_is_taken,
     what_the_provider_has_is_not_believed,
     the_old_call_rings_on_while_the_next_is_placed,
     whoever_comes_after_a_busy_phone_is_skipped,

@@ -303,7 +303,7 @@ class Night:
             yield
 
     def another_worker(self) -> Ringer:
-        return Ringer(self.strike.log, self.switchboard, self.clock, claims=self.strike)
+        return Ringer(self.strike.log, self.switchboard, self.clock, others=self.strike)
 
     @property
     def eco(self) -> Eco:

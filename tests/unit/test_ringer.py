@@ -1,8 +1,9 @@
 """The ringer: every fault between intent, request, answer and record (specification, section 4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -18,8 +19,11 @@ from strike_domain import (
     RunState,
     Unavailable,
 )
-from strike_domain.ringer import Kept
+from strike_domain.pager_run import CallRetried
+from strike_domain.ringer import DOUBTFUL, Kept
 from tests.unit.given import ANA, BEN, CEM, OPERATOR, Killed, Night
+
+Fault = BaseException | tuple[bool, BaseException] | None
 
 UNKNOWN = OutcomeUnknown("The answer got lost.")
 LOOKED_FOR_TWICE = ("place", "find", "find", "place")
@@ -32,7 +36,7 @@ def after_effect(error: BaseException) -> tuple[bool, BaseException]:
     return True, error
 
 
-def ordered(*faults: BaseException | tuple[bool, BaseException] | None) -> Night:
+def ordered(*faults: Fault) -> Night:
     """A night whose first placements meet `faults`; the callout is created."""
     night = Night(ANA, BEN)
     night.switchboard.faults = list(faults)
@@ -115,7 +119,7 @@ def test_placements_that_were_given_up_before_any_request_do_not_count() -> None
 def test_a_call_that_never_went_out_is_not_taken_for_another_run_s_to_that_number() -> None:
     """Two callouts ring one person; of the first, nobody has told yet that the provider has it."""
     night = Night(ANA).create()
-    night.strike.claim = lambda sid, call_id: True  # type: ignore[method-assign]
+    night.strike.runs_ringing = lambda phone, since: []  # type: ignore[method-assign]
     first = night.run.id
     with night.claims_lost():
         night.create()
@@ -214,7 +218,7 @@ def test_a_call_that_comes_late_to_a_run_that_was_cancelled_is_ended() -> None:
     night = ordered(UNKNOWN).create().cancel().after(8)
     [order] = night.switchboard.orders
     night.switchboard.place(order)
-    night.after(2)
+    night.after(10)
     assert night.outcomes == ["Ana CANCELLED"]
     assert night.switchboard.live() == []
 
@@ -742,8 +746,8 @@ def test_a_visit_to_a_run_with_nothing_due_does_nothing() -> None:
     assert run.due_at is not None and run.due_at > night.clock.now()
 
 
-def test_a_ringer_without_claims_takes_any_call_for_its_own() -> None:
-    """For an embedder with one run at a time; whoever has more gives it `CallClaims`."""
+def test_a_ringer_that_knows_of_no_others_takes_any_call_for_its_own() -> None:
+    """For an embedder with one run at a time; whoever has more gives it `OtherCalls`."""
     night = ordered(after_effect(UNKNOWN)).create()
     night.strike.ringer = Ringer(night.strike.log, night.switchboard, night.clock)
     night.after(10)
@@ -784,16 +788,59 @@ def test_what_another_worker_did_meanwhile_is_read_before_anything_is_done() -> 
     assert night.strike.log.position() == before
 
 
-def test_two_runs_that_get_no_answer_do_not_take_one_call_for_both() -> None:
+@pytest.mark.parametrize(
+    "lost", [[after_effect(UNKNOWN), UNKNOWN], [UNKNOWN, after_effect(UNKNOWN)]]
+)
+def test_two_runs_that_get_no_answer_do_not_take_one_call_for_both(lost: list[Fault]) -> None:
+    """Nobody can know whose it is. One ring too many harms less than one too few."""
     night = Night(ANA)
-    night.switchboard.faults = [after_effect(UNKNOWN), UNKNOWN]
-    first = night.create().run
-    second = night.create().run
+    night.switchboard.faults = lost
+    runs = [night.create().run.id for _ in range(2)]
     assert night.switchboard.placed() == [ANA.phone]
     night.after(11)
-    calls = [next(iter(night.strike.log.run(one.id).calls.values())) for one in (first, second)]
-    assert sorted(str(call.sid) for call in calls) == ["paper-1", "paper-2"]
-    assert night.switchboard.placed() == [ANA.phone, ANA.phone]
+    assert sorted(own_calls(night, runs)) == ["paper-2", "paper-3"]
+    retried = [one for _, one in night.strike.events() if isinstance(one, CallRetried)]
+    assert [one.reason for one in retried] == [DOUBTFUL, DOUBTFUL]
+
+
+def test_a_run_without_an_answer_leaves_the_call_of_another_that_still_waits_for_its_own() -> None:
+    """The other's call is there, its answer on the way: nobody has told yet whose it is."""
+    night = Night(ANA)
+    night.switchboard.faults = [UNKNOWN]
+    first = night.create().run.id
+    night.clock.advance(8)
+    night.switchboard.meanwhile["placed"] = lambda: night.another_worker().work_on(first)
+    second = night.create().run.id
+    night.after(2)
+    assert own_calls(night, [first, second]) == ["paper-2", "paper-1"]
+
+
+def test_a_call_that_everybody_else_has_accounted_for_is_its_own() -> None:
+    night = Night(ANA)
+    night.switchboard.faults = [after_effect(UNKNOWN)]
+    first = night.create().run.id
+    second = night.create().run.id
+    night.after(11)
+    assert own_calls(night, [first, second]) == ["paper-1", "paper-2"]
+
+
+def test_what_another_run_was_given_again_may_be_there_twice() -> None:
+    """Its first attempt is the call that nobody accounts for."""
+    night = Night(ANA)
+    night.switchboard.faults = [after_effect(UNKNOWN), UNKNOWN, UNKNOWN]
+    runs = [night.create().run.id for _ in range(2)]
+    night.after(4)
+    runs.append(night.create().run.id)
+    night.after(11)
+    assert sorted(own_calls(night, runs)) == ["paper-2", "paper-3", "paper-4"]
+
+
+def own_calls(night: Night, runs: Sequence[UUID]) -> list[str]:
+    """What the provider has for the only call of each run, and was placed for it."""
+    calls = [one for run_id in runs for one in night.strike.log.run(run_id).calls.values()]
+    placed = [night.switchboard._call(str(call.sid)) for call in calls]
+    assert [one.order.run_id for one in placed] == runs
+    return [one.sid for one in placed]
 
 
 def test_a_phone_that_was_queued_and_of_which_nobody_told_that_it_rings_gets_its_time() -> None:

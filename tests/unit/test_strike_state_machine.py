@@ -483,6 +483,9 @@ class StrikeMachine(RuleBasedStateMachine):
         match event:
             case PagerRunStarted():
                 self.runs[event.originator_id] = event.eco_id
+            case CallPlaced():
+                order = self.provider._call(event.sid).order
+                assert (order.run_id, order.call_id) == (event.originator_id, event.call_id)
             case ResponderAssigned():
                 assert previous.responder is None, "Two have accepted."
             case PagerDispatched():
