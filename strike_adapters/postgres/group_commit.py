@@ -88,7 +88,7 @@ class GroupRecorder(PostgresApplicationRecorder):
     """The library's recorder, whose concurrent saves of plain events are committed in groups.
 
     Each save is stored as a whole or not at all, and gets its own answer, as without groups.
-    Saves with anything else (`tracking`, or what a subclass adds) go the library's way.
+    Saves with anything else (`tracking`, or what a subclass adds) are no part of a group.
     """
 
     def __init__(self, datastore: PostgresDatastore, **names: str) -> None:
@@ -98,7 +98,7 @@ class GroupRecorder(PostgresApplicationRecorder):
         self.tables = Names(self.events_table_name, datastore.schema, datastore.originator_id_type)
         for one in self.tables.all:
             self.check_identifier_length(one)
-        parts = {
+        parts = self.parts = {
             "append": Identifier(append),
             "channel": Identifier(self.channel_name),
             "lock_timeout": SQL("'{}s'").format(datastore.lock_timeout),
@@ -184,14 +184,17 @@ class GroupRecorder(PostgresApplicationRecorder):
 
     def _append(self, cursor: Cursor[DictRow], saves: Sequence[Save]) -> list[int]:
         events = [event for one in saves for event in one.events]
-        columns = (
+        cursor.execute(self._call_append, self.columns(events), prepare=True, binary=True)
+        return [row["id"] for row in cursor.fetchall()]
+
+    def columns(self, events: Sequence[StoredEvent]) -> tuple[BinaryArray, ...]:
+        """The events as the function that appends them takes them."""
+        return (
             self._ids([one.originator_id for one in events]),
             bigints([one.originator_version for one in events]),
             texts([one.topic for one in events]),
             byteas([one.state for one in events]),
         )
-        cursor.execute(self._call_append, columns, prepare=True, binary=True)
-        return [row["id"] for row in cursor.fetchall()]
 
     def _taken(self, cursor: Cursor[DictRow], saves: Sequence[Save]) -> set[tuple[Any, int]]:
         names = [name for one in saves for name in one.names()]

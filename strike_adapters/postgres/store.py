@@ -13,11 +13,13 @@ from uuid import UUID
 
 from eventsourcing.persistence import (
     ApplicationRecorder,
+    IntegrityError,
     InterfaceError,
     Notification,
     OperationalError,
     StoredEvent,
     Subscription,
+    Tracking,
 )
 from eventsourcing.persistence import ProcessRecorder as AnyProcessRecorder
 from eventsourcing.postgres import (
@@ -31,6 +33,7 @@ from eventsourcing.utils import Environment, EnvType, retry
 from psycopg import Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, RowMaker
+from psycopg.sql import Identifier
 
 from strike_adapters.postgres.archive.tables import (
     NEWER_IN_LOG,
@@ -247,8 +250,53 @@ class LogRecorder(Connected, GroupRecorder):
         return WatchfulSubscription(recorder=self, gt=gt, topics=topics)
 
 
+# No row of the first, no call of the second. The lock on the log, which everybody who saves waits
+# for, is taken and given back by the server alone: a client that has to be woken for its commit may
+# be a busy interpreter's.
+APPEND_TRACKED = """
+WITH tracked AS (
+    INSERT INTO {schema}.{tracking} AS reached (application_name, notification_id)
+    VALUES (%s, %s::bigint)
+    ON CONFLICT (application_name) DO UPDATE SET notification_id = excluded.notification_id
+    WHERE reached.notification_id < excluded.notification_id
+    RETURNING 1
+)
+SELECT {schema}.{append}(%b, %b, %b, %b) AS id FROM tracked
+"""
+
+
 class ProcessRecorder(OnOneServer, LogRecorder, PostgresProcessRecorder):
     """Events and tracking in one transaction, with the same watchfulness."""
+
+    def __init__(self, datastore: PostgresDatastore, **names: str) -> None:
+        super().__init__(datastore, **names)
+        tracking = {"tracking": Identifier(self.tracking_table_name)}
+        self._append_tracked = self.tables.fill(APPEND_TRACKED, **self.parts, **tracking).as_bytes()
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        """As the library's: events with the position of what they answer are one statement."""
+        tracking = kwargs.get("tracking")
+        is_alone = all(one is None for name, one in kwargs.items() if name != "tracking")
+        if tracking is None or not stored_events or not is_alone:
+            ids: Sequence[int] | None = super().insert_events(stored_events, **kwargs)
+        else:
+            ids = self._insert_tracked(stored_events, tracking)
+        return ids
+
+    @retry((InterfaceError, OperationalError), max_attempts=MAX_TRIES, wait=RETRY_SECONDS)
+    def _insert_tracked(
+        self, stored_events: Sequence[StoredEvent], tracking: Tracking
+    ) -> Sequence[int]:
+        values = (tracking.application_name, tracking.notification_id, *self.columns(stored_events))
+        with self.datastore.get_connection() as connection:
+            self.check_server()
+            cursor = connection.execute(self._append_tracked, values, prepare=True, binary=True)
+            rows: list[DictRow] = cursor.fetchall()
+        if not rows:
+            raise IntegrityError(f"{tracking} is not further than what is stored.")
+        return [row["id"] for row in rows]
 
     def _insert_events(
         self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **kwargs: Any

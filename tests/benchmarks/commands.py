@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import random
 import threading
 import time
@@ -37,7 +36,7 @@ from rich.table import Table
 from strike_adapters.postgres.directory import PostgresDirectory, open_pool
 from strike_adapters.postgres.store import store_env
 from strike_domain import Callouts, Directory, MemoryDirectory, StrikeLog
-from tests.benchmarks.given import LINK, OPERATOR, RealTime, an_order, prepared
+from tests.benchmarks.given import LINK, OPERATOR, RealTime, an_order, held_on, hold, prepared
 from tests.benchmarks.machine import cpu
 
 CALLERS = (1, 16, 64)
@@ -176,12 +175,6 @@ def ways(url: str, cores: Sequence[int | None]) -> Iterator[dict[Way, Runs]]:
                 two_processes(url, name, callers // 2, cores)
             )
         yield found
-
-
-def hold(core: int | None) -> None:
-    """Keep this process, whose threads share one interpreter, on one core from now on."""
-    if core is not None:
-        os.sched_setaffinity(0, {core})
 
 
 def serve(url: str, name: str, callers: int, core: int | None, orders: Any) -> None:
@@ -332,8 +325,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.5, help="of each way in each round")
     parser.add_argument("--free", action="store_true", help="hold no process on a core")
     chosen = parser.parse_args()
-    every = sorted(os.sched_getaffinity(0))
-    cores = [None, None] if chosen.free else [every[0], every[-1]]
+    cores = held_on(2, free=chosen.free)
     with prepared() as (_, url):
         found = measure(url, chosen.rounds, chosen.seconds, cores)
         show(found, chosen.rounds, chosen.seconds)

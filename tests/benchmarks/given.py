@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -62,3 +63,15 @@ def save_companies(url: str) -> None:
         save_tenant(pool, Tenant(id=NOC, name="NOC", side=Side.NOC))
         save_tenant(pool, Tenant(id=OSP, name="OSP", side=Side.OSP))
         save_link(pool, LINK)
+
+
+def hold(core: int | None) -> None:
+    """Keep this process, whose threads share one interpreter, on one core from now on."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+
+
+def held_on(processes: int, *, free: bool = False) -> list[int | None]:
+    """A core for each of so many processes, by turns if there are fewer; None where it is free."""
+    cores = sorted(os.sched_getaffinity(0))
+    return [None if free else cores[number % len(cores)] for number in range(processes)]

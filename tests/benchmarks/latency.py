@@ -2,10 +2,11 @@
 
 `tox -e latency` (or `python -m tests.benchmarks.latency --rate 500 --seconds 20`). As in
 production: all followers in a process of their own, the commands in another one, with the directory
-in PostgreSQL, and here a third that only listens. Commands are given at fixed times, whether the
-earlier ones are done or not; how late each one was begun is counted. A follower announces how far
-its rows are in the transaction that writes them, so that a listener hears of it when they can be
-read, without asking.
+in PostgreSQL, and here a third that only listens. The first two are held on a core each, as
+docs/deployment.md has it for processes that are busy; `--free` lets the system move them about.
+Commands are given at fixed times, whether the earlier ones are done or not; how late each one was
+begun is counted. A follower announces how far its rows are in the transaction that writes them, so
+that a listener hears of it when they can be read, without asking.
 
 The limit, in the same run: a NOTIFY that another connection answers with a single-row upsert, its
 commit and a NOTIFY, all on bare connections.
@@ -37,7 +38,7 @@ from strike_adapters.postgres.reading import SharedReading
 from strike_adapters.postgres.store import store_env
 from strike_adapters.postgres.views.view import CHANGES
 from strike_domain import Callouts, Router, StrikeLog, SystemClock
-from tests.benchmarks.given import OPERATOR, RealTime, an_order, prepared
+from tests.benchmarks.given import OPERATOR, RealTime, an_order, held_on, hold, prepared
 from tests.benchmarks.nodes import tree_cpu
 
 IDLE_RATE, IDLE_WANTED, BUSY_WANTED = 20, 8.0, 25.0
@@ -60,8 +61,9 @@ class Told(NamedTuple):
 # The processes --------------------------------------------------------------------------------
 
 
-def follow(url: str, names: Sequence[str], parent: Any) -> None:
+def follow(url: str, names: Sequence[str], core: int | None, parent: Any) -> None:
     """What `strike follow` does, until the parent says or ends: each follower in a thread."""
+    hold(core)
     ended = threading.Event()
     with (
         seldom_collecting(BRIEFLY),
@@ -77,8 +79,9 @@ def follow(url: str, names: Sequence[str], parent: Any) -> None:
         ended.set()
 
 
-def command(url: str, orders: Any) -> None:
+def command(url: str, core: int | None, orders: Any) -> None:
     """Give so many commands a second for so many seconds, whenever told; answer what became."""
+    hold(core)
     with ExitStack() as stack:
         log = stack.enter_context(StrikeLog(store_env(url)))
         directory = PostgresDirectory(stack.enter_context(open_pool(url)))
@@ -144,12 +147,16 @@ class Listener:
 
 
 @contextmanager
-def in_processes(url: str, parts: Sequence[Sequence[str]]) -> Iterator[tuple[Any, Watched]]:
+def in_processes(
+    url: str, parts: Sequence[Sequence[str]], *, free: bool = False
+) -> Iterator[tuple[Any, Watched]]:
     """Followers in processes, commands in another: where to send orders for them."""
+    cores = held_on(len(parts) + 1, free=free)
     works: list[tuple[str, Callable[..., None], tuple[Any, ...]]] = [
-        (f"followers: {' '.join(names)}", follow, (url, names)) for names in parts
+        (f"followers: {' '.join(names)}", follow, (url, names, core))
+        for names, core in zip(parts, cores, strict=False)
     ]
-    works.append(("commands", command, (url,)))
+    works.append(("commands", command, (url, cores[-1])))
     with ExitStack() as stack:
         ends, watched = [], {}
         for name, work, given_to in works:
@@ -265,6 +272,7 @@ def main() -> None:
     parser.add_argument(
         "--parts", nargs="*", default=(), help="followers of each process, as a+b; else all in one"
     )
+    parser.add_argument("--free", action="store_true", help="hold no process on a core")
     chosen = parser.parse_args()
     with ExitStack() as stack:
         server, url = stack.enter_context(prepared())
@@ -272,7 +280,7 @@ def main() -> None:
         listener = Listener(url)
         stack.callback(listener.close)
         parts = [tuple(part.split("+")) for part in chosen.parts] or [FOLLOWER_NAMES]
-        orders, watched = stack.enter_context(in_processes(url, parts))
+        orders, watched = stack.enter_context(in_processes(url, parts, free=chosen.free))
         watched["database"] = server.pid
         given(listener, orders, IDLE_RATE, 2)
         idle = given(listener, orders, IDLE_RATE, chosen.seconds)

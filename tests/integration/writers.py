@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Barrier, Event
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +26,9 @@ from strike_adapters.postgres.store import Factory, store_env
 
 PROCESSES, THREADS = 3, 8
 
+STARTED_WITHIN = 60.0
+"""Seconds within which all processes have to be there."""
+
 SECONDS = float(os.environ.get("STRIKE_GAP_SECONDS", "2"))
 
 
@@ -35,11 +38,11 @@ def made_up(count: int = 1, size: int = 100) -> list[StoredEvent]:
     return [StoredEvent(stream, n, "strike.test", b"x" * size) for n in range(1, count + 1)]
 
 
-def write(url: str, number: int, go: Event, stop: Event) -> None:
+def write(url: str, number: int, ready: Barrier, stop: Event) -> None:
     """One process: threads that save one to three events, or in vain; one that also tracks."""
     with Factory(Environment("strike", store_env(url))) as factory:
         log, process = factory.application_recorder(), factory.process_recorder()
-        go.wait()
+        ready.wait(STARTED_WITHIN)
         with ThreadPoolExecutor(THREADS + 1) as threads:
             work = [threads.submit(save_often, log, stop) for _ in range(THREADS)]
             work.append(threads.submit(track_often, process, f"writer-{number}", stop))
@@ -104,15 +107,15 @@ class Reader(threading.Thread):
 
 @contextmanager
 def writing(url: str) -> Iterator[None]:
-    """Several processes write meanwhile."""
+    """Several processes write meanwhile, all of them from the beginning."""
     context = multiprocessing.get_context("forkserver")
-    go, stop = context.Event(), context.Event()
-    arguments = [(url, number, go, stop) for number in range(PROCESSES)]
+    ready, stop = context.Barrier(PROCESSES + 1), context.Event()
+    arguments = [(url, number, ready, stop) for number in range(PROCESSES)]
     writers = [context.Process(target=write, args=one) for one in arguments]
     for one in writers:
         one.start()
-    go.set()
     try:
+        ready.wait(STARTED_WITHIN)
         yield
     finally:
         stop.set()
@@ -128,7 +131,7 @@ def followed(url: str) -> list[list[int]]:
         one.start()
     try:
         with writing(url):
-            time.sleep(1 + SECONDS)
+            time.sleep(SECONDS)
     finally:
         seen = [one.end() for one in readers]
     return seen
