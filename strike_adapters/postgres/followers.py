@@ -68,6 +68,11 @@ AWAY = (*NO_EVENTS_FAULT, psycopg.OperationalError, psycopg.InterfaceError)
 WHILE_AWAY = 2.0
 """The longest wait then."""
 
+ANSWERS_APART = 0.025
+"""Seconds between two looks of the pager at the log, at least, while events come all the time: what
+it answers together costs less, and leaves the interpreter to the rows that people wait for.
+"""
+
 STAND_BY = 1.0
 """Seconds between two tries to become the active one."""
 
@@ -98,6 +103,7 @@ class PagerRunner(BaseProjectionRunner[StrikeLog]):
     ) -> None:
         """As the library's, but it takes what has come together, and says what failed."""
         try:
+            subscription.subscription.apart = ANSWERS_APART
             app = SimpleNamespace(name=subscription.name, mapper=subscription.mapper)
             Answering(app, projection).run(subscription.subscription)
         except BaseException as error:

@@ -7,7 +7,9 @@ library builds recorders, pools and tables as it always does.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -75,14 +77,24 @@ LOOK_EVERY = 1.0
 class WatchfulSubscription(PostgresSubscription):
     """The library's, which waits for a NOTIFY for ever; this one also looks each second.
 
-    A wake-up can be lost: by a connection that is half open, or a pooler in between.
+    A wake-up can be lost: by a connection that is half open, or a pooler in between. `apart`:
+    seconds between two looks, at least, while events come all the time.
     """
+
+    apart = 0.0
+    _looked_at = -inf
+
+    def _still_apart(self) -> float:
+        """Seconds until the next look may be."""
+        return max(0.0, self._looked_at + self.apart - time.monotonic())
 
     def _loop_on_pull(self) -> None:
         try:
             self._pull()
             while not self._has_been_stopped:
                 self._has_been_notified.wait(LOOK_EVERY)
+                time.sleep(self._still_apart())
+                self._looked_at = time.monotonic()
                 self._pull()
         except BaseException as error:
             self._thread_error = self._thread_error or error

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import psycopg
 import pytest
-from eventsourcing.persistence import OperationalError
+from eventsourcing.persistence import ApplicationRecorder, Notification, OperationalError
 
 from strike_adapters.postgres import reading
 from strike_adapters.postgres.directory import PostgresDirectory
 from strike_adapters.postgres.fold import Read
 from strike_adapters.postgres.followers import VIEWS, Follower, open_view
 from strike_adapters.postgres.reading import Place, SharedReading
-from strike_adapters.postgres.store import store_env
+from strike_adapters.postgres.store import WatchfulSubscription, store_env
 from strike_domain import Router, StrikeLog
 from strike_domain.eventsourced import PydanticMapper
 from tests.integration.stored import Running, StoredNight, eventually, rows, stored_night
@@ -66,6 +68,49 @@ def test_whoever_has_caught_up_is_handed_what_one_has_read(
         eventually(lambda: reached(night, *NAMES))
         shown = [one for one in decoded if one > end]
     assert shown == sorted(set(shown)), "Each once, in order, for eight read models."
+
+
+def test_looks_at_the_log_lie_apart_while_events_come_all_the_time(
+    night: StoredNight, shared: SharedReading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look costs about the same, whether it finds one event or a hundred."""
+    monkeypatch.setattr(reading, "APART", 0.2)
+    eco_id = night.order()
+    with Running(*followers(night, shared, "eco_views")):
+        eventually(lambda: reached(night, "eco_views"))
+        looks = looked_at(monkeypatch)
+        for number in range(60):
+            night.strike.callouts.add_note(eco_id, f"Remark {number}", OPERATOR)
+        eventually(lambda: reached(night, "eco_views"))
+    found = [when for when, events in looks if events]
+    assert sum(events for _, events in looks) == 60
+    assert all(later - earlier >= 0.19 for earlier, later in pairwise(found))
+
+
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
+    """When each look at the log was begun from now on, and how many events it found."""
+    found: list[tuple[float, int]] = []
+    select = reading.select
+
+    def selecting(recorder: ApplicationRecorder, after: int) -> Sequence[Notification]:
+        began = time.monotonic()
+        events = select(recorder, after)
+        found.append((began, len(events)))
+        return events
+
+    monkeypatch.setattr(reading, "select", selecting)
+    return found
+
+
+def test_the_pager_s_looks_lie_apart_as_well(night: StoredNight) -> None:
+    """The first after a pause comes at once."""
+    with night.strike.log.recorder.subscribe(gt=night.strike.log.position()) as subscription:
+        assert isinstance(subscription, WatchfulSubscription)
+        subscription.apart = 1.0
+        assert subscription._still_apart() == 0
+        night.order()
+        next(iter(subscription))
+        assert 0 < subscription._still_apart() <= 1
 
 
 def test_whoever_is_far_behind_reads_alone_and_misses_nothing(
