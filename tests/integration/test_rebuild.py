@@ -215,6 +215,28 @@ def test_followers_and_readers_notice_nothing_of_a_rebuild(long_night: StoredNig
     assert told == [position for position, _ in long_night.strike.events()]
 
 
+def test_a_reader_of_two_tables_is_never_ended_for_the_swap(long_night: StoredNight) -> None:
+    """It has one and wants the other; the swap has the other and wants the one. The swap yields."""
+    url = long_night.url
+    rebuilding = threading.Thread(target=rebuild, args=(url, VIEWS, quietly))
+    with psycopg.connect(url) as reader:
+        # Sooner than the server would look for the swap, so that it would be the reader's turn.
+        reader.execute("SET deadlock_timeout = '800ms'")
+        reader.execute("SELECT count(*) FROM eco_views")
+        rebuilding.start()
+        wanted = "eco_views"
+        eventually(lambda: rows(url, WAITS_FOR, wanted), 30)
+        assert reader.execute("SELECT count(*) FROM eco_timeline").fetchone()
+    rebuilding.join()
+    assert rows(url, "SELECT 1 FROM eco_views")
+
+
+WAITS_FOR = """
+SELECT 1 FROM pg_locks WHERE relation = to_regclass(%s) AND NOT granted
+AND mode = 'AccessExclusiveLock'
+"""
+
+
 def test_a_view_that_is_behind_is_put_ahead_and_its_follower_goes_on_from_there(
     long_night: StoredNight,
 ) -> None:

@@ -25,7 +25,20 @@ from strike_domain.errors import Conflict
 from strike_domain.log import LOG_NAME
 
 LOCK_SECONDS = 1
-"""How long the swap waits for a lock, and so the longest that it holds up a reader."""
+"""How long the swap waits for a follower to end its turn."""
+
+ALL_LOCKS_MS = 500
+"""How long it takes at the most to get hold of all tables, and so holds up a reader. A reader who
+has one table, and waits for another that the swap has, is in a circle with it: before the server
+looks for such circles, after a second, and ends the reader's question, the swap lets go.
+"""
+
+TAKEN = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.QueryCanceled,
+)
+"""What a try ends with while others have the tables."""
 
 TRIES = 60
 """How often it tries, while readers are longer than that."""
@@ -67,7 +80,7 @@ def swap(connection: psycopg.Connection[Any], filler: Filler, views: Sequence[ty
             with connection.transaction():
                 _swap(connection, filler, views)
             return
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        except TAKEN:
             time.sleep(LOCK_SECONDS / 5)  # Let those pass who queued up behind us.
     raise Conflict(
         "Somebody has been reading the old tables all the time. Begin again: the new "
@@ -82,7 +95,9 @@ def _swap(connection: psycopg.Connection[Any], filler: Filler, views: Sequence[t
     filler.fill(max(position_of(connection, view.name) for view in views))
     reached = filler.position()
     walls = concerned_walls(tables)
+    connection.execute(f"SET LOCAL statement_timeout = {ALL_LOCKS_MS}")
     _lock(connection, sorted({*tables, *walls}), "ACCESS EXCLUSIVE")
+    connection.execute("SET LOCAL statement_timeout TO DEFAULT")
     for view in views:
         keep_workers_columns(connection, view)
     for name in tables:
