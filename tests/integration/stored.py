@@ -96,6 +96,15 @@ def rows(url: str, query: str, *values: object) -> list[DictRow]:
         return connection.execute(query, values).fetchall()
 
 
+def is_waited_for(url: str, table: str) -> bool:
+    """Whether somebody waits until they can have that table for themselves."""
+    query = """
+    SELECT 1 FROM pg_locks WHERE relation = to_regclass(%s) AND NOT granted
+    AND mode = 'AccessExclusiveLock'
+    """
+    return bool(rows(url, query, table))
+
+
 def is_caught_up(url: str) -> bool:
     """Whether every follower, the pager among them, has come to the end of the log.
 

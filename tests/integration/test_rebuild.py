@@ -30,6 +30,7 @@ from tests.integration.stored import (
     eventually,
     execute,
     follow,
+    is_waited_for,
     rows,
     stored_night,
     table,
@@ -224,17 +225,10 @@ def test_a_reader_of_two_tables_is_never_ended_for_the_swap(long_night: StoredNi
         reader.execute("SET deadlock_timeout = '800ms'")
         reader.execute("SELECT count(*) FROM eco_views")
         rebuilding.start()
-        wanted = "eco_views"
-        eventually(lambda: rows(url, WAITS_FOR, wanted), 30)
+        eventually(lambda: is_waited_for(url, "eco_views"), 30)
         assert reader.execute("SELECT count(*) FROM eco_timeline").fetchone()
     rebuilding.join()
     assert rows(url, "SELECT 1 FROM eco_views")
-
-
-WAITS_FOR = """
-SELECT 1 FROM pg_locks WHERE relation = to_regclass(%s) AND NOT granted
-AND mode = 'AccessExclusiveLock'
-"""
 
 
 def test_a_view_that_is_behind_is_put_ahead_and_its_follower_goes_on_from_there(
