@@ -49,9 +49,7 @@ CREATE TABLE IF NOT EXISTS pager_calls (
 
 RUNS_BY_ECO = "CREATE INDEX IF NOT EXISTS pager_run_views_eco ON pager_run_views (eco_id)"
 CALLS_BY_RUN = "CREATE INDEX IF NOT EXISTS pager_calls_run ON pager_calls (run_id, number)"
-CALLS_BY_TIME = (
-    "CREATE INDEX IF NOT EXISTS pager_calls_requested ON pager_calls USING brin (requested_at)"
-)
+CALLS_BY_TIME = "CREATE INDEX IF NOT EXISTS pager_calls_requested ON pager_calls (requested_at)"
 
 
 class PagerRunViewsRecorder(ViewRecorder):
