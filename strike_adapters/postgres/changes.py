@@ -15,6 +15,7 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
+from strike_adapters.ending import ended
 from strike_adapters.postgres.views.view import CHANGES
 from strike_domain.log import LOG_NAME
 
@@ -105,9 +106,7 @@ class Changes:
 
     async def stop(self) -> None:
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
 
     @contextmanager
     def watch(self, eco_id: UUID | None = None) -> Iterator[Watch]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import UUID
 import aiohttp
 from rich.console import Console
 
+from strike_adapters.ending import ended
 from strike_adapters.geojson_files import read_callout_geometry
 from strike_app.clock import ScaledClock
 from strike_app.demo.operator import Operator
@@ -122,9 +123,7 @@ async def playing(
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await ended(task)
 
 
 async def _do(operator: Operator, eco_id: UUID, step: OperatorStep) -> None:

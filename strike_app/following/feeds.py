@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 
+from strike_adapters.ending import ended
 from strike_app.following.endings import unknown
 from strike_app.following.tenant_feed import Source, TenantFeed
 from strike_domain.errors import Unavailable
@@ -150,9 +151,7 @@ class Feeds:
 
     async def stop(self) -> None:
         for one in tuple(self._running.values()):
-            one.task.cancel()
-            with suppress(asyncio.CancelledError):
-                await one.task
+            await ended(one.task)
 
 
 async def _run(feed: TenantFeed) -> None:

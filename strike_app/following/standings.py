@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 from psycopg.rows import DictRow
 
+from strike_adapters.ending import ended
 from strike_adapters.postgres.queries import User
 from strike_domain.access import Action, require
 from strike_domain.actors import Actor, Role, Scope, Side
@@ -117,9 +118,7 @@ class Standings:
 
     async def stop(self) -> None:
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
 
     @asynccontextmanager
     async def of(self, user: User, actor: Actor, tenant_id: UUID) -> AsyncIterator[Standing]:
