@@ -4,6 +4,8 @@
 production: all followers in a process of their own, the commands in another one, with the directory
 in PostgreSQL, and here a third that only listens. The first two are held on a core each, as
 docs/deployment.md has it for processes that are busy; `--free` lets the system move them about.
+What comes a second is one callout in ten commands and notes, then callouts alone: each of those is
+answered by the pager, so three events.
 Commands are given at fixed times, whether the earlier ones are done or not; how late each one was
 begun is counted. A follower announces how far its rows are in the transaction that writes them, so
 that a listener hears of it when they can be read, without asking.
@@ -21,11 +23,13 @@ import multiprocessing
 import threading
 import time
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from statistics import quantiles
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
 from rich.console import Console
@@ -44,9 +48,29 @@ from tests.benchmarks.nodes import tree_cpu
 IDLE_RATE, IDLE_WANTED, BUSY_WANTED = 20, 8.0, 25.0
 """Commands a second that count as nothing; milliseconds for 99 of 100."""
 
+EACH = (10, 1)
+HOW_MANY = {1: "each a callout", 10: "one in ten a callout, the others notes"}
+"""What arrives: of so many commands one creates a callout."""
+
+NOTED = 200
+"""So many of the newest callouts get notes."""
+
+ROWS_AND_CALLOUTS = """
+SELECT (SELECT count(*) FROM eco_views),
+       (SELECT count(*) FROM strike_events WHERE topic = 'strike.eco.created')
+"""
+
 VIEW = "eco_views"
 CALLERS = 32
 SPAWN = multiprocessing.get_context("spawn")
+
+
+class Load(NamedTuple):
+    """So many commands a second, for so many seconds; the rest of one in so many are notes."""
+
+    rate: float
+    seconds: float
+    creates_each: int = 1
 
 
 class Told(NamedTuple):
@@ -87,13 +111,16 @@ def command(url: str, core: int | None, orders: Any) -> None:
         directory = PostgresDirectory(stack.enter_context(open_pool(url)))
         threads = stack.enter_context(ThreadPoolExecutor(CALLERS))
         callouts = Callouts(log, directory, RealTime())
-        for rate, seconds in iter(orders.recv, None):
-            orders.send(paced(callouts, threads, rate, round(rate * seconds)))
+        made: deque[UUID] = deque(maxlen=NOTED)
+        for load in iter(orders.recv, None):
+            orders.send(paced(callouts, threads, load, made))
 
 
 def paced(
-    callouts: Callouts, threads: ThreadPoolExecutor, rate: float, commands: int
+    callouts: Callouts, threads: ThreadPoolExecutor, load: Load, made: deque[UUID]
 ) -> list[Told]:
+    """Give the commands of a load; `made` are callouts that notes can be about."""
+    rate, commands = load.rate, round(load.rate * load.seconds)
     start = time.monotonic() + 0.1
     numbers = itertools.count()
 
@@ -103,7 +130,13 @@ def paced(
             due = start + number / rate
             time.sleep(max(0, due - time.monotonic()))
             begun = time.monotonic()
-            receipt = callouts.create_eco(an_order(), OPERATOR)
+            if number % load.creates_each and made:
+                receipt = callouts.add_note(
+                    made[number % len(made)], "They are on the way.", OPERATOR
+                )
+            else:
+                receipt = callouts.create_eco(an_order(), OPERATOR)
+                made.append(receipt.aggregate.id)
             done.append(Told(due, begun, time.monotonic(), receipt.position))
         return done
 
@@ -224,9 +257,9 @@ def bare(url: str, rounds: int) -> list[float]:
 # The figures ----------------------------------------------------------------------------------
 
 
-def given(listener: Listener, orders: Any, rate: float, seconds: float) -> list[list[float]]:
+def given(listener: Listener, orders: Any, load: Load) -> list[list[float]]:
     """Milliseconds: late; from begin to acknowledgement; from there, and from due, to the row."""
-    orders.send((rate, seconds))
+    orders.send(load)
     told: list[Told] = orders.recv()
     listener.wait_for(max(one.position for one in told))
     return [
@@ -282,22 +315,24 @@ def main() -> None:
         parts = [tuple(part.split("+")) for part in chosen.parts] or [FOLLOWER_NAMES]
         orders, watched = stack.enter_context(in_processes(url, parts, free=chosen.free))
         watched["database"] = server.pid
-        given(listener, orders, IDLE_RATE, 2)
-        idle = given(listener, orders, IDLE_RATE, chosen.seconds)
+        given(listener, orders, Load(IDLE_RATE, 2))
+        idle = given(listener, orders, Load(IDLE_RATE, chosen.seconds))
         show(f"{IDLE_RATE} commands a second", [*zip(WHAT, idle, strict=True)])
-        before, began = cpu_seconds(watched), time.monotonic()
-        busy = given(listener, orders, chosen.rate, chosen.seconds)
-        took, after = time.monotonic() - began, cpu_seconds(watched)
-        show(f"{chosen.rate:g} commands a second", [*zip(WHAT, busy, strict=True)])
-        for name in watched:
-            console.print(f"{(after[name] - before[name]) / took:5.2f} cores: {name}")
+        verdicts = [("idle", idle[2], IDLE_WANTED)]
+        for each in EACH:
+            of_what = f"{chosen.rate:g} a second, {HOW_MANY[each]}"
+            before, began = cpu_seconds(watched), time.monotonic()
+            busy = given(listener, orders, Load(chosen.rate, chosen.seconds, each))
+            took, after = time.monotonic() - began, cpu_seconds(watched)
+            show(of_what, [*zip(WHAT, busy, strict=True)])
+            for name in watched:
+                console.print(f"{(after[name] - before[name]) / took:5.2f} cores: {name}")
+            verdicts.append((of_what, busy[2], BUSY_WANTED))
         with psycopg.connect(url) as connection:
-            found = connection.execute("SELECT count(*) FROM eco_views").fetchone()
-        # Those of the first two seconds are in it as well.
-        wanted = len(idle[0]) + len(busy[0]) + 2 * IDLE_RATE
-        assert found == (wanted,), f"{found} rows of {wanted}"
-    verdict("idle", idle[2], IDLE_WANTED)
-    verdict(f"{chosen.rate:g} a second", busy[2], BUSY_WANTED)
+            found, wanted = connection.execute(ROWS_AND_CALLOUTS).fetchone() or (0, 0)
+        assert found == wanted, f"{found} rows of {wanted}"
+    for one in verdicts:
+        verdict(*one)
 
 
 if __name__ == "__main__":
