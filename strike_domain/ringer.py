@@ -293,10 +293,12 @@ class Ringer:
         """
         since = call.requested_at - CLOCK_SKEW
         listed = self._telephone.find(run.noc_id, call.contact.phone, since)
+        known = {one.sid for one in run.calls.values()}
+        left = [one for one in listed if one.sid not in known and not _is_given_up(one)]
         # Read after that: whoever has a call there had stored the intent before.
-        others = self._others_to(run, call)
-        told = {one.sid for one in (*run.calls.values(), *others)}
-        left = [one for one in listed if one.sid not in told and not _is_given_up(one)]
+        others = self._others_to(run, call) if left else []
+        told = {one.sid for one in others}
+        left = [one for one in left if one.sid not in told]
         if left and any(map(_may_have_left_one, others)):
             return None, DOUBTFUL
         return min(left, key=lambda one: one.state.is_final, default=None), None

@@ -292,11 +292,17 @@ def _is_shown(case: Case, order: Asked, look: Asked) -> bool:
     """
     run, call = _ids_in(order.form["Url"])
     before = EPOCH + timedelta(seconds=look.at)
-    for one in case.system.network.asked:
-        if one.at < look.at and one.path == order.path and one.form.get("To") == order.form["To"]:
-            is_answered = one.status == CREATED and one.at < look.at - MOST_PLACING_SECONDS
-            if not is_answered and _ids_in(one.form["Url"])[0] != run:
-                return False
+    theirs = [
+        one
+        for one in case.system.network.asked
+        if one.at < look.at
+        and one.path == order.path
+        and one.form["To"] == order.form["To"]
+        and _ids_in(one.form["Url"])[0] != run
+    ]
+    in_flight = look.at - MOST_PLACING_SECONDS
+    if any(one.status != CREATED or one.at >= in_flight for one in theirs):
+        return False
     return any(
         one.created < before and one.status is not CallStatus.CANCELED for one in case.of_call[call]
     )

@@ -89,7 +89,7 @@ def a_call_that_may_be_another_runs_is_taken(patch: Patch) -> None:
 
 
 def what_the_provider_has_is_not_believed(patch: Patch) -> None:
-    patch.setattr(Ringer, "_find", lambda *_: None)
+    patch.setattr(Ringer, "_find", lambda *_: (None, None))
 
 
 def the_old_call_rings_on_while_the_next_is_placed(patch: Patch) -> None:

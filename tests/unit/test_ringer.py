@@ -218,7 +218,7 @@ def test_a_call_that_comes_late_to_a_run_that_was_cancelled_is_ended() -> None:
     night = ordered(UNKNOWN).create().cancel().after(8)
     [order] = night.switchboard.orders
     night.switchboard.place(order)
-    night.after(10)
+    night.after(2)
     assert night.outcomes == ["Ana CANCELLED"]
     assert night.switchboard.live() == []
 
