@@ -140,6 +140,7 @@ class Call:
     """One call of a run. `deadline` is when Strike must look at it again.
 
     `attempt`: fences off whoever had an earlier one; those `given_up` never got to the provider.
+    `asked_at`: when the latest attempt was to be given to the provider.
     `not_found`: the latest attempt of which the provider, asked for it, knew nothing.
     `is_left_up`: it was answered by the link in the text, and the phone still has to be ended.
     """
@@ -148,6 +149,7 @@ class Call:
     number: int
     contact: Contact
     requested_at: datetime
+    asked_at: datetime
     deadline: datetime
     state: CallState = CallState.REQUESTED
     sid: str | None = None
@@ -488,6 +490,7 @@ class PagerRun(Aggregate):
             number=len(self.calls) + 1,
             contact=event.contact,
             requested_at=event.timestamp,
+            asked_at=event.timestamp,
             deadline=event.deadline,
         )
 
@@ -495,7 +498,7 @@ class PagerRun(Aggregate):
     def _(self, event: CallRetried) -> None:
         call = self.calls[event.call_id]
         call.attempt, call.is_refused = event.attempt, False
-        call.deadline = event.deadline
+        call.asked_at, call.deadline = event.timestamp, event.deadline
 
     @evolve.register
     def _(self, event: CallRefused) -> None:

@@ -22,6 +22,8 @@ from strike_domain.eco import Eco, PagingState
 from strike_domain.errors import InvalidTransition, OutcomeUnknown, Unavailable
 from strike_domain.log import StrikeLog
 from strike_domain.pager_run import (
+    LOOK_AGAIN_AFTER,
+    RESOLVE_AFTER,
     Call,
     CallOutcome,
     CallState,
@@ -52,6 +54,9 @@ MOST_KEPT = 5_000
 OTHERS_WITHIN = timedelta(minutes=2)
 """How long before a call others may have been requested that the provider got only now: all of one
 call's attempts take less."""
+
+ARRIVES_WITHIN = RESOLVE_AFTER + LOOK_AGAIN_AFTER
+"""How long after an attempt the provider may get it: then it is taken for lost, and made again."""
 
 NO_SUCH_CALL = "The provider has no such call"
 DOUBTFUL = "The provider has a call to that number which may be another run's."
@@ -299,7 +304,8 @@ class Ringer:
         others = self._others_to(run, call) if left else []
         told = {one.sid for one in others}
         left = [one for one in left if one.sid not in told]
-        if left and any(map(_may_have_left_one, others)):
+        before = since - CLOCK_SKEW - ARRIVES_WITHIN
+        if left and any(_may_have_left_one(one, before) for one in others):
             return None, DOUBTFUL
         return min(left, key=lambda one: one.state.is_final, default=None), None
 
@@ -418,9 +424,12 @@ def _is_given_up(call: ProviderCall) -> bool:
     return call.state is ProviderCallState.CANCELED
 
 
-def _may_have_left_one(call: Call) -> bool:
-    """Whether the provider may have a call for it of which the log knows nothing."""
-    return call.placements > (call.sid is not None)
+def _may_have_left_one(call: Call, before: datetime) -> bool:
+    """Whether the provider may have a call for it of which the log knows nothing.
+
+    What was asked for `before` is older there than any that is looked for.
+    """
+    return call.asked_at >= before and call.placements > (call.sid is not None)
 
 
 def _take_found(run: PagerRun, call_id: UUID, found: ProviderCall, stamp: Stamp) -> None:

@@ -70,13 +70,21 @@ def holders(url: str) -> list[int]:
     return [one["pid"] for one in rows(url, query, LOCK_SPACE)]
 
 
-def end(url: str, where: str, *values: object) -> int:
-    """End the connections to this database that are so; how many."""
-    here = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE pid <> pg_backend_pid() AND datname = current_database() AND "
-    )
-    return len(rows(url, here + where, *values))
+HERE = (
+    "SELECT {} FROM pg_stat_activity "
+    "WHERE pid <> pg_backend_pid() AND datname = current_database() AND "
+)
+
+
+def end(url: str, where: str, *values: object) -> None:
+    """End the connections to this database that are so, and wait until they are gone."""
+    rows(url, HERE.format("pg_terminate_backend(pid, 10000)") + where, *values)
+
+
+def end_when(many: int, url: str, where: str, *values: object) -> None:
+    """The same, as soon as there are so many: a follower that just lost one may be between two."""
+    eventually(lambda: len(rows(url, HERE.format("pid") + where, *values)) >= many)
+    end(url, where, *values)
 
 
 def test_a_follower_started_again_goes_on_where_it_stood(night: StoredNight) -> None:
@@ -161,10 +169,10 @@ def test_a_follower_goes_on_when_its_connections_are_ended(night: StoredNight) -
     with Running(*(follower(name, night) for name in names)):
         night.order()
         eventually(lambda: night.eco.paging_state == "RUNNING" and reached(night, *names))
-        assert end(night.url, "query LIKE 'LISTEN %%'") >= 2
+        end_when(2, night.url, "query LIKE 'LISTEN %%'")
         night.order()
         eventually(lambda: night.eco.paging_state == "RUNNING" and reached(night, *names))
-        assert end(night.url, "true") >= 4
+        end_when(4, night.url, "true")
         night.order()
         eventually(lambda: night.eco.paging_state == "RUNNING" and reached(night, *names))
 

@@ -835,6 +835,22 @@ def test_what_another_run_was_given_again_may_be_there_twice() -> None:
     assert sorted(own_calls(night, runs)) == ["paper-2", "paper-3", "paper-4"]
 
 
+@pytest.mark.parametrize(("later", "expected"), [(9, "paper-3"), (11, "paper-2")])
+def test_a_call_that_was_lost_long_before_leaves_no_doubt(later: float, expected: str) -> None:
+    """It was given to the provider again after 10 s. What comes 20 s after that is not its."""
+    night = Night(ANA)
+    night.switchboard.faults = [UNKNOWN]
+    first = night.create().run.id
+    night.after(10)
+    assert own_calls(night, [first]) == ["paper-1"]
+    night.after(10)
+    night.clock.advance(later)
+    night.switchboard.faults = [after_effect(UNKNOWN)]
+    second = night.create().run.id
+    night.after(11)
+    assert own_calls(night, [first, second]) == ["paper-1", expected]
+
+
 def own_calls(night: Night, runs: Sequence[UUID]) -> list[str]:
     """What the provider has for the only call of each run, and was placed for it."""
     calls = [one for run_id in runs for one in night.strike.log.run(run_id).calls.values()]
