@@ -23,6 +23,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from strike_adapters.ending import ended
 from strike_adapters.postgres.changes import FOLLOWED, POSITIONS, Changes
 from strike_adapters.postgres.lag import Lag
 from strike_adapters.postgres.tenancy import rows_of
@@ -156,13 +157,11 @@ class Replica:
 
     async def close(self) -> None:
         self._changes.listeners.remove(self)
-        for task in (self._task, *self._left):
-            if task:
-                task.cancel()
         if self._task:
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
         # A connection that hangs is not waited for.
+        for task in self._left:
+            task.cancel()
         with suppress(TimeoutError):
             await self._pool.close(timeout=LOOK_SECONDS)
 

@@ -59,6 +59,7 @@ class Feeds:
         self._source = source
         self._now = now
         self._running: dict[UUID, _Running] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._due: deque[tuple[int, TenantFeed]] = deque()
         self._looks: deque[tuple[float, int]] = deque()
         self._held = 0
@@ -139,7 +140,9 @@ class Feeds:
             running.readers -= 1
             if not running.readers:
                 del self._running[tenant_id]
-                running.task.cancel()
+                ending = asyncio.create_task(ended(running.task))
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
 
     def _begin(self, tenant_id: UUID) -> _Running:
         feed = TenantFeed(tenant_id, self._source, self)
@@ -152,6 +155,7 @@ class Feeds:
     async def stop(self) -> None:
         for one in tuple(self._running.values()):
             await ended(one.task)
+        await asyncio.gather(*self._ending)
 
 
 async def _run(feed: TenantFeed) -> None:

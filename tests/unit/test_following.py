@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strike_adapters import ending
 from strike_adapters.postgres.changes import FOLLOWED
 from strike_adapters.postgres.queries import User
 from strike_app.following import Change, Following, Reader, StreamEnded, buffers, tenant_feed
@@ -368,6 +369,35 @@ async def test_a_tenant_that_nobody_follows_costs_nothing() -> None:
         log.advance(view, 5, is_told=True)
     await _spin()
     assert (log.pages, watcher.open) == (pages, 0)
+
+
+async def test_a_feed_without_readers_ends_also_if_its_cancellation_gets_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As within `asyncio.wait_for` before Python 3.12, by which a pool of connections waits."""
+    monkeypatch.setattr(ending, "AGAIN_SECONDS", 0.01)
+    log = Log()
+    log.tenants += [OURS]
+    feeds, lost = Feeds(log, log), asyncio.Event()
+
+    async def lines(*_: object) -> Sequence[dict[str, Any]]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            lost.set()
+        return []
+
+    monkeypatch.setattr(log, "lines", lines)
+    feeds.looked()
+    async with feeds.of(OURS):
+        running = feeds._running[OURS].task
+        for view in FOLLOWED:
+            log.advance(view, 1, is_told=False)
+        feeds.looked()
+        await _spin()
+    await asyncio.wait_for(lost.wait(), 5)
+    await asyncio.wait_for(feeds.stop(), 5)
+    assert running.done()
 
 
 def test_seats_are_given_back_whoever_was_refused() -> None:
