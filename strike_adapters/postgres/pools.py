@@ -80,11 +80,15 @@ class Starts:
         self.tell: list[Callable[[], object]] = []
         self.known: object = None
         """The start of the server that the newest connection leads to."""
+        self.greetings: list[str] = []
+        """What else is said over each new connection first."""
         self._configure: Any = pool._configure
         pool._configure = self._greet
 
     def _greet(self, connection: psycopg.Connection[Any]) -> None:
         self._configure(connection)
+        for said in self.greetings:
+            connection.execute(said.encode())
         found = start_of(connection)
         before, self.known = self.known, found
         if before not in (None, found):

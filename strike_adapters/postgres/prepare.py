@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -14,11 +16,13 @@ from strike_adapters.postgres import drafts, publisher_positions
 from strike_adapters.postgres.archive import runs
 from strike_adapters.postgres.archive.tables import DDL
 from strike_adapters.postgres.followers import VIEWS, open_view
+from strike_adapters.postgres.giving_way import LIMITED, give_way
 from strike_adapters.postgres.group_commit import APPEND
 from strike_adapters.postgres.migrations import VERSION_TABLE
 from strike_adapters.postgres.regions import ADD_SHAPES, HAS_POSTGIS, HAS_SHAPES
-from strike_adapters.postgres.row_security import FUNCTIONS, WALLS, WORDS, raise_walls
+from strike_adapters.postgres.row_security import FUNCTIONS, WALLS, WORDS, walls
 from strike_adapters.postgres.store import store_env
+from strike_adapters.postgres.views.view import View
 from strike_domain.log import StrikeLog
 
 PREPARING = 7_305_114
@@ -41,19 +45,31 @@ def prepare(url: str) -> None:
     """Create or migrate every table in the database at `url`, unless this version has done it.
 
     Migrations of a newer version stay as they are: during an upgrade both run side by side.
-    Raises `psycopg.OperationalError` if it cannot be reached, and `TenantRoleMissing` if its user
-    may not make the role that keeps tenants apart.
+    Raises `psycopg.OperationalError` if it cannot be reached, `TenantRoleMissing` if its user may
+    not make the role that keeps tenants apart, and `TablesInUse` if somebody is at a table that is
+    to be changed and does not end.
     """
     with psycopg.connect(url, autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(%s)", (PREPARING,))
+        gate.execute(LIMITED)
         if not _is_prepared(gate):
-            _migrate_directory(url)
-            _create_log_and_views(url)
-            for text in BESIDE:
-                gate.execute(text)
-            raise_walls(gate)
+            for step in _steps(url, gate):
+                give_way(gate, step)
             gate.execute(REMEMBER, (_fingerprint(),))
-        _use_postgis(gate)
+        give_way(gate, lambda: _use_postgis(gate))
+
+
+def _steps(url: str, gate: psycopg.Connection) -> Iterator[Callable[[], object]]:
+    """What there is to do, in this order; each step may be repeated."""
+    yield lambda: _migrate_directory(url)
+    env = store_env(url, pool_size=1, creates_tables=True)
+    yield lambda: _create_log(env)
+    with StrikeLog(store_env(url, pool_size=1)) as log:
+        for view_class in VIEWS:
+            yield partial(_create_view, view_class, log, env)
+    for text in BESIDE:
+        yield partial(gate.execute, text)
+    yield from walls(gate)
 
 
 def _is_prepared(gate: psycopg.Connection) -> bool:
@@ -93,6 +109,7 @@ def _migrate_directory(url: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
+        connection.exec_driver_sql(LIMITED)
         config.attributes["connection"] = connection
         known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
         made = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
@@ -100,12 +117,13 @@ def _migrate_directory(url: str) -> None:
             command.upgrade(config, "head")
 
 
-def _create_log_and_views(url: str) -> None:
-    env = store_env(url, pool_size=1, creates_tables=True)
+def _create_log(env: Mapping[str, str]) -> None:
     factory: InfrastructureFactory = InfrastructureFactory.construct(
-        Environment(StrikeLog.name, env)
+        Environment(StrikeLog.name, dict(env))
     )
-    with factory, StrikeLog(env) as log:
+    with factory, StrikeLog(env):
         factory.process_recorder()
-        for view_class in VIEWS:
-            open_view(view_class, log, env).view.datastore.close()
+
+
+def _create_view(view_class: type[View], log: StrikeLog, env: Mapping[str, str]) -> None:
+    open_view(view_class, log, env).view.datastore.close()

@@ -7,7 +7,9 @@ row at all, so that a connection which comes back to its pool has nothing to lea
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -156,21 +158,37 @@ GRANT EXECUTE ON FUNCTION strike_user_named(uuid, text, text) TO {TENANT_ROLE};
 def raise_walls(connection: psycopg.Connection) -> None:
     """Create the role if there is none, and put every table behind its wall. Safe to repeat.
 
-    One after the other: whoever reads two tables would be in a circle with a transaction that has
-    one of them and wants the other, and be ended for it.
-
     Raises `TenantRoleMissing` if there is none, and this user may not create it.
     """
-    _ensure_role(connection)
+    for step in walls(connection):
+        step()
+
+
+def walls(connection: psycopg.Connection) -> Iterator[Callable[[], object]]:
+    """The steps of that, each of them safe to repeat.
+
+    One table after the other: whoever reads two would be in a circle with a transaction that has
+    one of them and wants the other, and be ended for it.
+    """
+    yield partial(_ensure_role, connection)
+    yield partial(_make_functions, connection)
+    for name, wall in WALLS.items():
+        yield partial(_raise_alone, connection, name, wall)
+    for name in OPEN_TO_ALL:
+        grant = SQL("GRANT SELECT ON {} TO {}")
+        statement = grant.format(Identifier(name), Identifier(TENANT_ROLE))
+        yield partial(connection.execute, statement)
+
+
+def _make_functions(connection: psycopg.Connection) -> None:
     with connection.transaction():
         connection.execute(FUNCTIONS)
         connection.execute(WORDS)
-    for name, wall in WALLS.items():
-        with connection.transaction():
-            raise_wall(connection, name, wall)
-    for name in OPEN_TO_ALL:
-        grant = SQL("GRANT SELECT ON {} TO {}")
-        connection.execute(grant.format(Identifier(name), Identifier(TENANT_ROLE)))
+
+
+def _raise_alone(connection: psycopg.Connection, name: str, wall: Wall) -> None:
+    with connection.transaction():
+        raise_wall(connection, name, wall)
 
 
 def raise_wall(connection: psycopg.Connection, name: str, wall: Wall) -> None:

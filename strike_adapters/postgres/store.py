@@ -46,6 +46,7 @@ from strike_adapters.postgres.archive.tables import (
     WHOLE_STREAM,
     narrowed,
 )
+from strike_adapters.postgres.giving_way import LIMITED
 from strike_adapters.postgres.group_commit import GroupRecorder
 from strike_adapters.postgres.pools import (
     CONNECT_SECONDS,
@@ -330,6 +331,8 @@ class Factory(PostgresFactory):
         super().__init__(env)
         self.datastore.enable_db_functions = False
         self._starts = Starts(self.datastore.pool)
+        if self.env_create_table():
+            self._starts.greetings.append(LIMITED)
         check_together(self.datastore.pool)
         self.datastore.pool.kwargs.update(connect_timeout=CONNECT_SECONDS)  # type: ignore[union-attr]
         url = self.env.get(DATABASE_URL)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
+import pytest
 from psycopg.sql import SQL, Identifier
 
+from strike_adapters.postgres import giving_way
+from strike_adapters.postgres.giving_way import TablesInUse
 from strike_adapters.postgres.prepare import prepare
 from strike_adapters.postgres.row_security import WALLS, raise_walls
 from tests.integration.stored import eventually, execute, is_waited_for, rows
@@ -50,3 +53,51 @@ def test_a_reader_of_two_tables_is_not_ended_for_the_walls(database_url: str) ->
 
 
 COUNT = SQL("SELECT count(*) FROM {}")
+
+
+def prepared_anew(url: str) -> None:
+    """As the next version does, which has other tables."""
+    execute(url, "DELETE FROM strike_prepared")
+    prepare(url)
+
+
+LOCKED = ("pager_process_state", "render_poll_state", "eco_views", "eco_history", "users")
+"""Tables that an upgrade wants for itself: at every step of another kind one at least."""
+
+
+@pytest.mark.parametrize("table", LOCKED)
+def test_beside_a_long_reader_an_upgrade_keeps_nobody_waiting(
+    database_url: str, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup reads for an hour; a worker that came after the upgrade would wait as long."""
+    monkeypatch.setattr(giving_way, "REST_SECONDS", 0.1)
+    prepare(database_url)
+    with psycopg.connect(database_url) as backup, ThreadPoolExecutor(1) as threads:
+        backup.execute(COUNT.format(Identifier(table)))
+        preparing = threads.submit(prepared_anew, database_url)
+        for _ in range(3):
+            eventually(lambda: is_waited_for(database_url, table))
+            # It waits behind the upgrade, which waits behind the backup.
+            with psycopg.connect(database_url, options="-c statement_timeout=5000") as worker:
+                worker.execute(COUNT.format(Identifier(table)))
+        assert not preparing.done()
+        backup.rollback()
+        preparing.result(30)
+    assert rows(database_url, "SELECT count(*) AS n FROM strike_prepared") == [{"n": 1}]
+
+
+def test_who_is_in_the_way_for_too_long_is_named(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giving_way, "PATIENCE_SECONDS", 0.0)
+    prepare(database_url)
+    with psycopg.connect(database_url, application_name="nightly backup") as backup:
+        backup.execute(COUNT.format(Identifier("eco_views")))
+        with pytest.raises(TablesInUse) as caught:
+            prepared_anew(database_url)
+        pid = backup.info.backend_pid
+        assert caught.value.code == "TABLES_IN_USE"
+        assert f"process {pid} (nightly backup, user postgres) has used eco_views for" in str(
+            caught.value
+        )
+    prepared_anew(database_url)

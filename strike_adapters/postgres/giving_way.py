@@ -1,0 +1,121 @@
+"""Steps that lock tables give way to whoever uses those.
+
+A statement that wants a table for itself waits until its last reader has ended, and everybody who
+comes later waits behind it: beside a backup of an hour, a change that takes a millisecond would
+keep the workers from ringing anybody for an hour. So it waits for half a second only, lets those
+pass who queued up behind it, and tries again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import psycopg
+import structlog
+from psycopg.rows import class_row
+
+from strike_domain.errors import StrikeError
+
+LOCK_MS = 500
+"""How long a step waits for a table, and others behind it."""
+
+REST_SECONDS = 1.0
+"""Between two tries."""
+
+PATIENCE_SECONDS = 900.0
+"""How long a step is tried: half of what the deployment's job may take."""
+
+TELL_SECONDS = 30.0
+"""How often it is told who is in the way."""
+
+LIMITED = f"SET lock_timeout = '{LOCK_MS}ms'"
+"""For each connection over which such a step is done."""
+
+# Who has been at one of our tables for so long that a step can have met them.
+USERS = """
+SELECT activity.pid, activity.usename AS "user", activity.application_name AS name,
+       extract(epoch FROM clock_timestamp() - activity.xact_start)::float8 AS seconds,
+       array_agg(DISTINCT used.relname::text ORDER BY used.relname::text) AS tables
+FROM pg_locks held
+JOIN pg_class used ON used.oid = held.relation AND used.relkind IN ('r', 'p', 'v')
+JOIN pg_stat_activity activity ON activity.pid = held.pid
+WHERE held.granted AND held.locktype = 'relation' AND held.pid <> pg_backend_pid()
+  AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND used.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+  AND activity.xact_start < clock_timestamp() - %s * interval '1 millisecond'
+GROUP BY activity.pid, activity.usename, activity.application_name, activity.xact_start
+ORDER BY activity.xact_start
+"""
+
+logger = structlog.get_logger()
+
+
+class User(NamedTuple):
+    """A session that has used tables for so many seconds in one transaction."""
+
+    pid: int
+    user: str
+    name: str
+    seconds: float
+    tables: list[str]
+
+    def __str__(self) -> str:
+        first, *others = self.tables
+        more = f" and {len(others)} more" if others else ""
+        who = ", ".join(part for part in (self.name, f"user {self.user}") if part)
+        return f"process {self.pid} ({who}) has used {first}{more} for {self.seconds:.0f} s"
+
+
+class TablesInUse(StrikeError):
+    """Somebody has used a table all the time. What was done before stays done."""
+
+    def __init__(self, users: list[User]) -> None:
+        who = "; ".join(map(str, users)) or "nobody is at it by now"
+        super().__init__(
+            "TABLES_IN_USE",
+            f"A table that has to be changed was never free: {who}. Wait until that is over, or "
+            "end it by pg_terminate_backend, and run this again: it goes on where it was.",
+        )
+
+
+def give_way(connection: psycopg.Connection, step: Callable[[], object]) -> None:
+    """Do a step that may be repeated, as soon as nobody is at what it locks.
+
+    `connection`: asked who is in the way. Raises `TablesInUse` after `PATIENCE_SECONDS`.
+    """
+    began = time.monotonic()
+    told = began - TELL_SECONDS
+    while True:
+        try:
+            step()
+            return
+        except Exception as error:
+            if not _was_in_use(error):
+                raise
+            now = time.monotonic()
+            if now >= began + PATIENCE_SECONDS:
+                raise TablesInUse(users(connection)) from error
+            if now >= told + TELL_SECONDS:
+                told = now
+                found = [str(one) for one in users(connection)]
+                logger.warning("a table is in use; waiting until it is free", by=found)
+        time.sleep(REST_SECONDS)
+
+
+def users(connection: psycopg.Connection) -> list[User]:
+    """Who has used tables of this database for longer than a step waits, the longest first."""
+    with connection.cursor(row_factory=class_row(User)) as cursor:
+        return cursor.execute(USERS, (LOCK_MS,)).fetchall()
+
+
+def _was_in_use(error: BaseException) -> bool:
+    """Whether a lock was not to be had; drivers and libraries wrap what the server said."""
+    return any(isinstance(one, psycopg.errors.LockNotAvailable) for one in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
