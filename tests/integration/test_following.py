@@ -471,9 +471,10 @@ async def test_on_an_open_socket_nobody_without_rights_can_ask_for_anything(
     served: Served, strike: Strike
 ) -> None:
     eco_id = await _eco(served)
-    async with streaming(served, "websocket") as stream:
+    async with streaming(served, "websocket", variables={"after": 0}) as stream:
         socket = stream.answer
         assert isinstance(socket, aiohttp.ClientWebSocketResponse)
+        await stream.change()  # So it is open, and is ended; before, it would be refused.
         await asyncio.to_thread(_sql, strike, "DELETE FROM memberships")
         assert (await stream.refusal())["code"] == "NOT_A_MEMBER"
         with pytest.raises(Ended):
