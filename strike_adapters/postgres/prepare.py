@@ -62,7 +62,7 @@ def prepare(url: str) -> None:
 def _steps(url: str, gate: psycopg.Connection) -> Iterator[Callable[[], object]]:
     """What there is to do, in this order; each step may be repeated."""
     yield lambda: _migrate_directory(url)
-    env = store_env(url, pool_size=1, creates_tables=True)
+    env = store_env(url, pool_size=1, creates_tables=True, gives_way=True)
     yield lambda: _create_log(env)
     with StrikeLog(store_env(url, pool_size=1)) as log:
         for view_class in VIEWS:

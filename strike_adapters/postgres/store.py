@@ -62,6 +62,9 @@ TTracking = TypeVar("TTracking", bound=PostgresTrackingRecorder)
 
 DATABASE_URL = "STRIKE_DATABASE_URL"
 
+GIVES_WAY = "STRIKE_GIVES_WAY"
+"""Set for whoever changes tables that others use: waits for no lock for long."""
+
 _NAMES = {
     "dbname": "POSTGRES_DBNAME",
     "host": "POSTGRES_HOST",
@@ -331,7 +334,7 @@ class Factory(PostgresFactory):
         super().__init__(env)
         self.datastore.enable_db_functions = False
         self._starts = Starts(self.datastore.pool)
-        if self.env_create_table():
+        if self.env.get(GIVES_WAY):
             self._starts.greetings.append(LIMITED)
         check_together(self.datastore.pool)
         self.datastore.pool.kwargs.update(connect_timeout=CONNECT_SECONDS)  # type: ignore[union-attr]
@@ -376,12 +379,18 @@ class Factory(PostgresFactory):
 
 
 def store_env(
-    url: str, *, pool_size: int = 2, max_overflow: int = 18, creates_tables: bool = False
+    url: str,
+    *,
+    pool_size: int = 2,
+    max_overflow: int = 18,
+    creates_tables: bool = False,
+    gives_way: bool = False,
 ) -> dict[str, str]:
     """The environment that opens the log in the database at `url`, which `prepare` has prepared.
 
     `pool_size` connections are kept, up to `max_overflow` more are opened under load. Tables are
-    created by `prepare` alone: processes that start together would trip over each other.
+    created by `prepare` alone: processes that start together would trip over each other. It also
+    `gives_way`: no connection waits for a lock for long.
     """
     parts: Mapping[str, object] = {"host": "localhost", **conninfo_to_dict(url)}
     env = {_NAMES[key]: str(value) for key, value in parts.items() if key in _NAMES}
@@ -396,4 +405,5 @@ def store_env(
         "POSTGRES_CONNECT_TIMEOUT": "10",
         "POSTGRES_PRE_PING": "y",
         "CREATE_TABLE": "y" if creates_tables else "n",
+        GIVES_WAY: "y" if gives_way else "",
     }
