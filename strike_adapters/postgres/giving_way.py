@@ -33,7 +33,8 @@ TELL_SECONDS = 30.0
 LIMITED = f"SET lock_timeout = '{LOCK_MS}ms'"
 """For each connection over which such a step is done."""
 
-# Who has been at one of our tables for so long that a step can have met them.
+# Who has been at one of our tables for so long that a step can have met them. Since when another
+# role's session has been at it, only members of `pg_read_all_stats` may see.
 USERS = """
 SELECT activity.pid, activity.usename AS "user", activity.application_name AS name,
        extract(epoch FROM clock_timestamp() - activity.xact_start)::float8 AS seconds,
@@ -44,28 +45,30 @@ JOIN pg_stat_activity activity ON activity.pid = held.pid
 WHERE held.granted AND held.locktype = 'relation' AND held.pid <> pg_backend_pid()
   AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND used.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
-  AND activity.xact_start < clock_timestamp() - %s * interval '1 millisecond'
+  AND (activity.xact_start IS NULL
+       OR activity.xact_start < clock_timestamp() - %s * interval '1 millisecond')
 GROUP BY activity.pid, activity.usename, activity.application_name, activity.xact_start
-ORDER BY activity.xact_start
+ORDER BY activity.xact_start NULLS FIRST
 """
 
 logger = structlog.get_logger()
 
 
 class User(NamedTuple):
-    """A session that has used tables for so many seconds in one transaction."""
+    """A session that has used tables in one transaction; since when, not every role may see."""
 
     pid: int
     user: str
     name: str
-    seconds: float
+    seconds: float | None
     tables: list[str]
 
     def __str__(self) -> str:
         first, *others = self.tables
         more = f" and {len(others)} more" if others else ""
         who = ", ".join(part for part in (self.name, f"user {self.user}") if part)
-        return f"process {self.pid} ({who}) has used {first}{more} for {self.seconds:.0f} s"
+        since = "" if self.seconds is None else f" for {self.seconds:.0f} s"
+        return f"process {self.pid} ({who}) has used {first}{more}{since}"
 
 
 class TablesInUse(StrikeError):

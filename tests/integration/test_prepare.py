@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 from strike_adapters.postgres import giving_way
 from strike_adapters.postgres.giving_way import TablesInUse
 from strike_adapters.postgres.prepare import prepare
-from strike_adapters.postgres.row_security import WALLS, raise_walls
+from strike_adapters.postgres.row_security import TENANT_ROLE, WALLS, raise_walls
 from tests.integration.stored import eventually, execute, is_waited_for, rows
 
 VERSION = "SELECT version_num FROM strike_migrations"
@@ -50,6 +50,20 @@ def test_a_reader_of_two_tables_is_not_ended_for_the_walls(database_url: str) ->
             reader.execute(COUNT.format(Identifier(name)))
         reader.rollback()
         raising.result()
+
+
+def test_a_user_of_the_database_without_rights_also_sees_who_is_in_the_way(
+    database_url: str,
+) -> None:
+    prepare(database_url)
+    role = SQL("SET ROLE {}").format(Identifier(TENANT_ROLE))
+    with psycopg.connect(database_url, application_name="nightly backup") as backup:
+        backup.execute(COUNT.format(Identifier("eco_views")))
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(role)
+            (found,) = giving_way.users(connection)
+        pid = backup.info.backend_pid
+    assert str(found) == f"process {pid} (nightly backup, user postgres) has used eco_views"
 
 
 COUNT = SQL("SELECT count(*) FROM {}")
