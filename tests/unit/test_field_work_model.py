@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -140,10 +141,12 @@ class Model:
 class FieldMachine(RuleBasedStateMachine):
     """The field does what it likes, Render fails as it likes, and time passes."""
 
-    @initialize()
-    def call_out(self) -> None:
+    @initialize(ids=st.randoms(use_true_random=True))
+    def call_out(self, ids: Random) -> None:
+        """Ids are drawn too: when the field is asked again after a failure follows from them."""
         self.crew = Crew()
         self.night = Night(ANA, field_work=self.crew)
+        self.night.strike.callouts._new_id = lambda: UUID(int=ids.getrandbits(128), version=4)
         self.crew.night = self.night
         self.night.strike.directory.render_osps.add(OSP)
         self.night.strike.directory.terms[OSP] = TERMS
