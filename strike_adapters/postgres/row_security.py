@@ -155,20 +155,13 @@ GRANT EXECUTE ON FUNCTION strike_user_named(uuid, text, text) TO {TENANT_ROLE};
 """  # noqa: S608
 
 
-def raise_walls(connection: psycopg.Connection) -> None:
-    """Create the role if there is none, and put every table behind its wall. Safe to repeat.
-
-    Raises `TenantRoleMissing` if there is none, and this user may not create it.
-    """
-    for step in walls(connection):
-        step()
-
-
 def walls(connection: psycopg.Connection) -> Iterator[Callable[[], object]]:
-    """The steps of that, each of them safe to repeat.
+    """The steps that create the role and put every table behind its wall, each safe to repeat.
 
     One table after the other: whoever reads two would be in a circle with a transaction that has
     one of them and wants the other, and be ended for it.
+
+    The first raises `TenantRoleMissing` if there is no role, and this user may not create it.
     """
     yield partial(_ensure_role, connection)
     yield partial(_make_functions, connection)

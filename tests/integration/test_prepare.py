@@ -11,10 +11,11 @@ from psycopg.sql import SQL, Identifier
 from strike_adapters.postgres import giving_way
 from strike_adapters.postgres.giving_way import TablesInUse
 from strike_adapters.postgres.prepare import prepare
-from strike_adapters.postgres.row_security import TENANT_ROLE, WALLS, raise_walls
+from strike_adapters.postgres.row_security import TENANT_ROLE, WALLS, walls
 from tests.integration.stored import eventually, execute, is_waited_for, rows
 
 VERSION = "SELECT version_num FROM strike_migrations"
+COUNT = SQL("SELECT count(*) FROM {}")
 
 
 def test_what_a_newer_version_has_migrated_is_left_as_it_is(database_url: str) -> None:
@@ -44,7 +45,7 @@ def test_a_reader_of_two_tables_is_not_ended_for_the_walls(database_url: str) ->
     ):
         reader.execute("SET deadlock_timeout = '100ms'")
         reader.execute(COUNT.format(Identifier(first)))
-        raising = threads.submit(raise_walls, preparing)
+        raising = threads.submit(lambda: [step() for step in walls(preparing)])
         eventually(lambda: is_waited_for(database_url, first))
         for name in others:
             reader.execute(COUNT.format(Identifier(name)))
@@ -64,9 +65,6 @@ def test_a_user_of_the_database_without_rights_also_sees_who_is_in_the_way(
             (found,) = giving_way.users(connection)
         pid = backup.info.backend_pid
     assert str(found) == f"process {pid} (nightly backup, user postgres) has used eco_views"
-
-
-COUNT = SQL("SELECT count(*) FROM {}")
 
 
 def prepared_anew(url: str) -> None:
