@@ -258,7 +258,7 @@ class PlacementGivenUp(RunEvent):
 
 
 class CallNotFound(RunEvent):
-    """The provider knows nothing of that attempt; it is asked once more at `deadline`."""
+    """The provider has no call that is surely that attempt; it is asked once more at `deadline`."""
 
     TOPIC = "strike.run.call-not-found"
     call_id: UUID
@@ -749,7 +749,7 @@ class PagerRun(Aggregate):
             self.emit(PlacementGivenUp, stamp, call_id=call_id, attempt=attempt)
 
     def call_not_found(self, call_id: UUID, attempt: int, stamp: Stamp) -> None:
-        """The provider has no such call. Said once for each attempt: it is looked for again."""
+        """The provider has none that is surely this. Said once an attempt: it is asked again."""
         call = self.call(call_id)
         if call.state is CallState.REQUESTED and call.attempt == attempt != call.not_found:
             deadline = stamp.at + LOOK_AGAIN_AFTER

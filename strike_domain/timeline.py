@@ -143,7 +143,8 @@ class Teller:
 
     @line.register
     def _(self, event: pager_run.CallNotFound, after: PagerRun) -> str:
-        return f"The provider has no call to {_who(event, after)} yet: it is asked once more"
+        who = _who(event, after)
+        return f"The provider has no call to {who} yet that is surely this: it is asked once more"
 
     @line.register
     def _(self, event: pager_run.CallPlaced, after: PagerRun) -> str:

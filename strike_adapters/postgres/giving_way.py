@@ -9,7 +9,7 @@ pass who queued up behind it, and tries again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import psycopg
@@ -25,7 +25,7 @@ REST_SECONDS = 1.0
 """Between two tries."""
 
 PATIENCE_SECONDS = 900.0
-"""How long a step is tried: half of what the deployment's job may take."""
+"""How long is waited in all: half of what the deployment's job may take."""
 
 TELL_SECONDS = 30.0
 """How often it is told who is in the way."""
@@ -83,28 +83,29 @@ class TablesInUse(StrikeError):
         )
 
 
-def give_way(connection: psycopg.Connection, step: Callable[[], object]) -> None:
-    """Do a step that may be repeated, as soon as nobody is at what it locks.
+def give_way(connection: psycopg.Connection, steps: Iterable[Callable[[], object]]) -> None:
+    """Do steps that may be repeated, each as soon as nobody is at what it locks.
 
-    `connection`: asked who is in the way. Raises `TablesInUse` after `PATIENCE_SECONDS`.
+    `connection`: asked who is in the way. Raises `TablesInUse` after `PATIENCE_SECONDS` of waiting.
     """
-    began = time.monotonic()
-    told = began - TELL_SECONDS
-    while True:
-        try:
-            step()
-            return
-        except Exception as error:
-            if not _was_in_use(error):
-                raise
-            now = time.monotonic()
-            if now >= began + PATIENCE_SECONDS:
-                raise TablesInUse(users(connection)) from error
-            if now >= told + TELL_SECONDS:
-                told = now
-                found = [str(one) for one in users(connection)]
-                logger.warning("a table is in use; waiting until it is free", by=found)
-        time.sleep(REST_SECONDS)
+    waited, tell_at = 0.0, 0.0
+    for step in steps:
+        while True:
+            began = time.monotonic()
+            try:
+                step()
+                break
+            except Exception as error:
+                if not _was_in_use(error):
+                    raise
+                if waited >= PATIENCE_SECONDS:
+                    raise TablesInUse(users(connection)) from error
+                if waited >= tell_at:
+                    tell_at = waited + TELL_SECONDS
+                    found = [str(one) for one in users(connection)]
+                    logger.warning("a table is in use; waiting until it is free", by=found)
+            time.sleep(REST_SECONDS)
+            waited += time.monotonic() - began
 
 
 def users(connection: psycopg.Connection) -> list[User]:

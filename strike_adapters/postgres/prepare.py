@@ -53,10 +53,9 @@ def prepare(url: str) -> None:
         gate.execute("SELECT pg_advisory_lock(%s)", (PREPARING,))
         gate.execute(LIMITED)
         if not _is_prepared(gate):
-            for step in _steps(url, gate):
-                give_way(gate, step)
+            give_way(gate, _steps(url, gate))
             gate.execute(REMEMBER, (_fingerprint(),))
-        give_way(gate, lambda: _use_postgis(gate))
+        give_way(gate, [lambda: _use_postgis(gate)])
 
 
 def _steps(url: str, gate: psycopg.Connection) -> Iterator[Callable[[], object]]:

@@ -34,6 +34,7 @@ from strike_domain.errors import NotFound, OutcomeUnknown
 from strike_domain.eventsourced import project
 from strike_domain.pager_run import (
     LOOK_AGAIN_AFTER,
+    RESOLVE_AFTER,
     CallAccepted,
     CallPlaced,
     CallRequested,
@@ -46,7 +47,7 @@ from strike_domain.pager_run import (
     RingingAgainDropped,
     RunState,
 )
-from strike_domain.ports import MOST_PLACING_SECONDS
+from strike_domain.ringer import ARRIVES_WITHIN, CLOCK_SKEW
 from strike_domain.timeline import Teller
 from strike_mock.calls import Call, CallStatus
 from strike_mock.scenarios import Phone
@@ -60,9 +61,6 @@ RACE = timedelta(seconds=3)
 
 LOOK_AGAIN = LOOK_AGAIN_AFTER.total_seconds() - 0.2
 """Seconds between two such looks; each takes its time on the way."""
-
-CREATED = 201
-"""What Twilio answers when it has a call."""
 
 GOODBYE = timedelta(seconds=15)
 """While somebody is still being told goodbye, the next phone may ring."""
@@ -92,6 +90,7 @@ class Case:
         }
         self.ecos = [e for e in self._all(EcoCreated)]
         self.runs = [self.system.log.run(run_id) for run_id in self.eco_of_run]
+        self.calls_of_log = {one.id: one for run in self.runs for one in run.calls.values()}
 
     def _all(self, kind: type[EcoCreated]) -> list[Eco]:
         found = [event for _, event in self.events if isinstance(event, kind)]
@@ -287,24 +286,39 @@ def looked_up_before_placed_again(case: Case) -> Wrongs:
 def _is_shown(case: Case, order: Asked, look: Asked) -> bool:
     """Whether the provider had that call when it was looked for, and nobody else's like it.
 
-    One that Strike cancelled was given up before. It may be another run's where that one had not
-    got each of its calls to the number on the way by one request with its answer.
+    One that Strike cancelled was given up before.
     """
     run, call = _ids_in(order.form["Url"])
-    before = EPOCH + timedelta(seconds=look.at)
-    theirs = [
-        one
-        for one in case.system.network.asked
-        if one.at < look.at
-        and one.path == order.path
-        and one.form["To"] == order.form["To"]
-        and _ids_in(one.form["Url"])[0] != run
-    ]
-    in_flight = look.at - MOST_PLACING_SECONDS
-    if any(one.status != CREATED or one.at >= in_flight for one in theirs):
+    at = EPOCH + timedelta(seconds=look.at)
+    if _may_be_another_s(case, run, call, at):
         return False
     return any(
-        one.created < before and one.status is not CallStatus.CANCELED for one in case.of_call[call]
+        one.created < at and one.status is not CallStatus.CANCELED for one in case.of_call[call]
+    )
+
+
+def _may_be_another_s(case: Case, run: UUID, call: UUID, at: datetime) -> bool:
+    """Whether another run had rung that number not long before, and the log did not say by `at`
+    what the provider had for each attempt.
+
+    An answer to be stored just then may have come too late.
+    """
+    tries: dict[UUID, list[datetime]] = defaultdict(list)
+    ids: dict[UUID, int] = defaultdict(int)
+    mine, others = case.calls_of_log[call], set[UUID]()
+    for _, event in case.events:
+        if isinstance(event, CallRequested | CallRetried) and event.timestamp <= at:
+            tries[event.call_id].append(event.timestamp)
+            if event.originator_id != run:
+                others.add(event.call_id)
+        elif isinstance(event, CallPlaced) and event.timestamp < at - RESOLVE_AFTER:
+            ids[event.call_id] += 1
+    since = mine.requested_at - 2 * CLOCK_SKEW - ARRIVES_WITHIN
+    return any(
+        case.calls_of_log[one].contact.phone == mine.contact.phone
+        and tries[one][-1] >= since
+        and len(tries[one]) > ids[one]
+        for one in others
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -113,3 +115,42 @@ def test_who_is_in_the_way_for_too_long_is_named(
             caught.value
         )
     prepared_anew(database_url)
+
+
+@dataclass
+class Watch:
+    """A clock that only waiting, and what else is said to take time, moves."""
+
+    at: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+def test_an_upgrade_waits_for_so_long_in_all_and_its_own_work_does_not_count(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deployment's job has an end: one that waited at each table would be cut off untold."""
+    watch = Watch()
+    monkeypatch.setattr(giving_way, "time", watch)
+    half = giving_way.PATIENCE_SECONDS / 2
+
+    def a_step(waits: float) -> Callable[[], None]:
+        ends: float | None = None
+
+        def step() -> None:
+            nonlocal ends
+            ends = watch.at + waits if ends is None else ends
+            if watch.at < ends:
+                raise psycopg.errors.LockNotAvailable
+            watch.sleep(3 * half)
+
+        return step
+
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        giving_way.give_way(connection, [a_step(half), a_step(half - 1), a_step(0)])
+        with pytest.raises(TablesInUse):
+            giving_way.give_way(connection, [a_step(half), a_step(half), a_step(2)])
