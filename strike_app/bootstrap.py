@@ -51,6 +51,7 @@ from strike_app.account_checks import AccountChecks
 from strike_app.clock import ScaledClock
 from strike_app.following import Following, Most
 from strike_app.keys import KeyRing, open_keys
+from strike_app.logs import keep_off_stdout
 from strike_app.metrics import METRICS
 from strike_app.scrubbing import hide
 from strike_app.services import Services
@@ -181,6 +182,7 @@ class Strike:
 @contextmanager
 def open_database(settings: Settings) -> Iterator[str]:
     """The URL of a prepared database: the one that is set, or an embedded one, up meanwhile."""
+    keep_off_stdout()
     if settings.database_url:
         url = named(settings.database_url)
         prepare(url)

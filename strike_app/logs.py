@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -22,11 +22,41 @@ def in_trace(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
+ALL_LINES: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    in_trace,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+    scrub,
+]
+"""What every line goes through before it is written."""
+
+
+def _log_by(renderer: Any, factory: Callable[..., Any]) -> None:
+    level = logging.getLevelNamesMapping().get(os.environ.get("STRIKE_LOG", "INFO"), logging.INFO)
+    structlog.configure(
+        processors=[*ALL_LINES, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=factory,
+    )
+
+
 def _thread_ended(args: threading.ExceptHookArgs) -> None:
     """Say so in a line like any other; `/healthz` tells whoever asks."""
     if args.exc_type is not SystemExit and args.exc_value is not None:
         name = args.thread.name if args.thread else ""
         structlog.get_logger().error("a thread has ended", thread=name, exc_info=args.exc_value)
+
+
+def keep_off_stdout() -> None:
+    """Of a command whose stdout is its answer: what is logged meanwhile goes to stderr.
+
+    Unless it has been configured where lines go.
+    """
+    if not structlog.is_configured():
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        _log_by(renderer, lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def configure(*, as_json: bool | None = None) -> None:
@@ -35,24 +65,11 @@ def configure(*, as_json: bool | None = None) -> None:
     What libraries log through the standard library becomes such lines as well.
     """
     plain = not sys.stderr.isatty() if as_json is None else as_json
-    level = logging.getLevelNamesMapping().get(os.environ.get("STRIKE_LOG", "INFO"), logging.INFO)
     renderer = structlog.processors.JSONRenderer() if plain else structlog.dev.ConsoleRenderer()
-    all_lines: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        in_trace,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        scrub,
-    ]
-    structlog.configure(
-        processors=[*all_lines, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    _log_by(renderer, structlog.PrintLoggerFactory(sys.stderr))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     lines = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.add_logger_name, *all_lines],
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *ALL_LINES],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
     threading.excepthook = _thread_ended

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 import structlog
@@ -51,6 +51,8 @@ GROUP BY activity.pid, activity.usename, activity.application_name, activity.xac
 ORDER BY activity.xact_start NULLS FIRST
 """
 
+Errors = tuple[type[Exception], ...]
+
 logger = structlog.get_logger()
 
 
@@ -83,12 +85,22 @@ class TablesInUse(StrikeError):
         )
 
 
-def give_way(connection: psycopg.Connection, steps: Iterable[Callable[[], object]]) -> None:
+def give_way(
+    connection: psycopg.Connection[Any],
+    steps: Iterable[Callable[[], object]],
+    *,
+    taken: Errors = (psycopg.errors.LockNotAvailable,),
+    patience: float | None = None,
+    rest: float = REST_SECONDS,
+) -> None:
     """Do steps that may be repeated, each as soon as nobody is at what it locks.
 
-    `connection`: asked who is in the way. Raises `TablesInUse` after `PATIENCE_SECONDS` of waiting.
+    `connection`: asked who is in the way. `taken`: what a step ends with while somebody is, also as
+    the cause of another error. `patience`: seconds of waiting in all, else `PATIENCE_SECONDS`;
+    `rest`: seconds between two tries. Raises `TablesInUse` after that.
     """
     waited, tell_at = 0.0, 0.0
+    patience = PATIENCE_SECONDS if patience is None else patience
     for step in steps:
         while True:
             began = time.monotonic()
@@ -96,30 +108,26 @@ def give_way(connection: psycopg.Connection, steps: Iterable[Callable[[], object
                 step()
                 break
             except Exception as error:
-                if not _was_in_use(error):
+                if not any(isinstance(one, taken) for one in _causes(error)):
                     raise
-                if waited >= PATIENCE_SECONDS:
+                if waited >= patience:
                     raise TablesInUse(users(connection)) from error
                 if waited >= tell_at:
                     tell_at = waited + TELL_SECONDS
                     found = [str(one) for one in users(connection)]
                     logger.warning("a table is in use; waiting until it is free", by=found)
-            time.sleep(REST_SECONDS)
+            time.sleep(rest)
             waited += time.monotonic() - began
 
 
-def users(connection: psycopg.Connection) -> list[User]:
+def users(connection: psycopg.Connection[Any]) -> list[User]:
     """Who has used tables of this database for longer than a step waits, the longest first."""
     with connection.cursor(row_factory=class_row(User)) as cursor:
         return cursor.execute(USERS, (LOCK_MS,)).fetchall()
 
 
-def _was_in_use(error: BaseException) -> bool:
-    """Whether a lock was not to be had; drivers and libraries wrap what the server said."""
-    return any(isinstance(one, psycopg.errors.LockNotAvailable) for one in _causes(error))
-
-
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Drivers and libraries wrap what the server said."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -115,6 +118,27 @@ def test_who_is_in_the_way_for_too_long_is_named(
             caught.value
         )
     prepared_anew(database_url)
+
+
+def test_what_is_told_meanwhile_is_not_part_of_the_answer(database_url: str) -> None:
+    """Somebody's script reads stdout, as with `strike rebuild --json`."""
+    prepare(database_url)
+    execute(database_url, "DELETE FROM strike_prepared")
+    with psycopg.connect(database_url, application_name="nightly backup") as backup:
+        backup.execute(COUNT.format(Identifier("eco_views")))
+        preparing = subprocess.Popen(
+            [sys.executable, "-m", "strike_app", "prepare"],
+            env={**os.environ, "STRIKE_DATABASE_URL": database_url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert preparing.stderr is not None
+        told = preparing.stderr.readline()
+        backup.rollback()
+    answer, _ = preparing.communicate(timeout=60)
+    assert preparing.returncode == 0
+    assert "nightly backup" in told and "in use" not in answer
 
 
 @dataclass

@@ -76,7 +76,8 @@ def rebuild(
     """Rebuild these views, those that are equally far in one reading of the log.
 
     An interrupted one is gone on with. Raises `EventFailed` for an event of which no row can be
-    made, `Conflict` if another process rebuilds, or if readers never let go of the old tables.
+    made, `Conflict` if another process rebuilds, `TablesInUse` if readers never let go of the old
+    tables: begun again, it goes on right there.
     """
     parts = processes or default_processes()
     with (

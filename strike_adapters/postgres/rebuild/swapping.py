@@ -7,7 +7,6 @@ off, at a moment when it has touched no row, and it goes on with the new tables.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,12 +15,12 @@ from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from strike_adapters.postgres.follower_states import position_of, tracking_table
+from strike_adapters.postgres.giving_way import give_way
 from strike_adapters.postgres.rebuild import beside, progress
 from strike_adapters.postgres.rebuild.beside import NEW, OLD, tables_of
 from strike_adapters.postgres.rebuild.fill import Filler
 from strike_adapters.postgres.row_security import TENANT_ROLE, WALLS, raise_wall
 from strike_adapters.postgres.views.view import ANNOUNCE, DUE, NO_CHANGE, View, announcement
-from strike_domain.errors import Conflict
 from strike_domain.log import LOG_NAME
 
 LOCK_SECONDS = 1
@@ -40,8 +39,10 @@ TAKEN = (
 )
 """What a try ends with while others have the tables."""
 
-TRIES = 60
-"""How often it tries, while readers are longer than that."""
+PATIENCE_SECONDS, REST_SECONDS = 60.0, 0.2
+"""How long it tries, while readers take longer than that, and lets those pass in between who queued
+up behind it. What was filled in a try that ends in nothing is filled anew.
+"""
 
 KEY_COLUMN = """
 SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid
@@ -72,20 +73,15 @@ ON CONFLICT ({key}) DO UPDATE SET {updates}
 
 
 def swap(connection: psycopg.Connection[Any], filler: Filler, views: Sequence[type[View]]) -> None:
-    """Put the tables beside in their places. Raises `Conflict` if readers never let go."""
+    """Put the tables beside in their places. Raises `TablesInUse` if readers never let go."""
     for view in views:
         keep_workers_columns(connection, view)
-    for _ in range(TRIES):
-        try:
-            with connection.transaction():
-                _swap(connection, filler, views)
-            return
-        except TAKEN:
-            time.sleep(LOCK_SECONDS / 5)  # Let those pass who queued up behind us.
-    raise Conflict(
-        "Somebody has been reading the old tables all the time. Begin again: the new "
-        "ones are ready."
-    )
+
+    def step() -> None:
+        with connection.transaction():
+            _swap(connection, filler, views)
+
+    give_way(connection, [step], taken=TAKEN, patience=PATIENCE_SECONDS, rest=REST_SECONDS)
 
 
 def _swap(connection: psycopg.Connection[Any], filler: Filler, views: Sequence[type[View]]) -> None:
