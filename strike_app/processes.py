@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,28 @@ def stop_event(*, exit_with_parent: bool) -> threading.Event:
     if exit_with_parent:
         threading.Thread(target=_until_stdin_ends, args=(stop,), daemon=True).start()
     return stop
+
+
+@contextmanager
+def ended_in_order(*numbers: signal.Signals) -> Iterator[None]:
+    """Meanwhile these signals end this process from within: what it has started ends first.
+
+    A second one is not heard: it would break off what the first has begun. One that is ignored, as
+    by nohup, stays so.
+    """
+
+    def end(number: int, _: object) -> None:
+        for one in before:
+            signal.signal(one, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    heard = [one for one in numbers if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {one: signal.signal(one, end) for one in heard}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _until_stdin_ends(stop: threading.Event) -> None:

@@ -90,11 +90,15 @@ def demo(
 
         from strike_app.demo.story import Options, run_demo
         from strike_app.logs import configure
+        from strike_app.processes import ended_in_order
 
     configure()
     console = Console(stderr=as_json)
     options = Options(scenario, speed, keep, geojson, as_json)
-    raise typer.Exit(run_demo(options, console))
+    # The server of the database would go on if a closed terminal ended this process alone.
+    with ended_in_order(signal.SIGTERM, signal.SIGHUP):
+        status = run_demo(options, console)
+    raise typer.Exit(status)
 
 
 @app.command()

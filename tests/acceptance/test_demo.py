@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -49,6 +50,23 @@ def test_ctrl_c_at_any_time_leaves_no_process_behind(seconds: float) -> None:
     assert _wait_until_gone(mark) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_whose_terminal_is_closed_leaves_no_server_of_a_database_behind(
+    number: signal.Signals,
+) -> None:
+    mark = f"STRIKE_TEST_MARK={uuid.uuid4()}"
+    # The path of a socket has to be short.
+    with TemporaryDirectory() as folder:
+        process = _start_demo(mark, STRIKE_DATA_DIR=folder)
+        deadline = time.monotonic() + 60
+        while len(_alive(mark)) < 5 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(30) == 128 + number
+        assert _wait_until_gone(mark) == []
+        assert not (Path(folder) / "postgresql" / "cluster" / "postmaster.pid").exists()
+
+
 def test_not_even_a_demo_that_is_killed_leaves_one_behind() -> None:
     mark = f"STRIKE_TEST_MARK={uuid.uuid4()}"
     process = _start_demo(mark)
@@ -61,10 +79,13 @@ def test_not_even_a_demo_that_is_killed_leaves_one_behind() -> None:
     assert _wait_until_gone(mark) == []
 
 
-def _start_demo(mark: str) -> subprocess.Popen[bytes]:
+def _start_demo(mark: str, **environ: str) -> subprocess.Popen[bytes]:
     name, _, value = mark.partition("=")
     return subprocess.Popen(
-        DEMO, env={**os.environ, name: value}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        DEMO,
+        env={**os.environ, name: value, **environ},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 

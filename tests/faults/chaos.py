@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -25,10 +26,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from strike_app.processes import ended_in_order
 from strike_mock.scenarios import Crew, FaultRule, load
 from tests.faults.network import Network
 from tests.faults.outage_clients import Clients
-from tests.faults.outage_ending import ending_of, stopped_in_order
+from tests.faults.outage_ending import ending_of
 from tests.faults.outage_faults import Fault, afflict, figures
 from tests.faults.outage_notes import Note
 from tests.faults.outage_world import KINDS, SCENARIO, World, outage_world
@@ -176,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report", type=Path, help="a file for the report, as text")
     chosen = parser.parse_args(arguments)
     console, days = Console(), []
-    with stopped_in_order():
+    with ended_in_order(signal.SIGTERM, signal.SIGINT):
         for seed in chosen.seed:
             days.append(_watched(seed, 60 * chosen.minutes, console))
             report(days[-1], console)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import random
-import signal
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -64,26 +61,6 @@ def ending_of(
     tell("looking at everything that was stored")
     notes = [note for path in world.notes() for note in read(path)]
     return Ending(notes, seen, placed, [*_problems(world.url, notes, seen, placed)])
-
-
-@contextmanager
-def stopped_in_order() -> Iterator[None]:
-    """Meanwhile SIGTERM and SIGINT end this process from within: what it has started ends first.
-
-    A second one is not heard: it would break off what the first has begun.
-    """
-
-    def end(number: int, _: object) -> None:
-        for one in before:
-            signal.signal(one, signal.SIG_IGN)
-        sys.exit(128 + number)
-
-    before = {one: signal.signal(one, end) for one in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 def _come_to_rest(world: World) -> None:
