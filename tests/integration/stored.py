@@ -315,3 +315,20 @@ def stored_night(url: str) -> Iterator[StoredNight]:
         finally:
             night.strike.process.close()
             night.strike.log.close()
+
+
+HERE = (
+    "SELECT {} FROM pg_stat_activity "
+    "WHERE pid <> pg_backend_pid() AND datname = current_database() AND "
+)
+
+
+def end_connections(url: str, where: str = "true", *values: object) -> None:
+    """End the connections to this database that are so, or all, and wait until they are gone."""
+    rows(url, HERE.format("pg_terminate_backend(pid, 10000)") + where, *values)
+
+
+def end_connections_when(many: int, url: str, where: str, *values: object) -> None:
+    """The same, as soon as there are so many: a follower that just lost one may be between two."""
+    eventually(lambda: len(rows(url, HERE.format("pid") + where, *values)) >= many)
+    end_connections(url, where, *values)

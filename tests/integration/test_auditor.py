@@ -24,6 +24,7 @@ from tests.integration.stored import (
     Running,
     Stands,
     StoredNight,
+    end_connections,
     eventually,
     execute,
     follow,
@@ -252,11 +253,7 @@ def test_the_auditor_outlives_the_database_and_says_nothing_is_well_meanwhile(
 ) -> None:
     with Running(watch.auditor):
         eventually(lambda: watch.monitor.beats)
-        execute(
-            watch.url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        )
+        end_connections(watch.url)
         beats = watch.monitor.beats
         eventually(lambda: watch.monitor.beats > beats)
 

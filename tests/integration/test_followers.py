@@ -33,6 +33,8 @@ from tests.integration.stored import (
     Running,
     Stands,
     StoredNight,
+    end_connections,
+    end_connections_when,
     eventually,
     execute,
     rows,
@@ -68,23 +70,6 @@ def holders(url: str) -> list[int]:
     """Processes of the server that hold a follower's lock."""
     query = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND granted"
     return [one["pid"] for one in rows(url, query, LOCK_SPACE)]
-
-
-HERE = (
-    "SELECT {} FROM pg_stat_activity "
-    "WHERE pid <> pg_backend_pid() AND datname = current_database() AND "
-)
-
-
-def end(url: str, where: str, *values: object) -> None:
-    """End the connections to this database that are so, and wait until they are gone."""
-    rows(url, HERE.format("pg_terminate_backend(pid, 10000)") + where, *values)
-
-
-def end_when(many: int, url: str, where: str, *values: object) -> None:
-    """The same, as soon as there are so many: a follower that just lost one may be between two."""
-    eventually(lambda: len(rows(url, HERE.format("pid") + where, *values)) >= many)
-    end(url, where, *values)
 
 
 def test_a_follower_started_again_goes_on_where_it_stood(night: StoredNight) -> None:
@@ -169,10 +154,10 @@ def test_a_follower_goes_on_when_its_connections_are_ended(night: StoredNight) -
     with Running(*(follower(name, night) for name in names)):
         night.order()
         eventually(lambda: night.eco.paging_state == "RUNNING" and reached(night, *names))
-        end_when(2, night.url, "query LIKE 'LISTEN %%'")
+        end_connections_when(2, night.url, "query LIKE 'LISTEN %%'")
         night.order()
         eventually(lambda: night.eco.paging_state == "RUNNING" and reached(night, *names))
-        end_when(4, night.url, "true")
+        end_connections_when(4, night.url, "true")
         night.order()
         eventually(lambda: night.eco.paging_state == "RUNNING" and reached(night, *names))
 
@@ -186,7 +171,7 @@ def test_of_two_with_one_name_one_is_active_and_the_other_takes_over(night: Stor
             night.order()
             eventually(lambda: reached(night, "eco_views"))
             assert holders(night.url) == [first]
-            end(night.url, "pid = %s", first)
+            end_connections(night.url, "pid = %s", first)
             night.order()
             eventually(lambda: reached(night, "eco_views"), 5)
             eventually(lambda: len(holders(night.url)) == 1)
@@ -263,7 +248,7 @@ def test_pagers_that_keep_losing_their_turn_start_one_run_for_one_eco(night: Sto
             for _ in range(5):
                 night.order()
             eventually(lambda: holders(night.url))
-            end(night.url, "pid = ANY(%s)", holders(night.url))
+            end_connections(night.url, "pid = ANY(%s)", holders(night.url))
         eventually(lambda: night.eco.paging_state == "RUNNING" and reached(night, PAGER), 15)
     assert runs_per_eco(night) == [1] * 20
 

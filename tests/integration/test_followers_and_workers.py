@@ -27,6 +27,7 @@ from strike_domain.eventsourced import AggregateCreated, AggregateEvent
 from strike_domain.paging import CallReport
 from strike_domain.ringer import Ringer
 from strike_domain.timeline import Teller
+from tests.integration.stored import end_connections
 
 OPERATOR = Actor(name="user:test", tenant_id=NOC_ID, side=Side.NOC, role=Role.OPERATOR)
 ORDER = EcoOrder(
@@ -152,11 +153,7 @@ def test_a_lost_connection_does_not_stop_a_follower(strike: Strike) -> None:
     with running(*strike.followers()):
         create(strike)
         until(lambda: caught_up(strike, "eco_views"))
-        with psycopg.connect(strike.url, autocommit=True) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        end_connections(strike.url)
         until(lambda: _try(lambda: create(strike)))
         until(lambda: caught_up(strike, *FOLLOWER_NAMES[1:]))
 

@@ -8,12 +8,12 @@ import json
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 
 from strike_app.bootstrap import Strike
 from strike_app.demo.seed import CONTRACTORS, LOGINS, NEWCOMER, OPERATOR
 from tests.integration.served import CREATE, ORDER, OSP_ID, PLACE, Served
+from tests.integration.stored import end_connections
 
 ECO = """
 query Eco($id: UUID!, $position: Position) {
@@ -298,11 +298,7 @@ async def test_a_subscription_tells_the_state_and_every_change_even_after_losing
 
 
 def _end_listeners(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE query = 'LISTEN strike_changes' AND datname = current_database()"
-        )
+    end_connections(url, "query = 'LISTEN strike_changes'")
 
 
 async def _next(socket: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from strike_adapters.postgres.group_commit import Save
 from strike_adapters.postgres.store import Factory, LogRecorder, ProcessRecorder, store_env
 from strike_adapters.postgres.together import MAX_BYTES
 from strike_domain import StrikeLog
-from tests.integration.stored import eventually, execute, rows
+from tests.integration.stored import end_connections, eventually, rows
 from tests.integration.writers import followed, made_up
 from tests.unit.given import new_eco
 
@@ -324,14 +324,6 @@ def test_connections_that_break_under_load_lose_no_command_and_store_none_twice(
             end_connections(database_url)
         assert all(one.result(30) for one in done)
         assert len(rows(database_url, "SELECT 1 FROM strike_events")) == 600
-
-
-def end_connections(url: str) -> None:
-    execute(
-        url,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    )
 
 
 # Nobody misses an event -----------------------------------------------------------------------

@@ -36,13 +36,15 @@ from tests.integration.stored import (
     LISTLESS,
     Running,
     StoredNight,
+    end_connections,
+    end_connections_when,
     eventually,
     execute,
     rows,
     stored_night,
 )
 from tests.integration.stories import tell_all
-from tests.integration.test_followers import end, end_when, holders
+from tests.integration.test_followers import holders
 from tests.otlp import receiving
 from tests.unit.given import ANA, BEN, CEM, NOC, OSP, stamp
 
@@ -445,9 +447,9 @@ def test_a_publisher_goes_on_when_its_connections_to_the_database_are_ended(
         for _ in range(3):
             eventually(lambda: is_done(night), 20)
             (holder,) = eventually(lambda: holders(night.url))
-            end(night.url, "pid = %s", holder)
+            end_connections(night.url, "pid = %s", holder)
             add_notes(night, 40)
-        end_when(2, night.url, "true")
+        end_connections_when(2, night.url, "true")
         add_notes(night, 40)
         eventually(lambda: is_done(night), 20)
     assert places(server.received()) == wanted(night)

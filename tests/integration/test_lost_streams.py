@@ -23,7 +23,7 @@ from strike_app.demo.seed import CONTRACTORS, NOC_ID
 from strike_domain import Actor, EcoOrder, Role, Side
 from strike_domain.errors import StrikeError
 from tests.integration.served import PLACE, Served, new_signer, serving
-from tests.integration.stored import Running, rows
+from tests.integration.stored import Running, end_connections, rows
 from tests.integration.streamed import TRANSPORTS, Ended, Transport, streaming
 
 LOSSES = int(os.environ.get("STRIKE_LOSSES", "20"))
@@ -31,11 +31,6 @@ LOSSES = int(os.environ.get("STRIKE_LOSSES", "20"))
 BOSS = Actor(name="user:boss", tenant_id=NOC_ID, side=Side.NOC, role=Role.OPERATOR)
 
 LOST = (Ended, TimeoutError, aiohttp.ClientError, ConnectionError, AssertionError)
-
-CUT = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
 
 MINE = "SELECT position FROM eco_timeline WHERE noc_id = %s OR osp_id = %s ORDER BY position"
 
@@ -97,7 +92,7 @@ class Disasters:
             await asyncio.to_thread(self._stop_following)
             self._follow()
         else:
-            await asyncio.to_thread(rows, self._strike.url, CUT)
+            await asyncio.to_thread(end_connections, self._strike.url)
 
     async def _serve(self) -> None:
         self._stack = AsyncExitStack()

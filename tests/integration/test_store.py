@@ -43,7 +43,14 @@ from strike_domain import (
     StrikeLog,
 )
 from strike_domain.memory import MEMORY_LOG, MemoryFactory, memory_env
-from tests.integration.stored import LongNight, eventually, execute, rows, stored_night
+from tests.integration.stored import (
+    LongNight,
+    end_connections,
+    eventually,
+    execute,
+    rows,
+    stored_night,
+)
 from tests.integration.stories import STORIES
 from tests.unit.given import OSP, new_eco, stamp
 
@@ -235,14 +242,6 @@ def idle(log: StrikeLog) -> int:
     recorder: Any = log.recorder
     available: int = recorder.datastore.pool.get_stats()["pool_available"]
     return available
-
-
-def end_connections(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
 
 
 def test_a_follower_notices_an_event_within_two_seconds_although_the_wake_up_is_lost(
