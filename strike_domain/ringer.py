@@ -178,8 +178,7 @@ class Ringer:
                 break
             try:
                 if isinstance(step, RINGING_STEPS) and not self._is_wanted(run):
-                    run.cancel("The ECO no longer needs it.", self._stamp(run))
-                    self.log.store(run)
+                    run = self._no_longer_wanted(run)
                 else:
                     run, intent = self._do(run, step)
                     if intent is not None:
@@ -197,6 +196,11 @@ class Ringer:
             return True
         eco = self._kept.eco(run.eco_id)
         return eco.paging_state is PagingState.RUNNING and eco.latest_run_id == run.id
+
+    def _no_longer_wanted(self, run: PagerRun) -> PagerRun:
+        run.cancel("The ECO no longer needs it.", self._stamp(run))
+        self.log.store(run)
+        return run
 
     def _do(self, run: PagerRun, step: Step) -> Done:
         match step:
@@ -277,6 +281,9 @@ class Ringer:
             attempt = call.attempt
             return self._record(run, lambda r, s: r.call_not_found(call.id, attempt, s)), None
         if found is None and run.state is RunState.RUNNING and not call.is_used_up:
+            # To ask may have taken seconds.
+            if not self._is_wanted(run):
+                return self._no_longer_wanted(run), None
             return self._again(run, call, missing or f"{NO_SUCH_CALL}.")
 
         def record(newest: PagerRun, stamp: Stamp) -> None:

@@ -56,9 +56,6 @@ from strike_mock.tasks import Change
 Wrongs = Iterator[str]
 Check = Callable[["Case"], Wrongs]
 
-RACE = timedelta(seconds=3)
-"""A request that was under way when somebody accepted may still be stored."""
-
 LOOK_AGAIN = LOOK_AGAIN_AFTER.total_seconds() - 0.2
 """Seconds between two such looks; each takes its time on the way."""
 
@@ -208,14 +205,15 @@ def nobody_is_rung_in_vain(case: Case) -> Wrongs:
             eco_id = case.eco_of_run[event.originator_id]
             eco = ecos[eco_id]
             unwanted = eco.responder is not None or not eco.is_active
-            if unwanted and event.timestamp > since[eco_id] + RACE:
+            if unwanted and event.timestamp > since[eco_id]:
                 yield f"somebody was rung for {eco.job_number} although that was not needed"
         elif event.originator_id not in case.eco_of_run:
-            before = ecos.get(event.originator_id)
-            after = event.mutate(before)
-            if before is None or _is_wanted(before) != _is_wanted(after):
+            eco = ecos.get(event.originator_id)
+            was_wanted = eco is not None and _is_wanted(eco)
+            # The object itself changes.
+            ecos[event.originator_id] = eco = event.mutate(eco)
+            if was_wanted != _is_wanted(eco):
                 since[event.originator_id] = event.timestamp
-            ecos[event.originator_id] = after
 
 
 def _is_wanted(eco: Eco) -> bool:

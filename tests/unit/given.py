@@ -187,7 +187,9 @@ class Switchboard(PaperTelephone):
 
     def find(self, noc_id: UUID, to: str, since: datetime) -> Sequence[ProviderCall]:
         self._ask("find", to)
-        return [one for one in super().find(noc_id, to, since) if self.placed_at[one.sid] >= since]
+        listed = super().find(noc_id, to, since)
+        self._meanwhile("found")
+        return [one for one in listed if self.placed_at[one.sid] >= since]
 
     def fetch(self, noc_id: UUID, sid: str) -> ProviderCall:
         self._reach()

@@ -129,13 +129,14 @@ class Client:
     def __init__(self, following: Following) -> None:
         self._following = following
         self.got: list[int] = []
+        self._after = 0
         self._stream: Any = None
         self._next: asyncio.Task[Change] | None = None
 
     async def take(self) -> None:
         """What is there by now, if anything is."""
         if self._stream is None:
-            self._stream = self._following.changes(READER, self.got[-1] if self.got else 0)
+            self._stream = self._following.changes(READER, self._after)
         if self._next is None:
             self._next = asyncio.ensure_future(anext(self._stream))
         await _spin()
@@ -143,12 +144,14 @@ class Client:
             done, self._next = self._next, None
             ended = done.exception()
             if ended is None:
-                self.got.append(done.result().position)
+                self._after = done.result().position
+                self.got.append(self._after)
                 return
             assert isinstance(ended, StreamEnded)
             assert ended.code == "RESUME_FROM"
-            assert ended.position == (self.got[-1] if self.got else 0)
-            self._stream = None
+            # Beyond what it has got, if what came next is none of its own.
+            assert ended.position >= self._after
+            self._after, self._stream = ended.position, None
 
     async def lose(self) -> None:
         """The connection, and with it whatever was on its way."""

@@ -214,6 +214,18 @@ def test_a_request_that_gets_through_after_the_question_for_it_rings_once(late: 
     night.phone(ANA).rings().presses("1").hears("is yours")
 
 
+def test_who_is_no_longer_needed_once_the_provider_has_answered_is_not_rung_again() -> None:
+    """To say that it has no such call may take it seconds."""
+    night = ordered(UNKNOWN).create()
+    lagging(night, 8)
+    night.switchboard.meanwhile["found"] = lambda: night.strike.callouts.cancel_eco(
+        night.eco_id, "Signal is back.", OPERATOR
+    )
+    lagging(night, 2)
+    assert night.switchboard.asked.count(("place", ANA.phone)) == 1
+    assert night.outcomes == ["Ana CANCELLED"]
+
+
 def test_a_call_that_comes_late_to_a_run_that_was_cancelled_is_ended() -> None:
     night = ordered(UNKNOWN).create().cancel().after(8)
     [order] = night.switchboard.orders
