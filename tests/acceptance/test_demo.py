@@ -86,6 +86,8 @@ def _start_demo(mark: str, **environ: str) -> subprocess.Popen[bytes]:
         env={**os.environ, name: value, **environ},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # These tests may have been started by nohup, which is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
 
 
