@@ -204,8 +204,7 @@ def nobody_is_rung_in_vain(case: Case) -> Wrongs:
         if isinstance(event, CallRequested | CallRetried):
             eco_id = case.eco_of_run[event.originator_id]
             eco = ecos[eco_id]
-            unwanted = eco.responder is not None or not eco.is_active
-            if unwanted and event.timestamp > since[eco_id]:
+            if not _is_wanted(eco) and event.timestamp > since[eco_id]:
                 yield f"somebody was rung for {eco.job_number} although that was not needed"
         elif event.originator_id not in case.eco_of_run:
             eco = ecos.get(event.originator_id)

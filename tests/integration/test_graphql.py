@@ -289,16 +289,12 @@ async def test_a_subscription_tells_the_state_and_every_change_even_after_losing
         await socket.send_json({"id": "1", "type": "subscribe", "payload": payload})
         first = await _next(socket)
         assert first["timeline"][0]["kind"] == "strike.eco.created"
-        _end_listeners(database_url)
+        end_connections(database_url, "query = 'LISTEN strike_changes'")
         note = 'mutation ($id: UUID!) { addNote(ecoId: $id, text: "x") { __typename } }'
         await served.ask(note, {"id": eco_id})
         async with asyncio.timeout(20):
             while (await _next(socket))["timeline"][-1]["kind"] != "strike.eco.note-added":
                 pass
-
-
-def _end_listeners(url: str) -> None:
-    end_connections(url, "query = 'LISTEN strike_changes'")
 
 
 async def _next(socket: Any) -> dict[str, Any]:
