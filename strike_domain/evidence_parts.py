@@ -24,6 +24,9 @@ from strike_domain.pager_run import (
     CallPlaced,
     PagerRun,
     PromptRepeated,
+    SecondCallCounts,
+    SecondCallEnded,
+    SecondCallFound,
 )
 from strike_domain.paging import why
 from strike_domain.timeline import Teller
@@ -108,7 +111,7 @@ def _moment(event: Any) -> dict[str, Any]:
     told: dict[str, Any] = {"at": _iso(event.timestamp), "what": what}
     if reason := getattr(event, "reason", None):
         told["reason"] = reason
-    if isinstance(event, CallPlaced):
+    if isinstance(event, (CallPlaced, SecondCallFound, SecondCallCounts, SecondCallEnded)):
         told["provider_id"] = event.sid
     return told
 

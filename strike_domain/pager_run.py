@@ -6,8 +6,9 @@ outside world reports: a report is taken for what it newly says, or for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
@@ -135,6 +136,16 @@ class TextState(StrEnum):
     FAILED = "FAILED"
 
 
+class SecondState(StrEnum):
+    """What became of a call that the provider has besides the one that counts."""
+
+    OPEN = "OPEN"
+    """It is to be ended, unless it is the first to ring."""
+    ENDED = "ENDED"
+    LEFT = "LEFT"
+    """It could not be ended, or somebody had answered it: a key in it counts as in the other."""
+
+
 @dataclass
 class Call:
     """One call of a run. `deadline` is when Strike must look at it again.
@@ -143,6 +154,8 @@ class Call:
     `asked_at`: when the latest attempt was to be given to the provider.
     `not_found`: the latest attempt of which the provider, asked for it, knew nothing.
     `is_left_up`: it was answered by the link in the text, and the phone still has to be ended.
+    `seconds`: what else the provider has for it, by its id there; only one of them is to ring.
+    `came_late`: it rang after all when it had been given up.
     """
 
     id: UUID
@@ -166,10 +179,24 @@ class Call:
     ended_at: datetime | None = None
     text: TextState | None = None
     is_left_up: bool = False
+    seconds: Mapping[str, SecondState] = field(default_factory=dict)
+    came_late: bool = False
 
     @property
     def is_live(self) -> bool:
         return self.state is not CallState.ENDED
+
+    @property
+    def sids(self) -> frozenset[str]:
+        """Every id that the provider is known to have given to it."""
+        return frozenset(self.seconds if self.sid is None else (self.sid, *self.seconds))
+
+    @property
+    def has_rung(self) -> bool:
+        """Whether the phone has rung, as far as is known, or is no longer to ring."""
+        if self.ringing_at or self.answered_at or self.came_late:
+            return True
+        return self.outcome not in (None, CallOutcome.BUSY, CallOutcome.FAILED)
 
     @property
     def placements(self) -> int:
@@ -271,6 +298,33 @@ class CallPlaced(RunEvent):
     call_id: UUID
     sid: str
     deadline: datetime
+
+
+class SecondCallFound(RunEvent):
+    """The provider has another call for the same turn: both requests got through, one answer did
+    not. Said again of one that could not be ended and now goes on."""
+
+    TOPIC = "strike.run.second-call-found"
+    call_id: UUID
+    sid: str
+
+
+class SecondCallCounts(RunEvent):
+    """It has come further than the one that counted so far, which is the second one from now on; or
+    it rings when the turn had been given up."""
+
+    TOPIC = "strike.run.second-call-counts"
+    call_id: UUID
+    sid: str
+
+
+class SecondCallEnded(RunEvent):
+    """It rings no more; `reason`: why it was left, or could not be ended."""
+
+    TOPIC = "strike.run.second-call-ended"
+    call_id: UUID
+    sid: str
+    reason: str | None
 
 
 class CallRinging(RunEvent):
@@ -420,11 +474,28 @@ class TakeDown:
 
 
 @dataclass(frozen=True)
+class EndSecond:
+    """The provider has this for a call that has rung already: end it, so that it does not ring."""
+
+    call: Call
+    sid: str
+
+
+@dataclass(frozen=True)
 class RingListAgain:
     """Nobody accepted, the list asks to be rung again, and the pause is over."""
 
 
-Step = PlaceNext | PlaceAgain | ResolveUnknown | ReadBack | HangUp | TakeDown | RingListAgain
+Step = (
+    PlaceNext
+    | PlaceAgain
+    | ResolveUnknown
+    | ReadBack
+    | HangUp
+    | TakeDown
+    | EndSecond
+    | RingListAgain
+)
 
 RESOLVE_AFTER = timedelta(seconds=MOST_PLACING_SECONDS)
 """How long the process that stored an intent has for placing it."""
@@ -447,6 +518,9 @@ TEXT_WITHIN = timedelta(minutes=2)
 
 LINK_LASTS = timedelta(days=7)
 """How long after a call was requested the link in its text can be used."""
+
+_PROGRESS = (CallState.REQUESTED, CallState.PLACED, CallState.RINGING, CallState.ANSWERED)
+"""How far a call that lives can have come, in this order."""
 
 
 class PagerRun(Aggregate):
@@ -521,6 +595,27 @@ class PagerRun(Aggregate):
         call.sid = event.sid
         if call.state is CallState.REQUESTED:
             call.state, call.deadline = CallState.PLACED, event.deadline
+
+    @evolve.register
+    def _(self, event: SecondCallFound) -> None:
+        self._note_second(event.call_id, event.sid, SecondState.OPEN)
+
+    @evolve.register
+    def _(self, event: SecondCallCounts) -> None:
+        call = self.calls[event.call_id]
+        if call.sid is not None:
+            self._note_second(call.id, call.sid, SecondState.OPEN)
+        call.sid, call.came_late = event.sid, not call.is_live
+        call.seconds = {sid: state for sid, state in call.seconds.items() if sid != event.sid}
+
+    @evolve.register
+    def _(self, event: SecondCallEnded) -> None:
+        state = SecondState.ENDED if event.reason is None else SecondState.LEFT
+        self._note_second(event.call_id, event.sid, state)
+
+    def _note_second(self, call_id: UUID, sid: str, state: SecondState) -> None:
+        call = self.calls[call_id]
+        call.seconds = {**call.seconds, sid: state}
 
     @evolve.register
     def _(self, event: CallRinging) -> None:
@@ -621,6 +716,23 @@ class PagerRun(Aggregate):
         return next((call for call in self.calls.values() if call.is_left_up), None)
 
     @property
+    def second_due(self) -> EndSecond | None:
+        """What the provider has besides a call, and is to be ended.
+
+        Not while nothing of that turn has rung: then the second one may be what rings.
+        """
+        is_settled = self.state in (RunState.ACCEPTED, RunState.CANCELLED)
+        return next(
+            (
+                EndSecond(call, sid)
+                for call in self.calls.values()
+                for sid, state in call.seconds.items()
+                if state is SecondState.OPEN and (is_settled or call.has_rung)
+            ),
+            None,
+        )
+
+    @property
     def next_contact(self) -> Contact | None:
         """Who is rung next; None when the list is through."""
         made = len(self.calls)
@@ -644,6 +756,8 @@ class PagerRun(Aggregate):
         call = self.live_call
         if self.left_up:
             return self.ready_at
+        if self.second_due:
+            return self.modified_on
         if call is None:
             return self.ready_at if self.state is RunState.RUNNING else self.ring_again_at
         # Even of a run that is over: whoever is just placing this call gets the time to say so.
@@ -657,6 +771,8 @@ class PagerRun(Aggregate):
             return None
         if left_up := self.left_up:
             return TakeDown(left_up)
+        if second := self.second_due:
+            return second
         call = self.live_call
         is_running = self.state is RunState.RUNNING
         if call is None:
@@ -762,6 +878,35 @@ class PagerRun(Aggregate):
             seconds = self.plan.answer_seconds + self.plan.queue_seconds
             deadline = stamp.at + timedelta(seconds=seconds)
             self.emit(CallPlaced, stamp, call_id=call_id, sid=sid, deadline=deadline)
+
+    def call_told(
+        self, call_id: UUID, sid: str, stamp: Stamp, come_to: CallState | None = None
+    ) -> None:
+        """The provider told of a call under that id, which has `come_to` so far; None: to its end.
+
+        Of two for one turn, the one that comes first to ringing counts; the other is ended, and so
+        is one that comes to a call which was given up. No-op for the one that counts, and for one
+        that is over.
+        """
+        call = self.call(call_id)
+        known = call.seconds.get(sid)
+        if call.is_live or (come_to is None and known is None):
+            self.call_placed(call_id, sid, stamp)
+        if sid == call.sid or come_to is None or known is SecondState.ENDED:
+            return
+        is_answered = come_to is CallState.ANSWERED
+        if known is None or (known is SecondState.LEFT and not is_answered):
+            self.emit(SecondCallFound, stamp, call_id=call_id, sid=sid)
+        state = call.state if call.is_live or call.has_rung else CallState.PLACED
+        if state in _PROGRESS and _PROGRESS.index(come_to) > _PROGRESS.index(state):
+            self.emit(SecondCallCounts, stamp, call_id=call_id, sid=sid)
+
+    def second_call_ended(
+        self, call_id: UUID, sid: str, stamp: Stamp, reason: str | None = None
+    ) -> None:
+        """It was ended; with a `reason` it was left, or could not be. No-op if that is known."""
+        if self.call(call_id).seconds.get(sid) is SecondState.OPEN:
+            self.emit(SecondCallEnded, stamp, call_id=call_id, sid=sid, reason=reason)
 
     def call_ringing(self, call_id: UUID, stamp: Stamp) -> None:
         """The answer clock starts here and not at the request, because providers queue."""

@@ -155,7 +155,7 @@ class Paging:
         def take(run: PagerRun, call: Call, stamp: Stamp) -> None:
             run.call_answered(call.id, stamp, report.answered_by)
 
-        run, call = self._on_call(report, take)
+        run, call = self._on_call(report, take, CallState.ANSWERED)
         return self._greet(run, call)
 
     def _greet(self, run: PagerRun, call: Call) -> Speech:
@@ -177,13 +177,16 @@ class Paging:
         self._on_call(report, take)
 
     def _on_call(
-        self, report: CallReport, take: Callable[[PagerRun, Call, Stamp], None]
+        self,
+        report: CallReport,
+        take: Callable[[PagerRun, Call, Stamp], None],
+        so_far: CallState | None = None,
     ) -> tuple[PagerRun, Call]:
         def command(run: PagerRun) -> None:
             call = run.call(report.call_id)
             stamp = self._stamp("strike:telephone", None, run.correlation_id)
-            run.call_placed(call.id, report.sid, stamp)
-            # A call placed twice by accident says nothing about the one that counts.
+            run.call_told(call.id, report.sid, stamp, so_far or come_to(report.state))
+            # A second call for the same turn says nothing about the one that counts.
             if call.sid == report.sid:
                 take(run, call, stamp)
 
@@ -230,7 +233,7 @@ class Paging:
         run = self.log.run(report.run_id)
         call = run.call(report.call_id)
         stamp = self._stamp(f"contact:{call.contact.name}", None, run.correlation_id)
-        run.call_placed(call.id, report.sid, stamp)
+        run.call_told(call.id, report.sid, stamp, CallState.ANSWERED)
         if call.sid == report.sid:
             run.call_answered(call.id, stamp, report.answered_by)  # Should that report be missing.
         if key == ACCEPT:
@@ -360,6 +363,19 @@ def _final(
             return CallOutcome.CANCELLED, "It was ended at the provider."
         case _:
             return CallOutcome.FAILED, "The provider could not connect it."
+
+
+def come_to(state: ProviderCallState | None) -> CallState | None:
+    """How far a call has come that the provider says this of; None if it is over."""
+    match state:
+        case ProviderCallState.QUEUED:
+            return CallState.PLACED
+        case ProviderCallState.RINGING:
+            return CallState.RINGING
+        case ProviderCallState.IN_PROGRESS:
+            return CallState.ANSWERED
+        case _:
+            return None
 
 
 def why(key: DeclineKey) -> str:

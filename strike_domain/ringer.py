@@ -8,7 +8,7 @@ nobody finished is asked for, never guessed.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
@@ -27,6 +27,7 @@ from strike_domain.pager_run import (
     Call,
     CallOutcome,
     CallState,
+    EndSecond,
     HangUp,
     PagerRun,
     PlaceAgain,
@@ -38,7 +39,7 @@ from strike_domain.pager_run import (
     Step,
     TakeDown,
 )
-from strike_domain.paging import take_state, unanswered
+from strike_domain.paging import come_to, take_state, unanswered
 from strike_domain.ports import CallOrder, Clock, ProviderCall, ProviderCallState, Telephone
 from strike_domain.routing import Router, start_run
 from strike_domain.texter import Texter
@@ -218,6 +219,8 @@ class Ringer:
                 return self._hang_up(run, call), None
             case TakeDown(call):
                 return self._take_down(run, call), None
+            case EndSecond(call, sid):
+                return self._end_second(run, call, sid), None
             case RingListAgain():
                 return self._ring_list_again(run), None
 
@@ -274,20 +277,20 @@ class Ringer:
         Of one that was never given to it, it could only name somebody else's call to that number.
         """
         try:
-            found, missing = self._find(run, call) if call.placements else (None, None)
+            found, missing = self._find(run, call) if call.placements else ((), None)
         except Unavailable as error:
             return self._wait(run, call, f"The provider cannot be asked: {error.message}"), None
-        if found is None and not call.is_missing:
+        if not found and not call.is_missing:
             attempt = call.attempt
             return self._record(run, lambda r, s: r.call_not_found(call.id, attempt, s)), None
-        if found is None and run.state is RunState.RUNNING and not call.is_used_up:
+        if not found and run.state is RunState.RUNNING and not call.is_used_up:
             # To ask may have taken seconds.
             if not self._is_wanted(run):
                 return self._no_longer_wanted(run), None
             return self._again(run, call, missing or f"{NO_SUCH_CALL}.")
 
         def record(newest: PagerRun, stamp: Stamp) -> None:
-            if found is not None:
+            if found:
                 _take_found(newest, call.id, found, stamp)
             elif run.state is not RunState.RUNNING:
                 newest.call_ended(call.id, CallOutcome.CANCELLED, stamp)
@@ -297,24 +300,25 @@ class Ringer:
 
         return self._record(run, record), None
 
-    def _find(self, run: PagerRun, call: Call) -> tuple[ProviderCall | None, str | None]:
-        """The provider's call that can be no other than this one; or why it may be another.
+    def _find(self, run: PagerRun, call: Call) -> tuple[Sequence[ProviderCall], str | None]:
+        """What the provider has that can be no other than this one, those that live first; or why
+        it may be another.
 
         One too many rings a phone twice. One that is another run's, and taken for this, leaves a
         person unasked, and is ended when this run no longer needs it.
         """
         since = call.requested_at - CLOCK_SKEW
         listed = self._telephone.find(run.noc_id, call.contact.phone, since)
-        known = {one.sid for one in run.calls.values()}
+        known = {sid for one in run.calls.values() for sid in one.sids}
         left = [one for one in listed if one.sid not in known and not _is_given_up(one)]
         # Read after that: whoever has a call there had stored the intent before.
         others = self._others_to(run, call) if left else []
-        told = {one.sid for one in others}
+        told = {sid for one in others for sid in one.sids}
         left = [one for one in left if one.sid not in told]
         before = since - CLOCK_SKEW - ARRIVES_WITHIN
         if left and any(_may_have_left_one(one, before) for one in others):
-            return None, DOUBTFUL
-        return min(left, key=lambda one: one.state.is_final, default=None), None
+            return (), DOUBTFUL
+        return sorted(left, key=lambda one: one.state.is_final), None
 
     def _others_to(self, run: PagerRun, call: Call) -> list[Call]:
         """The calls of other runs to that number, as the log has them by now."""
@@ -387,6 +391,18 @@ class Ringer:
             reason = error.message
         return self._record(run, lambda r, s: r.call_taken_down(call.id, s, reason))
 
+    def _end_second(self, run: PagerRun, call: Call, sid: str) -> PagerRun:
+        """One try: it is tried again when the provider tells that it goes on."""
+        reason: str | None = None
+        try:
+            if self._telephone.fetch(run.noc_id, sid).state is ProviderCallState.IN_PROGRESS:
+                reason = "Somebody had answered it."
+            else:
+                self._telephone.end(run.noc_id, sid)
+        except Unavailable as error:
+            reason = error.message
+        return self._record(run, lambda r, s: r.second_call_ended(call.id, sid, s, reason))
+
     def _ring_list_again(self, run: PagerRun) -> PagerRun:
         """A new run in place of the one that found nobody; or none, if somebody was faster."""
         eco, stamp = self.log.eco(run.eco_id), self._stamp(run)
@@ -436,15 +452,16 @@ def _may_have_left_one(call: Call, before: datetime) -> bool:
 
     What was asked for `before` is older there than any that is looked for.
     """
-    return call.asked_at >= before and call.placements > (call.sid is not None)
+    return call.asked_at >= before and call.placements > len(call.sids)
 
 
-def _take_found(run: PagerRun, call_id: UUID, found: ProviderCall, stamp: Stamp) -> None:
+def _take_found(run: PagerRun, call_id: UUID, found: Sequence[ProviderCall], stamp: Stamp) -> None:
     """The provider has it: its id, and how far it has come while nobody was listening."""
-    run.call_placed(call_id, found.sid, stamp)
     call = run.call(call_id)
-    if call.sid == found.sid:
-        take_state(run, call, found.state, found.answered_by, stamp)
+    for one in found:
+        run.call_told(call_id, one.sid, stamp, come_to(one.state))
+        if call.sid == one.sid:
+            take_state(run, call, one.state, one.answered_by, stamp)
 
 
 def _is_time_up(run: PagerRun, call: Call, actual: ProviderCallState) -> bool:

@@ -151,6 +151,22 @@ class Teller:
         return f"The provider has the call to {_who(event, after)}"
 
     @line.register
+    def _(self, event: pager_run.SecondCallFound, after: PagerRun) -> str:
+        return f"The provider has a second call to {_who(event, after)}: only one is to ring"
+
+    @line.register
+    def _(self, event: pager_run.SecondCallCounts, after: PagerRun) -> str:
+        if after.call(event.call_id).came_late:
+            return f"{_who(event, after)}'s phone rings after all: the call had been given up"
+        return f"The second call to {_who(event, after)} came through first: it is the one now"
+
+    @line.register
+    def _(self, event: pager_run.SecondCallEnded, after: PagerRun) -> str:
+        if event.reason:
+            return f"The second call to {_who(event, after)} was not ended: {event.reason}"
+        return f"The second call to {_who(event, after)} was ended"
+
+    @line.register
     def _(self, event: pager_run.CallRinging, after: PagerRun) -> str:
         return f"{_who(event, after)}'s phone is ringing"
 
@@ -230,6 +246,9 @@ def _who(
     | pager_run.PlacementGivenUp
     | pager_run.CallNotFound
     | pager_run.CallPlaced
+    | pager_run.SecondCallFound
+    | pager_run.SecondCallCounts
+    | pager_run.SecondCallEnded
     | pager_run.CallRinging
     | pager_run.CallAnswered
     | pager_run.CallDeadlineExtended

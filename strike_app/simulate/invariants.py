@@ -46,6 +46,8 @@ from strike_domain.pager_run import (
     PagerRunStarted,
     RingingAgainDropped,
     RunState,
+    SecondCallEnded,
+    SecondCallFound,
 )
 from strike_domain.ringer import ARRIVES_WITHIN, CLOCK_SKEW
 from strike_domain.timeline import Teller
@@ -64,6 +66,12 @@ GOODBYE = timedelta(seconds=15)
 
 POLL = timedelta(seconds=30)
 """The longest that a poll takes, from Render's answer to what is stored of it."""
+
+RESTARTS_WITHIN = timedelta(seconds=20)
+"""The longest that a process that died is missed, and what it had claimed with it."""
+
+STOPS_WITHIN = 3.0
+"""Seconds in which a phone stops that began to ring while we were told so."""
 
 SURE_SECONDS = 20.0
 """Whoever answers and presses 1 within this can be reached."""
@@ -118,7 +126,7 @@ def _ids_in(url: str) -> tuple[UUID, UUID]:
 def nothing_broke(case: Case) -> Wrongs:
     """No part of Strike, and no request to it, ended in an error that nobody foresaw."""
     yield from case.told.wrongs
-    is_store_bad = bool(case.told.luck.outages or case.told.luck.slips)
+    is_store_bad = _is_store_bad(case)
     errors = [*case.system.outside.errors, *case.system.application.errors]
     for error in errors:
         if not (is_store_bad and isinstance(error, OutcomeUnknown)):
@@ -237,11 +245,55 @@ def one_call_at_a_time(case: Case) -> Wrongs:
                     yield f"{later.request.to} rang while {earlier.request.to} still did"
 
 
+def a_turn_rings_once(case: Case) -> Wrongs:
+    """Of two calls that the provider has for one turn, one rings, where its word and ours get
+    through."""
+    if _is_store_bad(case):
+        return
+    deaths = [at for one in case.system.processes for at in one.died_at]
+    spoilt = {hit.about for hit in case.system.mock.faults.hits}
+    asked = [one for one in case.system.network.asked if one.status not in (200, 201, 204)]
+    for calls in case.of_call.values():
+        rang = [call for call in calls if _seconds_of_ringing(call) > STOPS_WITHIN]
+        is_spoilt = any(call.sid in spoilt for call in calls)
+        is_refused = any(call.sid in one.path for call in calls for one in asked)
+        since = min(call.created for call in calls) - RESTARTS_WITHIN
+        is_deserted = any(since < at < call.updated for at in deaths for call in calls)
+        if len(rang) > 1 and not (is_spoilt or is_refused or is_deserted):
+            sids = ", ".join(call.sid[:6] for call in rang)
+            yield f"{rang[0].request.to} rang {len(rang)} times in one turn: {sids}"
+
+
+def a_second_call_is_ended_for_a_reason(case: Case) -> Wrongs:
+    """Nobody loses a call before the other one of that turn has rung, unless the run is settled."""
+    runs: dict[UUID, PagerRun] = {}
+    for _, event in case.events:
+        if event.originator_id not in case.eco_of_run:
+            continue
+        run = runs[event.originator_id] = event.mutate(runs.get(event.originator_id))
+        if isinstance(event, SecondCallEnded) and event.reason is None:
+            others = [one for one in case.of_call[event.call_id] if one.sid != event.sid]
+            rang = [one.times["ringing"] for one in others if "ringing" in one.times]
+            is_settled = run.state in (RunState.ACCEPTED, RunState.CANCELLED)
+            if not is_settled and min(rang, default=event.timestamp) >= event.timestamp:
+                yield f"{event.sid} was ended, and nothing had rung in that turn"
+
+
+def _seconds_of_ringing(call: Call) -> float:
+    began = call.times.get("ringing")
+    ended = call.times.get("in-progress", call.times.get("ended"))
+    return (ended - began).total_seconds() if began and ended else 0.0
+
+
+def _is_store_bad(case: Case) -> bool:
+    return bool(case.told.luck.outages or case.told.luck.slips)
+
+
 def each_call_belongs_to_its_run(case: Case) -> Wrongs:
     """What the log says the provider has for a call was placed for that call."""
     placed = {call.sid: _ids(call) for call in case.calls}
     for _, event in case.events:
-        if isinstance(event, CallPlaced):
+        if isinstance(event, CallPlaced | SecondCallFound):
             believed = event.originator_id, event.call_id
             if placed[event.sid] != believed:
                 yield f"{event.sid} was placed for {placed[event.sid]}, not for {believed}"
@@ -252,8 +304,7 @@ def _is_peaceful(case: Case) -> bool:
     edges = {hit.edge for hit in case.system.mock.faults.hits}
     has_trouble = any(edge.startswith("twilio.") for edge in edges)
     deaths = any(worker.died_at for worker in case.system.workers)
-    luck = case.told.luck
-    return not (has_trouble or deaths or luck.outages or luck.slips)
+    return not (has_trouble or deaths or _is_store_bad(case))
 
 
 def looked_up_before_placed_again(case: Case) -> Wrongs:
@@ -301,20 +352,20 @@ def _may_be_another_s(case: Case, run: UUID, call: UUID, at: datetime) -> bool:
     An answer to be stored just then may have come too late.
     """
     tries: dict[UUID, list[datetime]] = defaultdict(list)
-    ids: dict[UUID, int] = defaultdict(int)
-    mine, others = case.calls_of_log[call], set[UUID]()
+    ids: dict[UUID, set[str]] = defaultdict(set)
+    mine, others, told_by = case.calls_of_log[call], set[UUID](), at - RESOLVE_AFTER
     for _, event in case.events:
         if isinstance(event, CallRequested | CallRetried) and event.timestamp <= at:
             tries[event.call_id].append(event.timestamp)
             if event.originator_id != run:
                 others.add(event.call_id)
-        elif isinstance(event, CallPlaced) and event.timestamp < at - RESOLVE_AFTER:
-            ids[event.call_id] += 1
+        elif isinstance(event, CallPlaced | SecondCallFound) and event.timestamp < told_by:
+            ids[event.call_id].add(event.sid)
     since = mine.requested_at - 2 * CLOCK_SKEW - ARRIVES_WITHIN
     return any(
         case.calls_of_log[one].contact.phone == mine.contact.phone
         and tries[one][-1] >= since
-        and len(tries[one]) > ids[one]
+        and len(tries[one]) > len(ids[one])
         for one in others
     )
 
@@ -536,6 +587,8 @@ CHECKS: tuple[Check, ...] = (
     one_accepts,
     nobody_is_rung_in_vain,
     one_call_at_a_time,
+    a_turn_rings_once,
+    a_second_call_is_ended_for_a_reason,
     each_call_belongs_to_its_run,
     looked_up_before_placed_again,
     everything_ended,

@@ -57,6 +57,12 @@ SLUGGISH = tuple(
 )
 """Twilio in such a story."""
 
+CONGESTED = 0.5
+"""The share of storms in which the account may start few calls, so that the rest waits there."""
+
+LOSES_ANSWERS = FaultRule(edge="twilio.calls.create", kind="lose_answer", times=6, share=0.5)
+"""What Twilio does as well while it has calls waiting."""
+
 PEACE = 1200.0
 """Simulated seconds after the last thing that was planned."""
 
@@ -146,7 +152,13 @@ def scenario_of(seed: int) -> Scenario:
     scenario = random_scenario(seed, numbers(seed))
     if storm_of(seed) is None:
         return scenario
-    return scenario.model_copy(update={"faults": (*scenario.faults, *SLUGGISH)})
+    faults = (*scenario.faults, *SLUGGISH)
+    queue = Random(f"queue/{seed}")  # noqa: S311
+    if queue.random() >= CONGESTED:
+        return scenario.model_copy(update={"faults": faults})
+    pace = {"calls_per_second": 1 / queue.uniform(2, 20)}
+    timing = scenario.timing.model_copy(update=pace)
+    return scenario.model_copy(update={"faults": (LOSES_ANSWERS, *faults), "timing": timing})
 
 
 def plan_of(seed: int) -> tuple[Scenario, Luck]:

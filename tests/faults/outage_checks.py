@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,10 @@ WORDS = {
     "strike.eco.cancelled": "reason",
 }
 """Where in an event the word of the command stands that it came of."""
+
+
+STOPS_WITHIN = timedelta(seconds=3)
+"""In which a phone stops that began to ring while Strike was told so."""
 
 
 @dataclass(frozen=True)
@@ -161,17 +166,32 @@ def _told(log: Sequence[Logged], placed: Sequence[dict[str, Any]], run: str) -> 
     return "\n  ".join(["", *events, *theirs])
 
 
+def _turn_of(placed: dict[str, Any]) -> tuple[str, ...]:
+    """The run and the call of it, as the address of its TwiML has them."""
+    return tuple(urlsplit(str(placed["twiml_url"])).path.split("/")[-2:])
+
+
+def _was_ended_in_time(placed: dict[str, Any]) -> bool:
+    """Whether it was ended before it rang for longer than it takes to end it."""
+    times = placed.get("times", {})
+    if placed["status"] != "canceled":
+        return False
+    began = datetime.fromisoformat(times.get("ringing", times["ended"]))
+    return datetime.fromisoformat(times["ended"]) - began < STOPS_WITHIN
+
+
 def calls(log: Sequence[Logged], placed: Sequence[dict[str, Any]]) -> Iterator[str]:
     """By the mock's own list: each turn rang once, each phone of a run once, none rings on."""
-    turns = [tuple(urlsplit(str(one["twiml_url"])).path.split("/")[-2:]) for one in placed]
-    for turn, times in Counter(turns).items():
+    turns = [_turn_of(one) for one in placed]
+    rang = [one for one in placed if not _was_ended_in_time(one)]
+    for turn, times in Counter(map(_turn_of, rang)).items():
         if times > 1:
             yield f"the turn {turn} has rung {times} times: {_told(log, placed, turn[0])}"
     requested = {one.state["call_id"] for one in log if one.topic == "strike.run.call-requested"}
     for turn in turns:
         if turn[-1] not in requested:
             yield f"nobody has decided to ring {turn}"
-    phones = Counter((turn[0], one["to"]) for turn, one in zip(turns, placed, strict=True))
+    phones = Counter((_turn_of(one)[0], one["to"]) for one in rang)
     for (run, phone), times in phones.items():
         if times > 1:
             yield f"{phone} was rung {times} times in the run {run}"

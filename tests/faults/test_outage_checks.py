@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -140,10 +141,20 @@ def test_runs_that_are_missing_or_too_many_are_found(log: tuple[Logged, ...], sa
 OTHER = {"twiml_url": f"https://strike.example/twilio/voice/{RUN}/{UUID(int=4)}", "sid": "CA2"}
 
 
+def ended_after(ringing: float | None) -> dict[str, Any]:
+    """What the mock says of a call that was ended after so many seconds of ringing."""
+    ended = datetime(2026, 1, 15, tzinfo=UTC)
+    times = {"ended": ended.isoformat()}
+    if ringing is not None:
+        times["ringing"] = (ended - timedelta(seconds=ringing)).isoformat()
+    return {"status": "canceled", "times": times}
+
+
 @pytest.mark.parametrize(
     ("placed", "said"),
     [
         ([RANG, RANG | {"sid": "CA2"}], "has rung 2 times"),
+        ([RANG, RANG | {"sid": "CA2"} | ended_after(ringing=4)], "has rung 2 times"),
         ([RANG, RANG | OTHER], "was rung 2 times in the run"),
         ([RANG, RANG | OTHER | {"to": "+13035550002"}], "nobody has decided to ring"),
         ([RANG | {"status": "ringing"}], "is left ringing"),
@@ -154,6 +165,12 @@ def test_phones_that_ring_twice_or_for_nothing_are_found(
     placed: list[dict[str, Any]], said: str
 ) -> None:
     assert any(said in problem for problem in checks.calls(LOG, placed))
+
+
+@pytest.mark.parametrize("ringing", [None, 2])
+def test_a_second_call_that_was_ended_before_it_rang_is_none(ringing: float | None) -> None:
+    second = RANG | {"sid": "CA2"} | ended_after(ringing)
+    assert [*checks.calls(LOG, [RANG, second])] == []
 
 
 # With a database ----------------------------------------------------------------------------

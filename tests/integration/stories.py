@@ -154,6 +154,25 @@ def a_worker_loses_the_run_right_before_it_rings(night: LongNight) -> None:
     night.phone(ANA).rings().presses("1").hears("yours")
 
 
+def the_provider_has_two_calls_for_one_turn(night: LongNight) -> None:
+    """It lost its answers for two callouts at once, and had all of it queued."""
+    night.after(180)  # Nobody looks for calls of the story before.
+    night.switchboard.faults = [(True, OutcomeUnknown("Lost."))] * 2
+    night.switchboard.starts_as = ProviderCallState.QUEUED
+    for reference in ("congested", "congested too"):
+        night.create(client_reference=reference)
+    night.after(11)
+    first, second = (one for one in night.switchboard.calls if one.order.run_id == night.run.id)
+    for state in (ProviderCallState.QUEUED, ProviderCallState.RINGING):
+        first.state = state
+        night.strike.paging.reported(first.report)
+        night.strike.settle()
+    assert second.state is ProviderCallState.CANCELED
+    night.strike.paging.key_pressed(first.report, "1")
+    night.switchboard.starts_as = ProviderCallState.RINGING
+    night.after(300)
+
+
 STORIES: tuple[Callable[[LongNight], None], ...] = (
     the_second_accepts_and_the_crew_repairs,
     it_is_cancelled_while_it_rings,
@@ -165,6 +184,7 @@ STORIES: tuple[Callable[[LongNight], None], ...] = (
     a_list_is_rung_again_until_somebody_wakes_up,
     texts_are_sent_and_their_links_answered,
     a_worker_loses_the_run_right_before_it_rings,
+    the_provider_has_two_calls_for_one_turn,
 )
 
 

@@ -85,11 +85,19 @@ def a_call_is_looked_for_only_once(patch: Patch) -> None:
 
 
 def a_call_that_may_be_another_runs_is_taken(patch: Patch) -> None:
-    patch.setattr(ringer, "_may_have_left_one", lambda _: False)
+    patch.setattr(ringer, "_may_have_left_one", lambda *_: False)
+
+
+def a_second_call_for_one_turn_is_let_ring(patch: Patch) -> None:
+    patch.setattr(PagerRun, "second_due", None)
+
+
+def a_second_call_is_ended_whatever_the_first_has_come_to(patch: Patch) -> None:
+    patch.setattr(Call, "has_rung", True)
 
 
 def what_the_provider_has_is_not_believed(patch: Patch) -> None:
-    patch.setattr(Ringer, "_find", lambda *_: (None, None))
+    patch.setattr(Ringer, "_find", lambda *_: ((), None))
 
 
 def the_old_call_rings_on_while_the_next_is_placed(patch: Patch) -> None:
@@ -198,6 +206,8 @@ BUGS: tuple[Bug, ...] = (
     a_call_is_placed_again_after_a_time_out,
     a_call_is_looked_for_only_once,
     a_call_that_may_be_another_runs_is_taken,
+    a_second_call_for_one_turn_is_let_ring,
+    a_second_call_is_ended_whatever_the_first_has_come_to,
     what_the_provider_has_is_not_believed,
     the_old_call_rings_on_while_the_next_is_placed,
     whoever_comes_after_a_busy_phone_is_skipped,

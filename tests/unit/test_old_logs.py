@@ -138,7 +138,9 @@ def test_every_line_of_an_old_log_can_still_be_told_and_proven(log: Path) -> Non
     history = events(log)
     teller = Teller()
     assert all(teller.line(one.event, after) for one, after in replay(history))
-    for eco_id in {one.event.originator_id for one in history if "eco" in one.event.TOPIC}:
+    for eco_id in {
+        one.event.originator_id for one in history if one.event.TOPIC.startswith("strike.eco.")
+    }:
         own = [one for one in history if one.event.originator_id == eco_id]
         assert derive(own)["timeline.txt"]
 

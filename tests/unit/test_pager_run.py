@@ -12,6 +12,7 @@ from strike_adapters.postgres.views.pager_process_state import (
     FORMAT,
     FORMAT_OF_GIVEN_UP,
     FORMAT_OF_MOST,
+    FORMAT_OF_NOT_FOUND,
     row_of,
 )
 from strike_domain import CallOutcome, CallState, InvalidTransition, NotFound, PagerRun, RunState
@@ -315,8 +316,21 @@ def test_a_call_that_was_never_requested_is_not_found() -> None:
     assert names(run) == []
 
 
+COME_TO = (CallState.PLACED, CallState.RINGING, CallState.ANSWERED, None)
+WHY = (None, "503")
 COMMANDS = st.sampled_from(
-    ["request", "placed", "ringing", "answered", "repeat", "wait", "refused", "forbidden", "retry"]
+    ["told", "told", "second ended"]
+    + [
+        "request",
+        "placed",
+        "ringing",
+        "answered",
+        "repeat",
+        "wait",
+        "refused",
+        "forbidden",
+        "retry",
+    ]
     + ["accept", "cancel", *CallOutcome]
 )
 
@@ -367,6 +381,8 @@ def _do(run: PagerRun, command: str, which: int, now: int) -> None:
     simple: dict[str, Callable[[], object]] = {
         "request": lambda: run.request_call(when),
         "placed": lambda: run.call_placed(call_id, f"CA{call_id}", when),
+        "told": lambda: run.call_told(call_id, f"CA{which}", when, COME_TO[now % 4]),
+        "second ended": lambda: run.second_call_ended(call_id, f"CA{which}", when, WHY[now % 2]),
         "ringing": lambda: run.call_ringing(call_id, when),
         "answered": lambda: run.call_answered(call_id, when),
         "repeat": lambda: run.repeat_prompt(call_id, when),
@@ -406,6 +422,9 @@ def test_only_a_run_that_an_older_worker_cannot_read_is_kept_from_it() -> None:
     assert row_of(run)["format"] == FORMAT_OF_GIVEN_UP < FORMAT
     run.call_not_found(call.id, call.attempt, stamp())
     run.retry_call(call.id, "again", stamp())
+    assert row_of(run)["format"] == FORMAT_OF_NOT_FOUND < FORMAT
+    for sid in ("CA1", "CA2"):
+        run.call_told(call.id, sid, stamp(), CallState.PLACED)
     assert row_of(run)["format"] == FORMAT
 
 

@@ -49,6 +49,8 @@ from strike_domain.pager_run import (
     CallRetried,
     ListRungAgain,
     PagerRunStarted,
+    SecondCallFound,
+    SecondState,
 )
 from strike_domain.technicians import Standing
 from strike_domain.texter import Texter, link_of
@@ -241,7 +243,8 @@ class StrikeMachine(RuleBasedStateMachine):
         self.strike.ringer = self._new_worker()
 
     def _is_known(self, sid: str) -> bool:
-        return any(isinstance(e, CallPlaced) and e.sid == sid for _, e in self.strike.events())
+        told = CallPlaced | SecondCallFound
+        return any(isinstance(e, told) and e.sid == sid for _, e in self.strike.events())
 
     def _new_id(self) -> UUID:
         """The same story always has the same ids; hypothesis asks for that."""
@@ -483,7 +486,7 @@ class StrikeMachine(RuleBasedStateMachine):
         match event:
             case PagerRunStarted():
                 self.runs[event.originator_id] = event.eco_id
-            case CallPlaced():
+            case CallPlaced() | SecondCallFound():
                 order = self.provider._call(event.sid).order
                 assert (order.run_id, order.call_id) == (event.originator_id, event.call_id)
             case ResponderAssigned():
@@ -506,7 +509,7 @@ class StrikeMachine(RuleBasedStateMachine):
         now = self.night.clock.now()
         for run in map(self.strike.log.run, self.runs):
             assert sum(call.is_live for call in run.calls.values()) <= 1
-            if run.state is RunState.RUNNING or run.live_call or run.left_up:
+            if run.state is RunState.RUNNING or run.live_call or run.left_up or run.second_due:
                 assert run.due_at is not None
                 assert run.due_at <= now + LONGEST_WAIT
                 assert (run.due_step(now) is None) == (run.due_at > now)
@@ -564,6 +567,7 @@ class StrikeMachine(RuleBasedStateMachine):
         for run in map(self.strike.log.run, self.runs):
             assert run.state is not RunState.RUNNING
             assert run.left_up is None, "A phone was left ringing."
+            assert run.second_due is None, "A second phone was left to ring."
             assert all(call.state is CallState.ENDED for call in run.calls.values())
             self._check_provider_has_hung_up(run)
         for originator_id, mirrored in self.mirror.items():
@@ -574,6 +578,8 @@ class StrikeMachine(RuleBasedStateMachine):
         if self.provider.was_unreachable:
             return
         known = {call.sid for call in run.calls.values() if call.outcome != "ACCEPTED"}
+        for one in run.calls.values():
+            known |= {sid for sid, now in one.seconds.items() if now is SecondState.ENDED}
         known -= self.provider.strays
         for call in self.provider.calls:
             assert call.sid not in known or call.state.is_final, "It still rings."

@@ -56,9 +56,12 @@ COMMENT ON COLUMN pager_process_state.format IS
 'Workers that know only lower numbers leave the row to newer ones'
 """
 
-FORMAT = 5
+FORMAT = 6
 """Raised when a row, or the run behind it, needs a worker of this version or a newer one: here of
-a call that the provider did not have."""
+a second call for one turn."""
+
+FORMAT_OF_NOT_FOUND = 5
+"""Of a run with a call that the provider did not have."""
 
 FORMAT_OF_GIVEN_UP = 4
 """Of a run with a placement that was given up, and none of what is newer."""
@@ -118,6 +121,8 @@ def row_of(run: PagerRun) -> Row:
 
 def _format_of(run: PagerRun) -> int:
     calls = run.calls.values()
-    if any(one.not_found for one in calls):
+    if any(one.seconds for one in calls):
         return FORMAT
+    if any(one.not_found for one in calls):
+        return FORMAT_OF_NOT_FOUND
     return FORMAT_OF_GIVEN_UP if any(one.given_up for one in calls) else FORMAT_OF_MOST
