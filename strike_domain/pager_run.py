@@ -155,6 +155,7 @@ class Call:
     `not_found`: the latest attempt of which the provider, asked for it, knew nothing.
     `is_left_up`: it was answered by the link in the text, and the phone still has to be ended.
     `seconds`: what else the provider has for it, by its id there; only one of them is to ring.
+    `second_tries`: how many times the provider could not be asked to end one.
     `came_late`: it rang after all when it had been given up.
     """
 
@@ -180,6 +181,7 @@ class Call:
     text: TextState | None = None
     is_left_up: bool = False
     seconds: Mapping[str, SecondState] = field(default_factory=dict)
+    second_tries: int = 0
     came_late: bool = False
 
     @property
@@ -319,12 +321,14 @@ class SecondCallCounts(RunEvent):
 
 
 class SecondCallEnded(RunEvent):
-    """It rings no more; `reason`: why it was left, or could not be ended."""
+    """It rings no more; `reason`: why it was left, or could not be ended. That is tried once more
+    at `again_at`, if it is given."""
 
     TOPIC = "strike.run.second-call-ended"
     call_id: UUID
     sid: str
     reason: str | None
+    again_at: datetime | None
 
 
 class CallRinging(RunEvent):
@@ -510,6 +514,9 @@ MAX_EXTENSIONS = 4
 MAX_PLACEMENTS = 3
 """How many times the provider is given one call that it refuses for passing reasons."""
 
+MAX_ENDINGS = 3
+"""How many times the provider is asked to end second calls of one turn while it is out of reach."""
+
 MAX_ATTEMPTS = 10
 """How many intents one call may have: nobody waits for ever for a worker that keeps its claim."""
 
@@ -550,7 +557,7 @@ class PagerRun(Aggregate):
         self.calls: dict[UUID, Call] = {}
         self.extensions = 0
         self.accepted_by: Contact | None = None
-        self.ready_at = event.timestamp
+        self.ready_at = self.second_at = event.timestamp
         self.ring_again_at: datetime | None = None
         self.started_at = event.timestamp
         self.ended_at: datetime | None = None
@@ -611,6 +618,9 @@ class PagerRun(Aggregate):
     @evolve.register
     def _(self, event: SecondCallEnded) -> None:
         state = SecondState.ENDED if event.reason is None else SecondState.LEFT
+        if event.again_at is not None:
+            state, self.second_at = SecondState.OPEN, event.again_at
+            self.calls[event.call_id].second_tries += 1
         self._note_second(event.call_id, event.sid, state)
 
     def _note_second(self, call_id: UUID, sid: str, state: SecondState) -> None:
@@ -753,11 +763,17 @@ class PagerRun(Aggregate):
     @property
     def due_at(self) -> datetime | None:
         """When a worker has to look at this run; None if never again."""
+        at = self._calls_due_at
+        if self.second_due is None:
+            return at
+        return self.second_at if at is None else min(at, self.second_at)
+
+    @property
+    def _calls_due_at(self) -> datetime | None:
+        """The same, but for second calls."""
         call = self.live_call
         if self.left_up:
             return self.ready_at
-        if self.second_due:
-            return self.modified_on
         if call is None:
             return self.ready_at if self.state is RunState.RUNNING else self.ring_again_at
         # Even of a run that is over: whoever is just placing this call gets the time to say so.
@@ -766,13 +782,13 @@ class PagerRun(Aggregate):
 
     def due_step(self, now: datetime) -> Step | None:
         """What a worker has to do at `now`, decided from what is known, never from guesses."""
-        due_at = self.due_at
+        second, due_at = self.second_due, self._calls_due_at
+        if second is not None and self.second_at <= now:
+            return second
         if due_at is None or due_at > now:
             return None
         if left_up := self.left_up:
             return TakeDown(left_up)
-        if second := self.second_due:
-            return second
         call = self.live_call
         is_running = self.state is RunState.RUNNING
         if call is None:
@@ -901,12 +917,24 @@ class PagerRun(Aggregate):
         if state in _PROGRESS and _PROGRESS.index(come_to) > _PROGRESS.index(state):
             self.emit(SecondCallCounts, stamp, call_id=call_id, sid=sid)
 
-    def second_call_ended(
-        self, call_id: UUID, sid: str, stamp: Stamp, reason: str | None = None
+    def second_call_ended(self, call_id: UUID, sid: str, stamp: Stamp) -> None:
+        """It rings no more. No-op if that is known."""
+        self._second_call_ended(call_id, sid, stamp, None, None)
+
+    def second_call_left(
+        self, call_id: UUID, sid: str, reason: str, stamp: Stamp, *, can_retry: bool = False
     ) -> None:
-        """It was ended; with a `reason` it was left, or could not be. No-op if that is known."""
+        """It was left, or could not be ended, which is tried again a few times. No-op if known."""
+        is_tried = can_retry and self.call(call_id).second_tries + 1 < MAX_ENDINGS
+        again_at = stamp.at + LOOK_AGAIN_AFTER if is_tried else None
+        self._second_call_ended(call_id, sid, stamp, reason, again_at)
+
+    def _second_call_ended(
+        self, call_id: UUID, sid: str, stamp: Stamp, reason: str | None, again_at: datetime | None
+    ) -> None:
         if self.call(call_id).seconds.get(sid) is SecondState.OPEN:
-            self.emit(SecondCallEnded, stamp, call_id=call_id, sid=sid, reason=reason)
+            told = {"call_id": call_id, "sid": sid, "reason": reason, "again_at": again_at}
+            self.emit(SecondCallEnded, stamp, **told)
 
     def call_ringing(self, call_id: UUID, stamp: Stamp) -> None:
         """The answer clock starts here and not at the request, because providers queue."""

@@ -60,6 +60,7 @@ ARRIVES_WITHIN = RESOLVE_AFTER + LOOK_AGAIN_AFTER
 """How long after an attempt the provider may get it: then it is taken for lost, and made again."""
 
 NO_SUCH_CALL = "The provider has no such call"
+ANSWERED = "Somebody had answered it."
 DOUBTFUL = "The provider has a call to that number which may be another run's."
 
 RINGING_STEPS = (PlaceNext, PlaceAgain, ResolveUnknown)
@@ -392,16 +393,16 @@ class Ringer:
         return self._record(run, lambda r, s: r.call_taken_down(call.id, s, reason))
 
     def _end_second(self, run: PagerRun, call: Call, sid: str) -> PagerRun:
-        """One try: it is tried again when the provider tells that it goes on."""
-        reason: str | None = None
         try:
             if self._telephone.fetch(run.noc_id, sid).state is ProviderCallState.IN_PROGRESS:
-                reason = "Somebody had answered it."
-            else:
-                self._telephone.end(run.noc_id, sid)
+                return self._record(run, lambda r, s: r.second_call_left(call.id, sid, ANSWERED, s))
+            self._telephone.end(run.noc_id, sid)
         except Unavailable as error:
             reason = error.message
-        return self._record(run, lambda r, s: r.second_call_ended(call.id, sid, s, reason))
+            return self._record(
+                run, lambda r, s: r.second_call_left(call.id, sid, reason, s, can_retry=True)
+            )
+        return self._record(run, lambda r, s: r.second_call_ended(call.id, sid, s))
 
     def _ring_list_again(self, run: PagerRun) -> PagerRun:
         """A new run in place of the one that found nobody; or none, if somebody was faster."""

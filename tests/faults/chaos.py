@@ -29,6 +29,7 @@ from rich.table import Table
 from strike_app.processes import ended_in_order
 from strike_mock.scenarios import Crew, FaultRule, load
 from tests.faults.network import Network
+from tests.faults.outage_checks import Doubles
 from tests.faults.outage_clients import Clients
 from tests.faults.outage_ending import ending_of
 from tests.faults.outage_faults import Fault, afflict, figures
@@ -66,6 +67,7 @@ class Day:
     notes: list[Note] = field(default_factory=list)
     calls: int = 0
     events: int = 0
+    doubles: Doubles | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -79,9 +81,10 @@ def live(seed: int, seconds: float, tell: Callable[[float, str], None]) -> Day:
                 world,
                 lambda: _under_load(day, world, network, tell),
                 lambda said: tell(1.0, said),
+                are_answers_lost=True,
             )
         day.notes, day.problems = end.notes, end.problems
-        day.calls, day.events = len(end.placed), len(end.seen)
+        day.calls, day.events, day.doubles = len(end.placed), len(end.seen), end.doubles
     finally:
         network.close()
     return day
@@ -154,10 +157,15 @@ def report(day: Day, console: Console) -> None:
         f"{len(done):,} commands acknowledged, {day.calls:,} calls, {day.events:,} events; "
         f"answers without a result: {dict(unanswered)}"
     )
+    if day.doubles is not None:
+        console.print(
+            f"{len(day.doubles.ended) + len(day.doubles.rang)} turns were placed more than once: "
+            f"{len(day.doubles.ended)} rang once, {len(day.doubles.rang)} more often"
+        )
     for one in day.problems[:50]:
         console.print(f"WRONG: {one}", style="bold red", markup=False)
     if not day.problems:
-        console.print("Nothing was lost, nothing came twice, every view equals a fresh rebuild.")
+        console.print("Nothing was lost, no command twice, every view equals a fresh rebuild.")
 
 
 def _watched(seed: int, seconds: float, console: Console) -> Day:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -35,6 +35,9 @@ WORDS = {
 
 STOPS_WITHIN = timedelta(seconds=3)
 """In which a phone stops that began to ring while Strike was told so."""
+
+LONG_BEFORE = timedelta(seconds=60)
+"""Ten seconds of a world of outages, in which whatever was killed is replaced."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,66 @@ def _told(log: Sequence[Logged], placed: Sequence[dict[str, Any]], run: str) -> 
     return "\n  ".join(["", *events, *theirs])
 
 
-def _turn_of(placed: dict[str, Any]) -> tuple[str, ...]:
+Turn: TypeAlias = tuple[str, ...]
+"""A run and a call of it."""
+
+RINGS = ("call-ringing", "call-answered", "call-ended", "second-call-counts")
+"""Events of a turn that has rung, or is over."""
+
+
+@dataclass(frozen=True)
+class Doubles:
+    """The turns for which the provider had more than one call: those in which one rang at the
+    most; those in which more did; and of these the ones of which Strike knew everything long
+    before."""
+
+    ended: list[Turn]
+    rang: list[Turn]
+    known: list[Turn]
+
+
+def doubles(log: Sequence[Logged], placed: Sequence[dict[str, Any]]) -> Doubles:
+    """What became of each turn that was placed more than once."""
+    found, knows = Doubles([], [], []), _Knowledge(log)
+    of_turn: dict[Turn, list[dict[str, Any]]] = defaultdict(list)
+    for call in placed:
+        of_turn[_turn_of(call)].append(call)
+    for turn, of_it in of_turn.items():
+        rang = [one for one in of_it if not _was_ended_in_time(one)]
+        if len(rang) > 1:
+            found.rang.append(turn)
+            if any(knows.better(one) for one in rang):
+                found.known.append(turn)
+        elif len(of_it) > 1:
+            found.ended.append(turn)
+    return found
+
+
+class _Knowledge:
+    """Since when the log has the provider's id of a call, and that something of a turn had rung."""
+
+    def __init__(self, log: Sequence[Logged]) -> None:
+        self._sids: dict[str, datetime] = {}
+        self._rang: dict[str, datetime] = {}
+        for one in log:
+            if not one.topic.startswith("strike.run.") or "timestamp" not in one.state:
+                continue
+            at = datetime.fromisoformat(one.state["timestamp"])
+            self._sids.setdefault(one.state.get("sid", ""), at)
+            if one.topic.removeprefix("strike.run.") in RINGS:
+                self._rang.setdefault(one.state["call_id"], at)
+
+    def better(self, placed: dict[str, Any]) -> bool:
+        """Whether that call could have been ended long before it rang."""
+        rings_at = placed.get("times", {}).get("ringing")
+        known = self._sids.get(placed["sid"]), self._rang.get(_turn_of(placed)[-1])
+        if rings_at is None or None in known:
+            return False
+        by = datetime.fromisoformat(rings_at) - LONG_BEFORE
+        return all(at is not None and at < by for at in known)
+
+
+def _turn_of(placed: dict[str, Any]) -> Turn:
     """The run and the call of it, as the address of its TwiML has them."""
     return tuple(urlsplit(str(placed["twiml_url"])).path.split("/")[-2:])
 
@@ -180,18 +242,24 @@ def _was_ended_in_time(placed: dict[str, Any]) -> bool:
     return datetime.fromisoformat(times["ended"]) - began < STOPS_WITHIN
 
 
-def calls(log: Sequence[Logged], placed: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """By the mock's own list: each turn rang once, each phone of a run once, none rings on."""
+def calls(
+    log: Sequence[Logged], placed: Sequence[dict[str, Any]], *, are_answers_lost: bool = False
+) -> Iterator[str]:
+    """By the mock's own list: each turn rang once, each phone of a run once, none rings on.
+
+    `are_answers_lost`: the provider takes calls and does not say so. Then a turn may ring again
+    of which Strike did not know in time.
+    """
     turns = [_turn_of(one) for one in placed]
-    rang = [one for one in placed if not _was_ended_in_time(one)]
-    for turn, times in Counter(map(_turn_of, rang)).items():
-        if times > 1:
-            yield f"the turn {turn} has rung {times} times: {_told(log, placed, turn[0])}"
+    again = doubles(log, placed)
+    for turn in again.known if are_answers_lost else again.rang:
+        yield f"the turn {turn} has rung more than once: {_told(log, placed, turn[0])}"
     requested = {one.state["call_id"] for one in log if one.topic == "strike.run.call-requested"}
     for turn in turns:
         if turn[-1] not in requested:
             yield f"nobody has decided to ring {turn}"
-    phones = Counter((_turn_of(one)[0], one["to"]) for one in rang)
+    rung = {(*turn, one["to"]) for turn, one in zip(turns, placed, strict=True)}
+    phones = Counter((run, to) for run, _, to in rung)
     for (run, phone), times in phones.items():
         if times > 1:
             yield f"{phone} was rung {times} times in the run {run}"

@@ -32,20 +32,26 @@ EXPECTED = {"OUTCOME_UNKNOWN", "UNAVAILABLE", "DATABASE_UNAVAILABLE", "WAIT_TIME
 
 @dataclass(frozen=True)
 class Ending:
-    """What was noted of commands, the ids of events and the calls at Twilio; what is wrong."""
+    """What was noted of commands, the ids of events and the calls at Twilio, and which turns have
+    more than one; what is wrong."""
 
     notes: list[Note]
     seen: list[int]
     placed: list[dict[str, Any]]
+    doubles: checks.Doubles
     problems: list[str]
 
 
 def ending_of(
-    world: World, under_load: Callable[[], object], tell: Callable[[str], object] = str
+    world: World,
+    under_load: Callable[[], object],
+    tell: Callable[[str], object] = str,
+    *,
+    are_answers_lost: bool = False,
 ) -> Ending:
     """Follow the log while the world is under load; let it come to rest, stop it, look at it.
 
-    `tell`: is told what is done.
+    `tell`: is told what is done. `are_answers_lost`: as for `outage_checks.calls`.
     """
     reader = LogReader(world.url)
     reader.start()
@@ -60,7 +66,10 @@ def ending_of(
         world.stop(kind)
     tell("looking at everything that was stored")
     notes = [note for path in world.notes() for note in read(path)]
-    return Ending(notes, seen, placed, [*_problems(world.url, notes, seen, placed)])
+    log = checks.read_log(world.url)
+    problems = [*_problems(world.url, log, notes, seen)]
+    problems += checks.calls(log, placed, are_answers_lost=are_answers_lost)
+    return Ending(notes, seen, placed, checks.doubles(log, placed), problems)
 
 
 def _come_to_rest(world: World) -> None:
@@ -79,13 +88,11 @@ def _unrest(world: World) -> list[dict[str, Any]]:
 
 
 def _problems(
-    url: str, notes: list[Note], seen: list[int], placed: list[dict[str, Any]]
+    url: str, log: list[checks.Logged], notes: list[Note], seen: list[int]
 ) -> Iterator[str]:
-    log = checks.read_log(url)
     yield from checks.commands(notes, log)
     yield from checks.order(log, seen)
     yield from checks.runs(log)
-    yield from checks.calls(log, placed)
     yield from checks.views(url, log)
     yield from _evidence(url, notes)
     yield from _strange_answers(notes)

@@ -153,8 +153,8 @@ def ended_after(ringing: float | None) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("placed", "said"),
     [
-        ([RANG, RANG | {"sid": "CA2"}], "has rung 2 times"),
-        ([RANG, RANG | {"sid": "CA2"} | ended_after(ringing=4)], "has rung 2 times"),
+        ([RANG, RANG | {"sid": "CA2"}], "has rung more than once"),
+        ([RANG, RANG | {"sid": "CA2"} | ended_after(ringing=4)], "has rung more than once"),
         ([RANG, RANG | OTHER], "was rung 2 times in the run"),
         ([RANG, RANG | OTHER | {"to": "+13035550002"}], "nobody has decided to ring"),
         ([RANG | {"status": "ringing"}], "is left ringing"),
@@ -165,6 +165,25 @@ def test_phones_that_ring_twice_or_for_nothing_are_found(
     placed: list[dict[str, Any]], said: str
 ) -> None:
     assert any(said in problem for problem in checks.calls(LOG, placed))
+
+
+@pytest.mark.parametrize(("seconds", "wrong"), [(59, 0), (61, 1)])
+def test_where_answers_get_lost_only_what_was_known_long_before_may_not_ring(
+    seconds: float, wrong: int
+) -> None:
+    known = datetime(2026, 1, 15, tzinfo=UTC)
+    told = [
+        event(6, RUN, 3, "strike.run.call-placed", call_id=str(CALL), sid="CA1"),
+        event(7, RUN, 4, "strike.run.second-call-found", call_id=str(CALL), sid="CA2"),
+        event(8, RUN, 5, "strike.run.call-ringing", call_id=str(CALL)),
+    ]
+    log = [replace(one, state=one.state | {"timestamp": known.isoformat()}) for one in told]
+    rings = {"ringing": (known + timedelta(seconds=seconds)).isoformat()}
+    second = RANG | {"sid": "CA2", "times": rings}
+    found = checks.doubles(log, [RANG, second])
+    assert (len(found.rang), len(found.known)) == (1, wrong)
+    problems = [*checks.calls([*LOG, *log], [RANG, second], are_answers_lost=True)]
+    assert len(problems) == wrong
 
 
 @pytest.mark.parametrize("ringing", [None, 2])

@@ -131,6 +131,7 @@ VALUES: dict[str, Any] = {
     "next_run_id": UUID(int=0x41),
     "contact": ANA,
     "deadline": at(30),
+    "again_at": at(30),
     "sid": "CA1",
     "answered_by": "human",
     "outcome": CallOutcome.NO_ANSWER,

@@ -317,9 +317,8 @@ def test_a_call_that_was_never_requested_is_not_found() -> None:
 
 
 COME_TO = (CallState.PLACED, CallState.RINGING, CallState.ANSWERED, None)
-WHY = (None, "503")
 COMMANDS = st.sampled_from(
-    ["told", "told", "second ended"]
+    ["told", "told", "second ended", "second left"]
     + [
         "request",
         "placed",
@@ -382,7 +381,10 @@ def _do(run: PagerRun, command: str, which: int, now: int) -> None:
         "request": lambda: run.request_call(when),
         "placed": lambda: run.call_placed(call_id, f"CA{call_id}", when),
         "told": lambda: run.call_told(call_id, f"CA{which}", when, COME_TO[now % 4]),
-        "second ended": lambda: run.second_call_ended(call_id, f"CA{which}", when, WHY[now % 2]),
+        "second ended": lambda: run.second_call_ended(call_id, f"CA{which}", when),
+        "second left": lambda: run.second_call_left(
+            call_id, f"CA{which}", "x", when, can_retry=bool(now % 2)
+        ),
         "ringing": lambda: run.call_ringing(call_id, when),
         "answered": lambda: run.call_answered(call_id, when),
         "repeat": lambda: run.repeat_prompt(call_id, when),

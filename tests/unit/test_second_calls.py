@@ -8,9 +8,10 @@ import pytest
 from strike_domain import CallOutcome, CallState, OutcomeUnknown, PagingState, ProviderCallState
 from strike_domain.events import SecondCallCounts, SecondCallEnded, SecondCallFound
 from strike_domain.memory import PaperCall
-from strike_domain.pager_run import Call, PagerRun, SecondState
+from strike_domain.pager_run import Call, EndSecond, PagerRun, ReadBack, SecondState
+from strike_domain.ringer import ANSWERED
 from strike_domain.timeline import Teller
-from tests.unit.given import ANA, BEN, Night, given_run, names, stamp
+from tests.unit.given import ANA, BEN, Night, at, given_run, names, stamp
 
 QUEUED, RINGING = ProviderCallState.QUEUED, ProviderCallState.RINGING
 PICKED_UP = ProviderCallState.IN_PROGRESS
@@ -108,15 +109,27 @@ def test_what_is_told_of_a_second_call_again_is_no_news() -> None:
 
 def test_what_could_not_be_ended_is_tried_again_when_it_goes_on() -> None:
     run = given_run(requested, PLACED, rings("CA1"), INITIATED)
-    run.second_call_ended(call_of(run).id, "CA2", stamp(), "503")
+    run.second_call_left(call_of(run).id, "CA2", "503", stamp())
     assert run.second_due is None
     rings("CA2")(run)
     assert names(run) == ["SecondCallEnded", "SecondCallFound"] and run.second_due is not None
 
 
+def test_it_is_tried_three_times_while_everything_else_goes_on() -> None:
+    run = given_run(requested, PLACED, rings("CA1"), INITIATED)
+    for seconds in (0, 2, 4):
+        assert isinstance(run.due_step(at(seconds)), EndSecond)
+        run.second_call_left(call_of(run).id, "CA2", "503", stamp(seconds), can_retry=True)
+        assert run.due_step(at(seconds + 1)) is None
+    assert run.second_due is None and run.due_at == call_of(run).deadline
+    run = given_run(requested, PLACED, rings("CA1"), INITIATED)
+    run.second_call_left(call_of(run).id, "CA2", "503", stamp(29), can_retry=True)
+    assert isinstance(run.due_step(at(30)), ReadBack)
+
+
 def test_what_somebody_had_answered_is_left_for_good() -> None:
     run = given_run(requested, PLACED, rings("CA1"), INITIATED)
-    run.second_call_ended(call_of(run).id, "CA2", stamp(), "Somebody had answered it.")
+    run.second_call_left(call_of(run).id, "CA2", ANSWERED, stamp())
     run.call_answered(call_of(run).id, stamp())
     told("CA2", CallState.ANSWERED)(run)
     assert "SecondCallFound" not in names(run) and run.second_due is None
@@ -257,11 +270,22 @@ def test_nobody_is_cut_off_who_has_just_picked_up() -> None:
     assert "is yours" in press(night, FIRST)
 
 
-def test_a_provider_out_of_reach_is_asked_again_when_the_phone_rings() -> None:
+def test_a_provider_out_of_reach_is_asked_again_soon() -> None:
     night = congested()
     tell(night, SECOND, RINGING)
     night.switchboard.is_reachable = False
     tell(night, FIRST, QUEUED)
+    night.switchboard.is_reachable = True
+    night.after(2)
+    assert state(night, FIRST) is ProviderCallState.CANCELED
+
+
+def test_when_it_was_given_up_it_is_asked_again_once_the_phone_rings() -> None:
+    night = congested()
+    tell(night, SECOND, RINGING)
+    night.switchboard.is_reachable = False
+    tell(night, FIRST, QUEUED)
+    night.after(5)
     assert [*night.calls[0].seconds.values()] == [SecondState.LEFT]
     night.switchboard.is_reachable = True
     tell(night, FIRST, RINGING)
