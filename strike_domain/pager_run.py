@@ -731,16 +731,20 @@ class PagerRun(Aggregate):
 
         Not while nothing of that turn has rung: then the second one may be what rings.
         """
-        is_settled = self.state in (RunState.ACCEPTED, RunState.CANCELLED)
         return next(
             (
                 EndSecond(call, sid)
                 for call in self.calls.values()
                 for sid, state in call.seconds.items()
-                if state is SecondState.OPEN and (is_settled or call.has_rung)
+                if state is SecondState.OPEN and (self.is_settled or call.has_rung)
             ),
             None,
         )
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody of it is to be reached any more."""
+        return self.state in (RunState.ACCEPTED, RunState.CANCELLED)
 
     @property
     def next_contact(self) -> Contact | None:
@@ -900,9 +904,9 @@ class PagerRun(Aggregate):
     ) -> None:
         """The provider told of a call under that id, which has `come_to` so far; None: to its end.
 
-        Of two for one turn, the one that comes first to ringing counts; the other is ended, and so
-        is one that comes to a call which was given up. No-op for the one that counts, and for one
-        that is over.
+        Of two for one turn, the one that comes first to ringing counts, and the other is ended. In
+        a run that is settled none is to ring. No-op for the one that counts, and for one that is
+        over.
         """
         call = self.call(call_id)
         known = call.seconds.get(sid)
@@ -913,6 +917,8 @@ class PagerRun(Aggregate):
         is_answered = come_to is CallState.ANSWERED
         if known is None or (known is SecondState.LEFT and not is_answered):
             self.emit(SecondCallFound, stamp, call_id=call_id, sid=sid)
+        if self.is_settled:
+            return
         state = call.state if call.is_live or call.has_rung else CallState.PLACED
         if state in _PROGRESS and _PROGRESS.index(come_to) > _PROGRESS.index(state):
             self.emit(SecondCallCounts, stamp, call_id=call_id, sid=sid)

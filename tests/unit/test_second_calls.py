@@ -161,6 +161,15 @@ def test_a_settled_run_keeps_none() -> None:
     assert due is not None and due.sid == "CA2" and run.due_at is not None
 
 
+def test_while_a_settled_run_hangs_up_its_call_no_other_takes_its_place() -> None:
+    """That one would be left ringing."""
+    run = given_run(requested, PLACED, lambda run: run.cancel("x", stamp()))
+    rings("CA2")(run)
+    assert "SecondCallCounts" not in names(run) and call_of(run).sid == "CA1"
+    due = run.second_due
+    assert due is not None and due.sid == "CA2"
+
+
 def test_a_call_that_comes_to_a_run_that_was_cancelled_is_ended_and_is_not_its_call() -> None:
     run = given_run(requested, lambda run: run.cancel("x", stamp()), ended(CallOutcome.CANCELLED))
     told("CA1", CallState.PLACED)(run)
