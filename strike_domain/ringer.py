@@ -52,9 +52,9 @@ CLOCK_SKEW = timedelta(seconds=5)
 MOST_KEPT = 5_000
 """How many runs, and as many ECOs, one ringer keeps in memory."""
 
-OTHERS_WITHIN = timedelta(minutes=2)
-"""How long before a call others may have been requested that the provider got only now: all of one
-call's attempts take less."""
+OTHERS_WITHIN = timedelta(hours=6)
+"""How long before a call others may have been requested that the provider got only now. All of one
+call's attempts take two minutes, but for as long as nobody works at all."""
 
 ARRIVES_WITHIN = RESOLVE_AFTER + LOOK_AGAIN_AFTER
 """How long after an attempt the provider may get it: then it is taken for lost, and made again."""

@@ -863,6 +863,19 @@ def test_a_call_that_was_lost_long_before_leaves_no_doubt(later: float, expected
     assert own_calls(night, [first, second]) == ["paper-1", expected]
 
 
+def test_a_call_that_was_asked_for_long_ago_may_have_been_given_to_the_provider_just_now() -> None:
+    """Nobody worked for minutes; then it was given to it again, and the answer got lost."""
+    night = Night(ANA)
+    night.switchboard.faults = [UNKNOWN, after_effect(UNKNOWN), UNKNOWN]
+    first = night.create().run.id
+    night.clock.advance(600)
+    night.after(2)
+    assert night.switchboard.placed() == [ANA.phone]
+    second = night.create().run.id
+    night.after(11)
+    assert sorted(own_calls(night, [first, second])) == ["paper-2", "paper-3"]
+
+
 def own_calls(night: Night, runs: Sequence[UUID]) -> list[str]:
     """What the provider has for the only call of each run, and was placed for it."""
     calls = [one for run_id in runs for one in night.strike.log.run(run_id).calls.values()]
