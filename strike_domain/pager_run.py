@@ -6,9 +6,8 @@ outside world reports: a report is taken for what it newly says, or for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
@@ -137,13 +136,21 @@ class TextState(StrEnum):
 
 
 class SecondState(StrEnum):
-    """What became of a call that the provider has besides the one that counts."""
+    """What became of a second call for one turn."""
 
     OPEN = "OPEN"
     """It is to be ended, unless it is the first to ring."""
     ENDED = "ENDED"
     LEFT = "LEFT"
     """It could not be ended, or somebody had answered it: a key in it counts as in the other."""
+
+
+@dataclass(frozen=True)
+class SecondCall:
+    """What the provider has for a turn besides the call that counts."""
+
+    sid: str
+    state: SecondState = SecondState.OPEN
 
 
 @dataclass
@@ -154,7 +161,7 @@ class Call:
     `asked_at`: when the latest attempt was to be given to the provider.
     `not_found`: the latest attempt of which the provider, asked for it, knew nothing.
     `is_left_up`: it was answered by the link in the text, and the phone still has to be ended.
-    `seconds`: what else the provider has for it, by its id there; only one of them is to ring.
+    `seconds`: what else the provider has for it; only one of them is to ring.
     `second_tries`: how many times the provider could not be asked to end one.
     `came_late`: it rang after all when it had been given up.
     """
@@ -180,7 +187,7 @@ class Call:
     ended_at: datetime | None = None
     text: TextState | None = None
     is_left_up: bool = False
-    seconds: Mapping[str, SecondState] = field(default_factory=dict)
+    seconds: tuple[SecondCall, ...] = ()
     second_tries: int = 0
     came_late: bool = False
 
@@ -191,7 +198,12 @@ class Call:
     @property
     def sids(self) -> frozenset[str]:
         """Every id that the provider is known to have given to it."""
-        return frozenset(self.seconds if self.sid is None else (self.sid, *self.seconds))
+        seconds = frozenset(one.sid for one in self.seconds)
+        return seconds if self.sid is None else seconds | {self.sid}
+
+    def second(self, sid: str) -> SecondState | None:
+        """What became of that one; None if it is none of them."""
+        return next((one.state for one in self.seconds if one.sid == sid), None)
 
     @property
     def has_rung(self) -> bool:
@@ -613,7 +625,7 @@ class PagerRun(Aggregate):
         if call.sid is not None:
             self._note_second(call.id, call.sid, SecondState.OPEN)
         call.sid, call.came_late = event.sid, not call.is_live
-        call.seconds = {sid: state for sid, state in call.seconds.items() if sid != event.sid}
+        call.seconds = tuple(one for one in call.seconds if one.sid != event.sid)
 
     @evolve.register
     def _(self, event: SecondCallEnded) -> None:
@@ -625,7 +637,8 @@ class PagerRun(Aggregate):
 
     def _note_second(self, call_id: UUID, sid: str, state: SecondState) -> None:
         call = self.calls[call_id]
-        call.seconds = {**call.seconds, sid: state}
+        others = (one for one in call.seconds if one.sid != sid)
+        call.seconds = (*others, SecondCall(sid, state))
 
     @evolve.register
     def _(self, event: CallRinging) -> None:
@@ -733,10 +746,10 @@ class PagerRun(Aggregate):
         """
         return next(
             (
-                EndSecond(call, sid)
+                EndSecond(call, one.sid)
                 for call in self.calls.values()
-                for sid, state in call.seconds.items()
-                if state is SecondState.OPEN and (self.is_settled or call.has_rung)
+                for one in call.seconds
+                if one.state is SecondState.OPEN and (self.is_settled or call.has_rung)
             ),
             None,
         )
@@ -909,7 +922,7 @@ class PagerRun(Aggregate):
         over.
         """
         call = self.call(call_id)
-        known = call.seconds.get(sid)
+        known = call.second(sid)
         if call.is_live or (come_to is None and known is None):
             self.call_placed(call_id, sid, stamp)
         if sid == call.sid or come_to is None or known is SecondState.ENDED:
@@ -938,7 +951,7 @@ class PagerRun(Aggregate):
     def _second_call_ended(
         self, call_id: UUID, sid: str, stamp: Stamp, reason: str | None, again_at: datetime | None
     ) -> None:
-        if self.call(call_id).seconds.get(sid) is SecondState.OPEN:
+        if self.call(call_id).second(sid) is SecondState.OPEN:
             told = {"call_id": call_id, "sid": sid, "reason": reason, "again_at": again_at}
             self.emit(SecondCallEnded, stamp, **told)
 

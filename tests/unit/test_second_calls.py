@@ -8,7 +8,7 @@ import pytest
 from strike_domain import CallOutcome, CallState, OutcomeUnknown, PagingState, ProviderCallState
 from strike_domain.events import SecondCallCounts, SecondCallEnded, SecondCallFound
 from strike_domain.memory import PaperCall
-from strike_domain.pager_run import Call, EndSecond, PagerRun, ReadBack, SecondState
+from strike_domain.pager_run import Call, EndSecond, PagerRun, ReadBack, SecondCall, SecondState
 from strike_domain.ringer import ANSWERED
 from strike_domain.timeline import Teller
 from tests.unit.given import ANA, BEN, Night, at, given_run, names, stamp
@@ -150,7 +150,7 @@ def test_the_first_that_rings_after_all_is_the_last(outcome: CallOutcome) -> Non
     assert names(run) == ["SecondCallFound", "SecondCallCounts", "SecondCallFound"]
     call = call_of(run)
     assert (call.sid, call.outcome, call.came_late) == ("CA2", outcome, True)
-    assert set(call.seconds) == {"CA1", "CA3"} and run.second_due is not None
+    assert call.sids == {"CA1", "CA2", "CA3"} and run.second_due is not None
 
 
 def test_a_settled_run_keeps_none() -> None:
@@ -187,7 +187,7 @@ def test_the_log_tells_it_all() -> None:
     happened = [requested, PLACED, INITIATED, rings("CA2")]
     run = given_run(*happened)
     run.second_call_ended(call_of(run).id, "CA1", stamp())
-    assert call_of(run).seconds == {"CA1": SecondState.ENDED}
+    assert call_of(run).seconds == (SecondCall("CA1", SecondState.ENDED),)
 
 
 # The ringer ----------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def test_nobody_is_cut_off_who_has_just_picked_up() -> None:
     night.strike.paging.reported(report)
     night.strike.settle()
     assert state(night, FIRST) is PICKED_UP
-    assert [*night.calls[0].seconds.values()] == [SecondState.LEFT]
+    assert [one.state for one in night.calls[0].seconds] == [SecondState.LEFT]
     assert "is yours" in press(night, FIRST)
 
 
@@ -295,7 +295,7 @@ def test_when_it_was_given_up_it_is_asked_again_once_the_phone_rings() -> None:
     night.switchboard.is_reachable = False
     tell(night, FIRST, QUEUED)
     night.after(5)
-    assert [*night.calls[0].seconds.values()] == [SecondState.LEFT]
+    assert [one.state for one in night.calls[0].seconds] == [SecondState.LEFT]
     night.switchboard.is_reachable = True
     tell(night, FIRST, RINGING)
     assert state(night, FIRST) is ProviderCallState.CANCELED

@@ -579,7 +579,7 @@ class StrikeMachine(RuleBasedStateMachine):
             return
         known = {call.sid for call in run.calls.values() if call.outcome != "ACCEPTED"}
         for one in run.calls.values():
-            known |= {sid for sid, now in one.seconds.items() if now is SecondState.ENDED}
+            known |= {two.sid for two in one.seconds if two.state is SecondState.ENDED}
         known -= self.provider.strays
         for call in self.provider.calls:
             assert call.sid not in known or call.state.is_final, "It still rings."
