@@ -163,8 +163,8 @@ class Teller:
     @line.register
     def _(self, event: pager_run.SecondCallEnded, after: PagerRun) -> str:
         if event.reason:
-            return f"The second call to {_who(event, after)} was not ended: {event.reason}"
-        return f"The second call to {_who(event, after)} was ended"
+            return f"The other call to {_who(event, after)} was not ended: {event.reason}"
+        return f"The other call to {_who(event, after)} was ended"
 
     @line.register
     def _(self, event: pager_run.CallRinging, after: PagerRun) -> str:

@@ -358,5 +358,5 @@ def test_each_of_it_is_told() -> None:
     assert lines == [
         "The provider has a second call to Ana: only one is to ring",
         "The second call to Ana came through first: it is the one now",
-        "The second call to Ana was ended",
+        "The other call to Ana was ended",
     ]
