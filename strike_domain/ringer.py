@@ -322,14 +322,14 @@ class Ringer:
         return sorted(left, key=lambda one: one.state.is_final), None
 
     def _others_to(self, run: PagerRun, call: Call) -> list[Call]:
-        """The calls of other runs to that number, as the log has them by now."""
+        """The other calls to that number, of this run and of others, as the log has them by now."""
         phone, since = call.contact.phone, call.requested_at - OTHERS_WITHIN
         others = {*self._others.runs_ringing(phone, since)} - {run.id}
         return [
             one
-            for run_id in others
-            for one in self.log.run(run_id).calls.values()
-            if one.contact.phone == phone and one.requested_at >= since
+            for each in (run, *map(self.log.run, others))
+            for one in each.calls.values()
+            if one.contact.phone == phone and one.requested_at >= since and one.id != call.id
         ]
 
     def _read_back(self, run: PagerRun, call: Call) -> Done:

@@ -336,17 +336,17 @@ def _is_shown(case: Case, order: Asked, look: Asked) -> bool:
 
     One that Strike cancelled was given up before.
     """
-    run, call = _ids_in(order.form["Url"])
+    _, call = _ids_in(order.form["Url"])
     at = EPOCH + timedelta(seconds=look.at)
-    if _may_be_another_s(case, run, call, at):
+    if _may_be_another_s(case, call, at):
         return False
     return any(
         one.created < at and one.status is not CallStatus.CANCELED for one in case.of_call[call]
     )
 
 
-def _may_be_another_s(case: Case, run: UUID, call: UUID, at: datetime) -> bool:
-    """Whether another run had rung that number not long before, and the log did not say by `at`
+def _may_be_another_s(case: Case, call: UUID, at: datetime) -> bool:
+    """Whether another turn had rung that number not long before, and the log did not say by `at`
     what the provider had for each attempt.
 
     An answer to be stored just then may have come too late.
@@ -357,7 +357,7 @@ def _may_be_another_s(case: Case, run: UUID, call: UUID, at: datetime) -> bool:
     for _, event in case.events:
         if isinstance(event, CallRequested | CallRetried) and event.timestamp <= at:
             tries[event.call_id].append(event.timestamp)
-            if event.originator_id != run:
+            if event.call_id != call:
                 others.add(event.call_id)
         elif isinstance(event, CallPlaced | SecondCallFound) and event.timestamp < told_by:
             ids[event.call_id].add(event.sid)

@@ -876,6 +876,17 @@ def test_a_call_that_was_asked_for_long_ago_may_have_been_given_to_the_provider_
     assert sorted(own_calls(night, [first, second])) == ["paper-2", "paper-3"]
 
 
+def test_a_call_of_an_earlier_turn_of_the_same_person_is_not_taken_for_this_one() -> None:
+    """The turn before was given up with its last request under way, which gets through now."""
+    night = Night(ANA, rounds=2)
+    night.switchboard.faults = [UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN]
+    night.create().after(31)
+    assert night.outcomes == ["Ana FAILED", "Ana None"]
+    night.switchboard.place(night.switchboard.orders[0])
+    night.after(10)
+    assert [call.sid for call in night.calls] == [None, "paper-2"]
+
+
 def own_calls(night: Night, runs: Sequence[UUID]) -> list[str]:
     """What the provider has for the only call of each run, and was placed for it."""
     calls = [one for run_id in runs for one in night.strike.log.run(run_id).calls.values()]
