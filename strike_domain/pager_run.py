@@ -150,7 +150,7 @@ class SecondCall:
     """What the provider has for a turn besides the call that counts."""
 
     sid: str
-    state: SecondState = SecondState.OPEN
+    state: SecondState
 
 
 @dataclass
@@ -930,30 +930,30 @@ class PagerRun(Aggregate):
         is_answered = come_to is CallState.ANSWERED
         if known is None or (known is SecondState.LEFT and not is_answered):
             self.emit(SecondCallFound, stamp, call_id=call_id, sid=sid)
-        if self.is_settled:
+        if self.is_settled or (call.has_rung and not call.is_live):
             return
-        state = call.state if call.is_live or call.has_rung else CallState.PLACED
-        if state in _PROGRESS and _PROGRESS.index(come_to) > _PROGRESS.index(state):
+        before = call.state if call.is_live else CallState.PLACED
+        if _PROGRESS.index(come_to) > _PROGRESS.index(before):
             self.emit(SecondCallCounts, stamp, call_id=call_id, sid=sid)
 
-    def second_call_ended(self, call_id: UUID, sid: str, stamp: Stamp) -> None:
-        """It rings no more. No-op if that is known."""
-        self._second_call_ended(call_id, sid, stamp, None, None)
-
-    def second_call_left(
-        self, call_id: UUID, sid: str, reason: str, stamp: Stamp, *, can_retry: bool = False
+    def second_call_ended(
+        self,
+        call_id: UUID,
+        sid: str,
+        stamp: Stamp,
+        reason: str | None = None,
+        *,
+        can_retry: bool = False,
     ) -> None:
-        """It was left, or could not be ended, which is tried again a few times. No-op if known."""
-        is_tried = can_retry and self.call(call_id).second_tries + 1 < MAX_ENDINGS
+        """It rings no more; with a `reason` it was left, or could not be ended, which is tried
+        again a few times if it `can_retry`. No-op if that is known."""
+        call = self.call(call_id)
+        if call.second(sid) is not SecondState.OPEN:
+            return
+        is_tried = can_retry and call.second_tries + 1 < MAX_ENDINGS
         again_at = stamp.at + LOOK_AGAIN_AFTER if is_tried else None
-        self._second_call_ended(call_id, sid, stamp, reason, again_at)
-
-    def _second_call_ended(
-        self, call_id: UUID, sid: str, stamp: Stamp, reason: str | None, again_at: datetime | None
-    ) -> None:
-        if self.call(call_id).second(sid) is SecondState.OPEN:
-            told = {"call_id": call_id, "sid": sid, "reason": reason, "again_at": again_at}
-            self.emit(SecondCallEnded, stamp, **told)
+        told = {"call_id": call_id, "sid": sid, "reason": reason, "again_at": again_at}
+        self.emit(SecondCallEnded, stamp, **told)
 
     def call_ringing(self, call_id: UUID, stamp: Stamp) -> None:
         """The answer clock starts here and not at the request, because providers queue."""
@@ -1034,7 +1034,7 @@ class PagerRun(Aggregate):
 
         The call comes first: none beside one that nobody has given to the provider.
         """
-        if self.accepted_by or self.state is RunState.CANCELLED:
+        if self.is_settled:
             return []
         return [
             call

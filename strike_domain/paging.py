@@ -273,7 +273,7 @@ class Paging:
         if call.outcome is CallOutcome.ACCEPTED:
             return voice.accepted()
         run.call_ended(call.id, CallOutcome.DECLINED, stamp, why(key))
-        if run.accepted_by or run.state is RunState.CANCELLED:
+        if run.is_settled:
             self.log.store(run)
             return self._greet(run, call)
         if key.minutes is None:
@@ -294,9 +294,9 @@ class Paging:
             return voice.accepted()
         if key == DECLINE:
             run.call_ended(call.id, CallOutcome.DECLINED, stamp)
-            is_over = run.accepted_by or run.state is RunState.CANCELLED
-            return self._greet(run, call) if is_over else voice.declined(is_last=run.is_through)
-        if run.accepted_by or run.state is RunState.CANCELLED:
+            if not run.is_settled:
+                return voice.declined(is_last=run.is_through)
+        if run.is_settled:
             return self._greet(run, call)
         if key == SILENCE and not call.is_live:
             return voice.silence()  # Nothing counts its prompts any more: a machine would loop.

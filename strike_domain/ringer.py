@@ -393,16 +393,18 @@ class Ringer:
         return self._record(run, lambda r, s: r.call_taken_down(call.id, s, reason))
 
     def _end_second(self, run: PagerRun, call: Call, sid: str) -> PagerRun:
+        reason: str | None = None
+        can_retry = False
         try:
             if self._telephone.fetch(run.noc_id, sid).state is ProviderCallState.IN_PROGRESS:
-                return self._record(run, lambda r, s: r.second_call_left(call.id, sid, ANSWERED, s))
-            self._telephone.end(run.noc_id, sid)
+                reason = ANSWERED
+            else:
+                self._telephone.end(run.noc_id, sid)
         except Unavailable as error:
-            reason = error.message
-            return self._record(
-                run, lambda r, s: r.second_call_left(call.id, sid, reason, s, can_retry=True)
-            )
-        return self._record(run, lambda r, s: r.second_call_ended(call.id, sid, s))
+            reason, can_retry = error.message, True
+        return self._record(
+            run, lambda r, s: r.second_call_ended(call.id, sid, s, reason, can_retry=can_retry)
+        )
 
     def _ring_list_again(self, run: PagerRun) -> PagerRun:
         """A new run in place of the one that found nobody; or none, if somebody was faster."""

@@ -274,8 +274,7 @@ def a_second_call_is_ended_for_a_reason(case: Case) -> Wrongs:
         if isinstance(event, SecondCallEnded) and event.reason is None:
             others = [one for one in case.of_call[event.call_id] if one.sid != event.sid]
             rang = [one.times["ringing"] for one in others if "ringing" in one.times]
-            is_settled = run.state in (RunState.ACCEPTED, RunState.CANCELLED)
-            if not is_settled and min(rang, default=event.timestamp) >= event.timestamp:
+            if not run.is_settled and min(rang, default=event.timestamp) >= event.timestamp:
                 yield f"{event.sid} was ended, and nothing had rung in that turn"
 
 

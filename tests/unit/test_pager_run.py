@@ -382,8 +382,8 @@ def _do(run: PagerRun, command: str, which: int, now: int) -> None:
         "placed": lambda: run.call_placed(call_id, f"CA{call_id}", when),
         "told": lambda: run.call_told(call_id, f"CA{which}", when, COME_TO[now % 4]),
         "second ended": lambda: run.second_call_ended(call_id, f"CA{which}", when),
-        "second left": lambda: run.second_call_left(
-            call_id, f"CA{which}", "x", when, can_retry=bool(now % 2)
+        "second left": lambda: run.second_call_ended(
+            call_id, f"CA{which}", when, "x", can_retry=bool(now % 2)
         ),
         "ringing": lambda: run.call_ringing(call_id, when),
         "answered": lambda: run.call_answered(call_id, when),

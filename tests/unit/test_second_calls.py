@@ -109,7 +109,7 @@ def test_what_is_told_of_a_second_call_again_is_no_news() -> None:
 
 def test_what_could_not_be_ended_is_tried_again_when_it_goes_on() -> None:
     run = given_run(requested, PLACED, rings("CA1"), INITIATED)
-    run.second_call_left(call_of(run).id, "CA2", "503", stamp())
+    run.second_call_ended(call_of(run).id, "CA2", stamp(), "503")
     assert run.second_due is None
     rings("CA2")(run)
     assert names(run) == ["SecondCallEnded", "SecondCallFound"] and run.second_due is not None
@@ -119,17 +119,17 @@ def test_it_is_tried_three_times_while_everything_else_goes_on() -> None:
     run = given_run(requested, PLACED, rings("CA1"), INITIATED)
     for seconds in (0, 2, 4):
         assert isinstance(run.due_step(at(seconds)), EndSecond)
-        run.second_call_left(call_of(run).id, "CA2", "503", stamp(seconds), can_retry=True)
+        run.second_call_ended(call_of(run).id, "CA2", stamp(seconds), "503", can_retry=True)
         assert run.due_step(at(seconds + 1)) is None
     assert run.second_due is None and run.due_at == call_of(run).deadline
     run = given_run(requested, PLACED, rings("CA1"), INITIATED)
-    run.second_call_left(call_of(run).id, "CA2", "503", stamp(29), can_retry=True)
+    run.second_call_ended(call_of(run).id, "CA2", stamp(29), "503", can_retry=True)
     assert isinstance(run.due_step(at(30)), ReadBack)
 
 
 def test_what_somebody_had_answered_is_left_for_good() -> None:
     run = given_run(requested, PLACED, rings("CA1"), INITIATED)
-    run.second_call_left(call_of(run).id, "CA2", ANSWERED, stamp())
+    run.second_call_ended(call_of(run).id, "CA2", stamp(), ANSWERED)
     run.call_answered(call_of(run).id, stamp())
     told("CA2", CallState.ANSWERED)(run)
     assert "SecondCallFound" not in names(run) and run.second_due is None
